@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { durationSchema } from '../model/duration.ts';
+import { ENGINE_KINDS } from '../model/engine.ts';
+
+/** A secret is only ever named: an environment variable or a file, read where and when it is used. */
+export const secretReferenceSchema = z.union([
+  z.strictObject({ env: z.string().min(1) }),
+  z.strictObject({ file: z.string().min(1) }),
+]);
+export type SecretReference = z.infer<typeof secretReferenceSchema>;
+
+const credentialsSchema = z.strictObject({
+  accessKeyId: secretReferenceSchema,
+  secretAccessKey: secretReferenceSchema,
+  sessionToken: secretReferenceSchema.optional(),
+});
+export type CredentialReferences = z.infer<typeof credentialsSchema>;
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower case letters, digits and dashes, at most 63');
+
+/** RPO and RTO of a kind of data. A database may name several; the strictest value of each counts. */
+export const CLASSES = {
+  financial: { rpo: '1h' },
+  'user-content': { rpo: '4h' },
+  analytics: { rpo: '24h' },
+  'critical-saas': { rto: '30m' },
+  'internal-tools': { rto: '4h' },
+} as const satisfies Record<string, { rpo?: string; rto?: string }>;
+const classSchema = z.enum(Object.keys(CLASSES) as [keyof typeof CLASSES, ...(keyof typeof CLASSES)[]]);
+
+export const approvalSchema = z.strictObject({
+  /** how many different people; 0: this policy itself approves, in writing */
+  people: z.number().int().min(0).max(10).default(1),
+  requesterMayApprove: z.boolean().default(false),
+  approvers: z.array(z.string().min(1)).default([]),
+  timeLimit: durationSchema.default('24h'),
+});
+
+const cron = z.string().regex(/^\S+ \S+ \S+ \S+ \S+$/, 'must be a cron expression of five fields, in UTC');
+
+const tiersSchema = z.strictObject({
+  /** how old the newest archived log may become: the archive is forced on when the server is idle */
+  log: z.strictObject({ maxAge: durationSchema.optional() }).optional(),
+  logical: z.strictObject({ schedule: cron.optional(), fingerprints: z.boolean().default(true) }).optional(),
+  physical: z.strictObject({ full: cron.optional(), diff: cron.optional() }).optional(),
+});
+
+const retentionSchema = z.strictObject({
+  log: durationSchema.default('7d'),
+  logical: durationSchema.default('30d'),
+  physical: durationSchema.default('90d'),
+  snapshot: durationSchema.default('1y'),
+});
+
+const tlsSchema = z.union([
+  z.literal('off'),
+  z.strictObject({ caFile: z.string().optional(), serverName: z.string().optional() }),
+]);
+
+export const databaseSchema = z.strictObject({
+  engine: z.enum(ENGINE_KINDS),
+  class: z.union([classSchema, z.array(classSchema).min(1)]).optional(),
+  objectives: z.strictObject({ rpo: durationSchema.optional(), rto: durationSchema.optional() }).optional(),
+  /** the host (a key of `hosts`) where the database's files are: physical backups and logs run there */
+  host: name,
+  region: z.string().optional(),
+  connection: z.strictObject({
+    host: z.string().min(1),
+    port: z.number().int().min(1).max(65_535),
+    user: z.string().min(1),
+    password: secretReferenceSchema.optional(),
+    /** where tables are looked for when a name does not start with a db */
+    database: z.string().min(1),
+    /** `off` is accepted on loopback and sockets only */
+    tls: tlsSchema.default({}),
+  }),
+  postgres: z
+    .strictObject({
+      /** pgBackRest's name for this cluster; default: the database's name here */
+      stanza: z.string().min(1).optional(),
+      dataDirectory: z.string().min(1),
+      socketDirectory: z.string().min(1).optional(),
+      /** the operating-system user that owns the files */
+      systemUser: z.string().min(1).default('postgres'),
+    })
+    .optional(),
+  tiers: tiersSchema.default({}),
+  retention: retentionSchema.prefault({}),
+  approval: approvalSchema.partial().optional(),
+});
+
+export const configSchema = z.strictObject({
+  version: z.literal(1),
+  temporal: z
+    .strictObject({
+      /** a profile of Temporal's own client configuration; TEMPORAL_* variables override it */
+      profile: z.string().optional(),
+      configFile: z.string().optional(),
+    })
+    .default({}),
+  repository: z.strictObject({
+    /** left out: AWS itself */
+    endpoint: z.url({ protocol: /^https$/ }).optional(),
+    region: z.string().min(1),
+    bucket: z.string().min(3).max(63),
+    prefix: z
+      .string()
+      .regex(/^([a-zA-Z0-9._-]+\/)*$/, 'must be empty or end with a slash')
+      .default(''),
+    pathStyle: z.boolean().default(false),
+    caFile: z.string().optional(),
+    /** left out: the AWS default chain (instance role, SSO, variables) */
+    credentials: credentialsSchema.optional(),
+    /** read-only; instances and restores use these. Left out: `credentials` are used, and plans say so */
+    restoreCredentials: credentialsSchema.optional(),
+    kmsKeyId: z.string().min(1).optional(),
+    /** passphrase of pgBackRest's own encryption of everything under pgbackrest/ */
+    cipher: secretReferenceSchema.optional(),
+    lock: z.strictObject({ mode: z.enum(['COMPLIANCE', 'GOVERNANCE']) }).optional(),
+  }),
+  hosts: z.record(name, z.strictObject({})),
+  sites: z.record(
+    name,
+    z.strictObject({
+      /** hosts of this site whose workers provision instances */
+      hosts: z.array(name).min(1),
+      directory: z.string().min(1),
+      /** operating-system user of restored servers: without rights on production's directories */
+      user: z.string().min(1).default('holdfast-restore'),
+      /** free bytes that a restore must leave on the site's disk */
+      reserveBytes: z.number().int().min(0).default(1_073_741_824),
+      /** how long an instance may live that nobody asked to keep */
+      instanceLifetime: durationSchema.default('24h'),
+    }),
+  ),
+  /** where server programs are, by major version; default: `.tools/postgres/<major>/bin`, Debian's and PATH */
+  tools: z.strictObject({ postgres: z.record(z.string(), z.string()).optional() }).default({}),
+  approval: z.strictObject({ import: approvalSchema.prefault({}) }).prefault({}),
+  /** how long a parked runbook waits for `resume` before it gives up and cleans up */
+  parkLimit: durationSchema.default('24h'),
+  databases: z.record(name, databaseSchema),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type DatabaseConfig = Config['databases'][string];
+export type RepositoryConfig = Config['repository'];
+export type SiteConfig = Config['sites'][string];

@@ -1,0 +1,295 @@
+import type { Readable } from 'node:stream';
+import type {
+  BackupKind,
+  Fingerprints,
+  LogPositions,
+  StoredObject,
+  TableFingerprint,
+} from '../model/backup.ts';
+import type { EngineKind } from '../model/engine.ts';
+import type { Check } from '../model/evidence.ts';
+import type { ConflictRule, TableChange } from '../model/plan.ts';
+import type { Run } from '../model/progress.ts';
+import type { Target } from '../model/target.ts';
+
+/**
+ * The engine contract. An engine is plain code: it takes an AbortSignal and a progress callback (`Run`),
+ * knows nothing of Temporal, and throws HoldfastError. Everything here is safe to run again after a kill
+ * at any point: that is said at each method.
+ */
+
+/** How to reach a server, secrets resolved. Never logged, never in a history. */
+export interface ServerAccess {
+  /** host name, address, or a directory with the server's socket */
+  host: string;
+  port: number;
+  user: string;
+  password: string | null;
+  database: string;
+  /** null: plain, accepted on loopback and sockets only */
+  tls: { ca: string | null; serverName: string | null } | null;
+}
+
+/** The repository as a backup tool needs it, secrets resolved. */
+export interface ToolRepository {
+  /** `host[:port]` of the S3 endpoint; null is AWS's own for the region */
+  endpoint: string | null;
+  region: string;
+  bucket: string;
+  /** path within the bucket, without slashes at its ends: `pgbackrest` or `prefix/pgbackrest` */
+  path: string;
+  pathStyle: boolean;
+  caFile: string | null;
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string | null } | null;
+  kmsKeyId: string | null;
+  /** passphrase of the tool's own encryption; null: none */
+  cipher: string | null;
+}
+
+/** Where objects of a logical backup go; the repository implements it. */
+export interface ObjectSink {
+  /**
+   * Stores a stream under the backup's attempt-unique prefix, split into several objects where it is beyond
+   * one object's limit. Completes only when the stream ends; a destroyed stream leaves no object and no upload.
+   */
+  put(name: string, content: Readable, options: { expectedBytes: number | null }): Promise<StoredObject[]>;
+}
+
+export interface ServerFacts {
+  version: string;
+  major: number;
+  systemIdentifier: string;
+  /** data bytes of the whole server, and of each db that can be connected to and is not a template */
+  totalBytes: number;
+  databases: { name: string; bytes: number }[];
+}
+
+export interface DumpedObject {
+  name: string;
+  objects: StoredObject[];
+  schema: StoredObject;
+  fingerprints: Fingerprints | null;
+}
+
+export interface LogicalDump {
+  facts: ServerFacts;
+  positions: LogPositions;
+  databases: DumpedObject[];
+  globals: StoredObject | null;
+  tools: Record<string, string>;
+  notices: string[];
+}
+
+/** One physical backup as its tool reports it. */
+export interface PhysicalBackup {
+  id: string;
+  kind: BackupKind;
+  startedAt: string;
+  finishedAt: string;
+  /** bytes this backup added to the repository */
+  sizeBytes: number;
+  /** bytes on disk after a restore */
+  databaseBytes: number;
+  dependsOn: string[];
+  positions: LogPositions;
+  serverMajor: number;
+  toolVersion: string;
+  systemIdentifier: string;
+  /** the tool found page checksum errors */
+  error: boolean;
+}
+
+/** A round of the log watcher at one database. */
+export interface LogReport {
+  database: string;
+  at: string;
+  /** the heartbeat's commit and its position; null where the server could not be asked */
+  heartbeat: { at: string; position: string; log: string; timeline: number } | null;
+  lastArchivedLog: string | null;
+  lastArchivedAt: string | null;
+  /** logs that are complete and wait for the archiver */
+  waiting: number;
+  failure: { at: string; log: string | null; message: string } | null;
+  switched: boolean;
+}
+
+/** What a restore needs to know of the server that is to come up: read from the restored files themselves. */
+export interface InstancePlace {
+  /** the instance's own directory; data, sockets, logs and spool lie under it */
+  directory: string;
+  /** operating-system user of every process of the instance; null: the worker's own */
+  user: string | null;
+}
+
+export interface RestoreInput {
+  place: InstancePlace;
+  repository: ToolRepository;
+  stanza: string;
+  backup: string;
+  serverMajor: number;
+  /** null: all */
+  databases: string[] | null;
+}
+
+export interface ReplayInput {
+  place: InstancePlace;
+  repository: ToolRepository;
+  stanza: string;
+  serverMajor: number;
+  target: Target;
+  timeline: number;
+  /** where the backup itself becomes consistent, and the last log known to be in the repository */
+  consistentAt: string;
+  lastLog: string | null;
+  /** how the superuser is called in the restored server */
+  user: string;
+  database: string;
+}
+
+export interface ReplayResult {
+  /** access to the paused, read-only server through its private socket */
+  access: ServerAccess;
+  /** `postgresql://user@/db?host=…`, without a password */
+  url: string;
+  /** where it stopped, for people and the evidence */
+  position: string;
+  lsn: string;
+  lastTransactionAt: string | null;
+}
+
+/** A table on both sides: what the compare found, enough to plan and to import without looking again. */
+export interface TableComparison {
+  change: TableChange;
+  /** sha256 over the affected keys in order; part of the plan's digest */
+  keysSha256: string;
+  /** a file on the instance's disk with the keys of the rows to come back */
+  keysFile: string;
+  notices: string[];
+}
+
+export interface ImportResult {
+  tables: (TableChange & { applied: number; vanished: number })[];
+  /** the transaction that did it, so that a retry can see whether it committed */
+  transaction: string;
+  alreadyDone: boolean;
+}
+
+/** Keeps what a retry of an import has to find, in the repository and before the commit. */
+export interface ImportJournal {
+  /** every record of this runbook so far, oldest first */
+  read(): Promise<ImportRecord[]>;
+  write(record: ImportRecord): Promise<void>;
+}
+
+export interface ImportRecord {
+  transaction: string;
+  planDigest: string;
+  result: ImportResult;
+}
+
+export interface CompareInput {
+  production: ServerAccess;
+  restored: ServerAccess;
+  /** `schema.table` or `db.schema.table` as the input named them */
+  tables: string[];
+  conflict: ConflictRule;
+  /** the instance's directory: key files are written under it, attempt-unique */
+  place: InstancePlace;
+}
+
+export interface ImportInput extends CompareInput {
+  comparisons: TableComparison[];
+  planDigest: string;
+  journal: ImportJournal;
+  /** names the lock that keeps two imports into one database apart */
+  database: string;
+  lockTimeoutMs: number;
+}
+
+export interface Engine {
+  readonly kind: EngineKind;
+
+  /** Reads version, identity and sizes. Throws ConnectionFailed, AuthenticationFailed. */
+  inspect(access: ServerAccess, run: Run): Promise<ServerFacts>;
+
+  /** The tables that these names mean, as `schema.table`. Throws UnknownTable with the nearest names. Reads only. */
+  resolveTables(access: ServerAccess, tables: readonly string[], run: Run): Promise<string[]>;
+
+  /** Dumps every database and what a dump leaves out, streaming into the sink. Nothing touches the disk. */
+  dump(
+    input: { access: ServerAccess; sink: ObjectSink; fingerprints: boolean },
+    run: Run,
+  ): Promise<LogicalDump>;
+
+  /** Takes a physical backup on the database's host. An unfinished one of an earlier attempt is the tool's to resume. */
+  backup(
+    input: {
+      access: ServerAccess;
+      repository: ToolRepository;
+      stanza: string;
+      dataDirectory: string;
+      systemUser: string;
+      kind: BackupKind;
+      retentionFull: number;
+    },
+    run: Run,
+  ): Promise<PhysicalBackup>;
+
+  /** All physical backups that the tool knows in the repository; works without the server. Empty where there are none. */
+  listBackups(
+    input: { repository: ToolRepository; stanza: string; systemUser: string | null },
+    run: Run,
+  ): Promise<PhysicalBackup[]>;
+
+  /** A round of the watcher: archiver's state, a heartbeat commit, and a log switch when the last is older than `maxAgeMs / 2`. */
+  watchLog(
+    input: { database: string; access: ServerAccess; dataDirectory: string; maxAgeMs: number },
+    run: Run,
+  ): Promise<LogReport>;
+
+  /** Commits a heartbeat and closes the current log, so that every moment before now can be recovered once it is archived. */
+  closeLog(
+    access: ServerAccess,
+    run: Run,
+  ): Promise<{ at: string; position: string; log: string; timeline: number }>;
+
+  /** Restores files into an instance's place. A second run goes on from what the first left. */
+  restore(input: RestoreInput, run: Run): Promise<void>;
+
+  /** Starts the restored server isolated, replays to the target, pauses there and asserts the position. */
+  replay(input: ReplayInput, run: Run): Promise<ReplayResult>;
+
+  /** Integrity of the restored copy, limited to these tables where there are any, and schema difference to production. */
+  check(
+    input: {
+      place: InstancePlace;
+      serverMajor: number;
+      restored: ServerAccess;
+      production: ServerAccess | null;
+      tables: string[] | null;
+    },
+    run: Run,
+  ): Promise<Check[]>;
+
+  /** What an import under the rule would do. Reads only, on both sides. */
+  compare(input: CompareInput, run: Run): Promise<TableComparison[]>;
+
+  /** Does it: one transaction, nothing beyond the approved keys. Safe to repeat: the journal knows a committed one. */
+  import(input: ImportInput, run: Run): Promise<ImportResult>;
+
+  /** Looks again after an import: every approved row is there. */
+  verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
+
+  /** Ends every process of an instance. Not-found is success. */
+  stop(place: InstancePlace, run: Run): Promise<void>;
+
+  /** Whether the restored server of this place runs and answers; starts it again where its process ended. */
+  ensureRunning(place: InstancePlace, run: Run): Promise<void>;
+
+  /** Row counts and checksums of a database on a server, by the same hash as its backups. */
+  fingerprint(
+    access: ServerAccess,
+    options: { hash: string; tables: string[] | null },
+    run: Run,
+  ): Promise<{ schemaSha256: string; tables: TableFingerprint[] }>;
+}

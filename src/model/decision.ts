@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import type { DecisionRecord } from './runbook.ts';
+
+/** Who may say yes to a plan. Durations in milliseconds. */
+export interface ApprovalPolicy {
+  /** how many different people have to approve; 0 means that the policy itself approves, in writing */
+  people: number;
+  requesterMayApprove: boolean;
+  /** empty: anyone; otherwise only these names count */
+  approvers: string[];
+  timeLimitMs: number;
+}
+
+export const decideSchema = z.strictObject({
+  by: z.string().min(1).max(200),
+  action: z.enum(['approve', 'reject']),
+  plan: z.string().min(1),
+  comment: z.string().max(2_000).optional(),
+});
+export type Decide = z.infer<typeof decideSchema>;
+
+/** The signals `approve` and `reject`: the same without the action. */
+export const decideSignalSchema = decideSchema.omit({ action: true });
+
+/** Why a decision does not count, in words for people, or null when it does. */
+export function refusalOf(
+  decide: Decide,
+  situation: {
+    waitingFor: string | null;
+    planDigest: string | null;
+    requestedBy: string;
+    policy: ApprovalPolicy;
+    decisions: readonly DecisionRecord[];
+  },
+): string | null {
+  const { waitingFor, planDigest, requestedBy, policy, decisions } = situation;
+  if (waitingFor === null || planDigest === null) return 'the runbook is not waiting for a decision';
+  if (decide.plan !== planDigest) {
+    return `the plan has changed: the decision names ${decide.plan}, the plan to decide on is ${planDigest}`;
+  }
+  if (policy.approvers.length > 0 && !policy.approvers.includes(decide.by)) {
+    return `${decide.by} is not among the approvers (${policy.approvers.join(', ')})`;
+  }
+  if (decide.action === 'reject') return null;
+  if (decide.by === requestedBy && !policy.requesterMayApprove) {
+    return `${decide.by} requested this runbook and the policy wants another person`;
+  }
+  if (approvalsOf(planDigest, waitingFor, decisions).some((record) => record.by === decide.by)) {
+    return `${decide.by} has approved this plan already`;
+  }
+  return null;
+}
+
+/** The approvals that count for a plan at a decision. */
+export function approvalsOf(
+  planDigest: string,
+  name: string,
+  decisions: readonly DecisionRecord[],
+): DecisionRecord[] {
+  return decisions.filter(
+    (record) =>
+      record.refused === undefined &&
+      record.action === 'approve' &&
+      record.plan === planDigest &&
+      record.name === name,
+  );
+}

@@ -1,0 +1,22 @@
+import type { RunbookStatus } from './runbook.ts';
+
+/** `evidence/<database>/<workflow id>.json`: what a runbook leaves for an auditor. */
+export interface Evidence {
+  formatVersion: 1;
+  workflowId: string;
+  runId: string;
+  input: unknown;
+  status: RunbookStatus;
+  checks: Check[];
+  imported: unknown;
+  objectives: { rpoSeconds: number; rtoSeconds: number };
+  /** seconds from the start to the end of the last step, without the waiting for people */
+  recoverySeconds: number;
+  writtenAt: string;
+}
+
+export interface Check {
+  name: string;
+  verdict: 'pass' | 'fail' | 'inconclusive';
+  detail: string;
+}
