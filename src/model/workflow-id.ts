@@ -1,0 +1,23 @@
+/** What a run's id starts with, by workflow type. */
+export const ID_PREFIXES = {
+  pointInTimeRecovery: 'pitr',
+  logicalBackup: 'backup/logical',
+  physicalBackup: 'backup/physical',
+} as const;
+
+/** `pitr/shop/20260131T140500Z`: unique for a database and second, so that two starts by accident collide. */
+export function workflowIdFor(type: keyof typeof ID_PREFIXES, database: string, at: Date): string {
+  return `${ID_PREFIXES[type]}/${database}/${stampOf(at)}`;
+}
+
+/** `20260131T140500Z`. */
+export function stampOf(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+}
+
+/**
+ * The id of the one run that may change a production database: whoever holds it is the only one. Its memo
+ * `holder` names the runbook that started it.
+ */
+export const changeWorkflowId = (database: string): string => `change/${database}`;
+export const CHANGE_HOLDER_MEMO = 'holder';
