@@ -1,0 +1,186 @@
+import pg from 'pg';
+import { HoldfastError } from '../../model/failure.ts';
+import type { ServerAccess } from '../engine.ts';
+import { quoteLiteral } from './identifier.ts';
+
+export interface ConnectOptions {
+  signal: AbortSignal;
+  /** shown in pg_stat_activity behind `holdfast`: what the session is for */
+  applicationName: string;
+  /** refuses writes in the session itself */
+  readOnly?: boolean;
+  /** milliseconds; 0 (default): statements may take as long as they take, since reading a table can */
+  statementTimeoutMs?: number;
+  /** milliseconds a statement may wait for a lock; default 30 s */
+  lockTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * Opens a session: nothing on the search path but pg_catalog, and every setting that changes how a value is
+ * written as text is pinned. An abort of the signal ends the session at the server too. Throws
+ * ConnectionFailed, AuthenticationFailed, PermissionDenied; the signal's reason after an abort.
+ */
+export async function connect(access: ServerAccess, options: ConnectOptions): Promise<pg.Client> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  const client = new pg.Client({
+    ...clientConfig(access),
+    application_name: `holdfast ${options.applicationName}`.slice(0, 63),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  // A lost connection fails the query in flight; without a listener it would also end the process.
+  client.on('error', () => {});
+  const abort = () => dropConnection(client);
+  signal.addEventListener('abort', abort, { once: true });
+  client.once('end', () => signal.removeEventListener('abort', abort));
+  try {
+    await client.connect();
+    await client.query(sessionSettings(options));
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    signal.removeEventListener('abort', abort);
+    signal.throwIfAborted();
+    throw connectionError(error, access);
+  }
+}
+
+/** Runs work in a session of its own and closes it, whatever happens; errors of the server are mapped. */
+export async function withConnection<T>(
+  access: ServerAccess,
+  options: ConnectOptions,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(access, options);
+  try {
+    return await work(client);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw connectionError(error, access);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** What node-postgres needs; TLS is verified, and only a loopback address or a socket goes without. */
+export function clientConfig(access: ServerAccess): pg.ClientConfig {
+  const { host, port, user, database, password, tls } = access;
+  const base = { host, port, user, database, ...(password === null ? {} : { password }) };
+  if (tls === null) {
+    if (isLocal(host)) return { ...base, ssl: false };
+    throw new HoldfastError('InvalidConfiguration', `the connection to ${host} is not encrypted`, {
+      hint: 'leave out `tls: off` (the server certificate is verified; caFile names the authority)',
+    });
+  }
+  if (host.startsWith('/')) return { ...base, ssl: false };
+  return {
+    ...base,
+    ssl: {
+      rejectUnauthorized: true,
+      ...(tls.ca === null ? {} : { ca: tls.ca }),
+      ...(tls.serverName === null ? {} : { servername: tls.serverName }),
+    },
+  };
+}
+
+/** The environment by which PostgreSQL's own programs reach the server: the password is never an argument. */
+export function clientEnvironment(access: ServerAccess): Record<string, string> {
+  return {
+    PGHOST: access.host,
+    PGPORT: String(access.port),
+    PGUSER: access.user,
+    PGDATABASE: access.database,
+    PGCONNECT_TIMEOUT: '10',
+    ...(access.password === null ? {} : { PGPASSWORD: access.password }),
+    PGPASSFILE: '/dev/null',
+    PGSSLMODE: access.tls === null || access.host.startsWith('/') ? 'disable' : 'verify-full',
+  };
+}
+
+function isLocal(host: string): boolean {
+  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\./.test(host);
+}
+
+/** Drops a session at once: a query in flight ends with it at the server as soon as it next writes or looks. */
+function dropConnection(client: pg.Client): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+function sessionSettings(options: ConnectOptions): string {
+  const settings: Record<string, string> = {
+    search_path: '',
+    DateStyle: 'ISO, YMD',
+    IntervalStyle: 'postgres',
+    TimeZone: 'UTC',
+    extra_float_digits: '3',
+    bytea_output: 'hex',
+    row_security: 'off',
+    synchronize_seqscans: 'off',
+    statement_timeout: String(options.statementTimeoutMs ?? 0),
+    lock_timeout: String(options.lockTimeoutMs ?? 30_000),
+    idle_in_transaction_session_timeout: '0',
+    default_transaction_read_only: options.readOnly === true ? 'on' : 'off',
+  };
+  const calls = Object.entries(settings).map(
+    ([name, value]) => `pg_catalog.set_config('${name}', ${quoteLiteral(value)}, false)`,
+  );
+  // A client that vanished is noticed in the middle of a long query too (PostgreSQL 14).
+  calls.push(`(SELECT pg_catalog.set_config(name, '10s', false) FROM pg_catalog.pg_settings
+    WHERE name = 'client_connection_check_interval')`);
+  return `SELECT ${calls.join(', ')}`;
+}
+
+/** An error of node-postgres or the server as Holdfast's; a HoldfastError stays what it is. */
+export function connectionError(error: unknown, access: ServerAccess): unknown {
+  if (error instanceof HoldfastError || !(error instanceof Error)) return error;
+  const code = (error as { code?: string }).code ?? '';
+  const where = `${access.host}:${access.port}`;
+  if (/^28/.test(code) || /SASL|password must be a string/.test(error.message)) {
+    return new HoldfastError(
+      'AuthenticationFailed',
+      `PostgreSQL at ${where} refused user ${access.user}${code === '28000' ? ' (pg_hba.conf)' : ''}`,
+      {
+        hint: `check the password that the configuration refers to for user ${access.user} at ${where}, and pg_hba.conf there`,
+      },
+    );
+  }
+  if (code === '3D000') {
+    return new HoldfastError('InvalidConfiguration', `there is no db "${access.database}" at ${where}`, {
+      hint: 'correct connection.database in the configuration',
+    });
+  }
+  if (code === '42501') {
+    return new HoldfastError(
+      'PermissionDenied',
+      `user ${access.user} lacks a right at ${where}: ${error.message}`,
+      {
+        hint: `grant it to ${access.user}, or name a superuser in the configuration`,
+      },
+    );
+  }
+  if (code === '55P03') {
+    return new HoldfastError('LockNotAvailable', `a lock at ${where} was not had in time`, {
+      hint: 'see pg_stat_activity for the session that holds it, and try again',
+    });
+  }
+  if (isConnectionTrouble(code, error.message)) {
+    return new HoldfastError(
+      'ConnectionFailed',
+      `PostgreSQL at ${where} cannot be reached (${code || error.message})`,
+      {
+        hint: 'check that the server runs, and host, port and TLS of the connection',
+      },
+    );
+  }
+  return error;
+}
+
+function isConnectionTrouble(code: string, message: string): boolean {
+  if (/^(?:08|57P0)/.test(code) || code === '53300') return true;
+  if (/^(?:ECONN|EHOST|ENET|ETIMEDOUT|ENOTFOUND|EAI_|ENOENT|EPIPE|EACCES)/.test(code)) return true;
+  if (/CERT|TLS|SSL/.test(code)) return true;
+  return /connection.*(?:terminated|timeout|closed|ended)|timeout expired|SSL/i.test(message);
+}
