@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { HoldfastError } from '../model/failure.ts';
+import type { InstanceChange, InstanceRecord, InstanceRequest, InstanceStore } from './instance.ts';
+import { instanceSchema } from './instance.ts';
+import { createSocketDirectory, removeSocketDirectory } from './socket.ts';
+import { requireEnterable, systemUser } from './system-user.ts';
+
+const RECORD = 'instance.json';
+const UNFINISHED = '.new-';
+const UNFINISHED_AGE_MS = 60_000;
+
+export interface LocalSite {
+  site: string;
+  host: string;
+  /** absolute, or relative to the worker's folder */
+  directory: string;
+  /** operating-system user of restored servers; null: the worker's own */
+  user: string | null;
+  /** free bytes that a restore must leave */
+  reserveBytes: number;
+}
+
+/** Instances as folders of a site's disk: `<directory>/<id>/`, each with its `instance.json`. */
+export function localInstances(options: LocalSite): InstanceStore {
+  const site = { ...options, directory: resolve(options.directory) };
+  return {
+    provision: (request) => provision(site, request),
+    find: (id) => find(site, id),
+    list: () => list(site),
+    update: (id, change) => update(site, id, change),
+    remove: (id, { stop }) => remove(site, id, stop),
+    space: () => space(site),
+    requireSpace: (bytes) => requireSpace(site, bytes),
+  };
+}
+
+async function provision(site: LocalSite, request: InstanceRequest): Promise<InstanceRecord> {
+  const directory = directoryOf(site, request.id);
+  const user = await systemUser(site.user);
+  await makeSiteDirectory(site);
+  await requireEnterable(site.directory, user);
+  await removeUnfinished(site, request.id);
+
+  const record: InstanceRecord = {
+    ...request,
+    site: site.site,
+    host: site.host,
+    createdAt: new Date().toISOString(),
+    directory,
+    user: site.user,
+    url: null,
+    kept: false,
+  };
+  // It appears under its name with its record or not at all, so that the reaper sees every instance.
+  const unfinished = join(site.directory, `${UNFINISHED}${request.id}-${randomBytes(6).toString('hex')}`);
+  await mkdir(unfinished, { mode: 0o700 });
+  await writeRecord(unfinished, record);
+  await chown(unfinished, user.uid, user.gid);
+  await rename(unfinished, directory).catch(async (error: NodeJS.ErrnoException) => {
+    await rm(unfinished, { recursive: true, force: true });
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  });
+  await createSocketDirectory(directory, user);
+  const found = await find(site, request.id);
+  if (found === null) throw lost(site, request.id);
+  return found;
+}
+
+async function makeSiteDirectory(site: LocalSite): Promise<void> {
+  const made = await mkdir(site.directory, { recursive: true });
+  // The umask of a service may be 077.
+  if (made !== undefined) await chmod(site.directory, 0o755);
+}
+
+/** What a killed attempt left; a fresh one may be of another attempt that is still at it. */
+async function removeUnfinished(site: LocalSite, id: string): Promise<void> {
+  const form = new RegExp(`^${UNFINISHED.replace('.', '\\.')}${id.replaceAll('.', '\\.')}-[0-9a-f]{12}$`);
+  for (const name of await entries(site.directory)) {
+    const path = join(site.directory, name);
+    if (!form.test(name)) continue;
+    const found = await stat(path).catch(() => null);
+    if (found !== null && Date.now() - found.mtimeMs > UNFINISHED_AGE_MS) {
+      await rm(path, { recursive: true, force: true });
+    }
+  }
+}
+
+async function find(site: LocalSite, id: string): Promise<InstanceRecord | null> {
+  const directory = directoryOf(site, id);
+  const text = await readFile(join(directory, RECORD), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+  if (text === null) return null;
+  const record = instanceSchema.parse(JSON.parse(text));
+  // The folder belongs to the restored server's user: what root acts on comes from the configuration.
+  return { ...record, id, site: site.site, host: site.host, directory, user: site.user };
+}
+
+async function list(site: LocalSite): Promise<InstanceRecord[]> {
+  const found: InstanceRecord[] = [];
+  for (const name of (await entries(site.directory)).sort()) {
+    if (!ID.test(name)) continue;
+    const record = await find(site, name);
+    if (record !== null) found.push(record);
+  }
+  return found;
+}
+
+async function update(site: LocalSite, id: string, change: InstanceChange): Promise<InstanceRecord> {
+  const record = await find(site, id);
+  if (record === null) throw lost(site, id);
+  const changed = { ...record, ...change };
+  await writeRecord(record.directory, changed);
+  return changed;
+}
+
+async function remove(
+  site: LocalSite,
+  id: string,
+  stop: (record: InstanceRecord) => Promise<void>,
+): Promise<boolean> {
+  await removeUnfinished(site, id);
+  const record = await find(site, id);
+  if (record === null) return false;
+  await stop(record);
+  await removeSocketDirectory(record.directory, await systemUser(site.user));
+  // The record goes last: a removal that was cut short is still listed, and done again.
+  for (const name of await entries(record.directory)) {
+    if (name !== RECORD) await rm(join(record.directory, name), { recursive: true, force: true });
+  }
+  await rm(record.directory, { recursive: true, force: true });
+  return true;
+}
+
+async function space(site: LocalSite): Promise<number> {
+  await makeSiteDirectory(site);
+  const { bavail, bsize } = await statfs(site.directory);
+  return bavail * bsize;
+}
+
+async function requireSpace(site: LocalSite, bytes: number): Promise<void> {
+  const free = await space(site);
+  if (free >= bytes + site.reserveBytes) return;
+  throw new HoldfastError(
+    'NotEnoughSpace',
+    `the restore needs ${amount(bytes)} in ${site.directory} of site ${site.site}, where ${amount(free)} are free and ${amount(site.reserveBytes)} have to stay free`,
+    {
+      hint: `free ${amount(bytes + site.reserveBytes - free)} there, remove instances that nobody needs, or choose another site`,
+    },
+  );
+}
+
+function amount(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** Written beside and renamed: a reader sees the old one or the new one. */
+async function writeRecord(directory: string, record: InstanceRecord): Promise<void> {
+  const path = join(directory, RECORD);
+  const beside = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = await open(beside, 'wx', 0o600);
+  try {
+    await file.writeFile(`${JSON.stringify(record, null, 2)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+}
+
+async function entries(directory: string): Promise<string[]> {
+  return await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+}
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+/** The id becomes the name of a folder that root later removes: it must not lead anywhere else. */
+function directoryOf(site: LocalSite, id: string): string {
+  if (!ID.test(id)) {
+    throw new HoldfastError('InvalidInput', `"${id}" cannot be the id of an instance`, {
+      hint: 'use letters, digits, dots, dashes and underscores, at most 100',
+    });
+  }
+  return join(site.directory, id);
+}
+
+function lost(site: LocalSite, id: string): HoldfastError {
+  return new HoldfastError('InstanceLost', `there is no instance ${id} at site ${site.site}`, {
+    hint: 'it was removed or has expired: start the runbook again',
+  });
+}
