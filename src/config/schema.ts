@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { durationSchema } from '../model/duration.ts';
+import { parseCron } from '../model/cron.ts';
 import { ENGINE_KINDS } from '../model/engine.ts';
+import { CLASSES, type DatabaseClass } from '../model/objective.ts';
 
 /** A secret is only ever named: an environment variable or a file, read where and when it is used. */
 export const secretReferenceSchema = z.union([
@@ -20,31 +22,50 @@ const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower case letters, digits and dashes, at most 63');
 
-/** RPO and RTO of a kind of data. A database may name several; the strictest value of each counts. */
-export const CLASSES = {
-  financial: { rpo: '1h' },
-  'user-content': { rpo: '4h' },
-  analytics: { rpo: '24h' },
-  'critical-saas': { rto: '30m' },
-  'internal-tools': { rto: '4h' },
-} as const satisfies Record<string, { rpo?: string; rto?: string }>;
-const classSchema = z.enum(Object.keys(CLASSES) as [keyof typeof CLASSES, ...(keyof typeof CLASSES)[]]);
+const classSchema = z.enum(Object.keys(CLASSES) as [DatabaseClass, ...DatabaseClass[]]);
 
+/** How many different people have to approve; 0: this policy itself approves, in writing. */
+const people = z.number().int().min(0).max(10);
+const approvers = z.array(z.string().min(1));
 export const approvalSchema = z.strictObject({
-  /** how many different people; 0: this policy itself approves, in writing */
-  people: z.number().int().min(0).max(10).default(1),
+  people: people.default(1),
   requesterMayApprove: z.boolean().default(false),
-  approvers: z.array(z.string().min(1)).default([]),
+  /** empty: anyone */
+  approvers: approvers.default([]),
   timeLimit: durationSchema.default('24h'),
 });
+/** What a database sets differently: without defaults, which zod would apply in a partial schema too. */
+const approvalOverrideSchema = z.strictObject({
+  people: people.optional(),
+  requesterMayApprove: z.boolean().optional(),
+  approvers: approvers.optional(),
+  timeLimit: durationSchema.optional(),
+});
 
-const cron = z.string().regex(/^\S+ \S+ \S+ \S+ \S+$/, 'must be a cron expression of five fields, in UTC');
+const cron = z.string().superRefine((text, context) => {
+  try {
+    parseCron(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: `${(error as Error).message} (five fields, in UTC)` });
+  }
+});
 
+/** Tiers are derived from the objectives; what is set here by hand is checked against them. */
 const tiersSchema = z.strictObject({
   /** how old the newest archived log may become: the archive is forced on when the server is idle */
-  log: z.strictObject({ maxAge: durationSchema.optional() }).optional(),
-  logical: z.strictObject({ schedule: cron.optional(), fingerprints: z.boolean().default(true) }).optional(),
-  physical: z.strictObject({ full: cron.optional(), diff: cron.optional() }).optional(),
+  log: z.union([z.literal('off'), z.strictObject({ maxAge: durationSchema.optional() })]).optional(),
+  logical: z
+    .union([
+      z.literal('off'),
+      z.strictObject({ schedule: cron.optional(), fingerprints: z.boolean().default(true) }),
+    ])
+    .optional(),
+  physical: z
+    .union([
+      z.literal('off'),
+      z.strictObject({ full: cron.optional(), diff: z.union([z.literal('off'), cron]).optional() }),
+    ])
+    .optional(),
 });
 
 const retentionSchema = z.strictObject({
@@ -73,8 +94,8 @@ export const databaseSchema = z.strictObject({
     password: secretReferenceSchema.optional(),
     /** where tables are looked for when a name does not start with a db */
     database: z.string().min(1),
-    /** `off` is accepted on loopback and sockets only */
-    tls: tlsSchema.default({}),
+    /** left out: verified against the system's authorities, plain on loopback; sockets never use it */
+    tls: tlsSchema.optional(),
   }),
   postgres: z
     .strictObject({
@@ -88,7 +109,7 @@ export const databaseSchema = z.strictObject({
     .optional(),
   tiers: tiersSchema.default({}),
   retention: retentionSchema.prefault({}),
-  approval: approvalSchema.partial().optional(),
+  approval: approvalOverrideSchema.optional(),
 });
 
 export const configSchema = z.strictObject({
@@ -118,6 +139,8 @@ export const configSchema = z.strictObject({
     kmsKeyId: z.string().min(1).optional(),
     /** passphrase of pgBackRest's own encryption of everything under pgbackrest/ */
     cipher: secretReferenceSchema.optional(),
+    /** why a database may lie in the repository's own region: without a reason that is refused */
+    allowSameRegion: z.string().min(1).optional(),
     lock: z.strictObject({ mode: z.enum(['COMPLIANCE', 'GOVERNANCE']) }).optional(),
   }),
   hosts: z.record(name, z.strictObject({})),
@@ -140,6 +163,8 @@ export const configSchema = z.strictObject({
   approval: z.strictObject({ import: approvalSchema.prefault({}) }).prefault({}),
   /** how long a parked runbook waits for `resume` before it gives up and cleans up */
   parkLimit: durationSchema.default('24h'),
+  /** how long a step waits for a worker on its queue before it says that nobody serves it */
+  noWorkerAfter: durationSchema.default('1m'),
   databases: z.record(name, databaseSchema),
 });
 

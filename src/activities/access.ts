@@ -1,0 +1,52 @@
+import { resolveAccess } from '../config/access.ts';
+import { describeDatabase } from '../config/describe.ts';
+import type { Engine, ServerAccess } from '../engines/engine.ts';
+import type { InstanceStore } from '../instances/instance.ts';
+import { localInstances } from '../instances/local.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { openRepository, type Repository } from '../repository/repository.ts';
+import type { Dependencies } from './dependencies.ts';
+
+/** A database as the configuration describes it, with its engine. Throws UnknownDatabase, NotSupported. */
+export function databaseOf(deps: Dependencies, name: string) {
+  const database = describeDatabase(deps.config.config, name);
+  const engine = deps.engines[database.config.engine];
+  if (engine === undefined) {
+    throw new HoldfastError('NotSupported', `this worker has no engine for ${database.config.engine}`, {
+      hint: 'start a worker of the version that has it',
+    });
+  }
+  return { ...database, engine: engine satisfies Engine };
+}
+
+/** Access to the production server, secrets resolved here and nowhere earlier. */
+export function productionAccess(deps: Dependencies, name: string): Promise<ServerAccess> {
+  return resolveAccess(describeDatabase(deps.config.config, name).config, deps.config.directory);
+}
+
+/** Opens the repository for one activity; restores use the read-only credentials. */
+export async function withRepository<T>(
+  deps: Dependencies,
+  use: 'backup' | 'restore',
+  work: (repository: Repository) => Promise<T>,
+): Promise<T> {
+  const { config, directory } = deps.config;
+  const repository = await openRepository(config.repository, { use, baseDirectory: directory });
+  try {
+    return await work(repository);
+  } finally {
+    repository.close();
+  }
+}
+
+/** The instances of a site that live on this worker's host. */
+export function instancesOf(deps: Dependencies, site: string): InstanceStore {
+  const found = deps.config.config.sites[site];
+  if (found === undefined) {
+    throw new HoldfastError('InvalidInput', `there is no site "${site}"`, {
+      hint: `the sites of the configuration are ${Object.keys(deps.config.config.sites).join(', ')}`,
+    });
+  }
+  const { directory, user, reserveBytes } = found;
+  return localInstances({ site, host: deps.host, directory, user, reserveBytes });
+}

@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseDuration } from '../model/duration.ts';
+import type { Evidence } from '../model/evidence.ts';
+import { HoldfastError } from '../model/failure.ts';
+import type { Run } from '../model/progress.ts';
+import type { Target } from '../model/target.ts';
+import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../model/workflow-id.ts';
+import { readRecoverability } from '../repository/catalog.ts';
+import { type Choice, chooseBackup } from '../repository/choice.ts';
+import { writeEvidence } from '../repository/evidence.ts';
+import { writeHeartbeat } from '../repository/heartbeats.ts';
+import { databaseOf, productionAccess, withRepository } from './access.ts';
+import type { Dependencies } from './dependencies.ts';
+import { estimateSeconds } from './estimate.ts';
+import type { Base, RecoverySettings } from './recovery-types.ts';
+import { asActivity } from './run.ts';
+
+/** How long a closed log may take to reach the repository before the target counts as out of reach. */
+const ARCHIVE_WAIT_MS = 120_000;
+
+const WATCH_AT_LEAST_MS = 2_000;
+const WATCH_AT_MOST_MS = 60_000;
+
+/** Light work of the control queue: configuration, the repository, evidence. */
+export const createPlanningActivities = (deps: Dependencies) => ({
+  async describeRecovery(input: { database: string; site: string | null }): Promise<RecoverySettings> {
+    return asActivity(async () => {
+      const { config } = deps.config;
+      const database = databaseOf(deps, input.database);
+      const site = input.site ?? Object.keys(config.sites)[0];
+      if (site === undefined || config.sites[site] === undefined) {
+        throw new HoldfastError('InvalidInput', `there is no site "${input.site}"`, {
+          hint: `the sites of the configuration are ${Object.keys(config.sites).join(', ')}`,
+        });
+      }
+      return {
+        engine: database.config.engine,
+        site,
+        approval: database.approval,
+        objectives: {
+          rpoSeconds: database.objectives.rpoMs / 1_000,
+          rtoSeconds: database.objectives.rtoMs / 1_000,
+        },
+        noWorkerAfterMs: parseDuration(config.noWorkerAfter),
+        parkLimitMs: parseDuration(config.parkLimit),
+        instanceLifetimeMs: parseDuration(config.sites[site].instanceLifetime),
+      };
+    });
+  },
+
+  async describeProtection(input: { database: string }) {
+    return asActivity(async () => {
+      const database = databaseOf(deps, input.database);
+      return {
+        engine: database.config.engine,
+        host: database.config.host,
+        noWorkerAfterMs: parseDuration(deps.config.config.noWorkerAfter),
+      };
+    });
+  },
+
+  /** Which databases of this host are watched, and how often. */
+  async describeWatch(input: { host: string }) {
+    return asActivity(async () => {
+      const { config } = deps.config;
+      const watched = Object.entries(config.databases)
+        .filter(
+          ([name, { host }]) => host === input.host && deps.engines[databaseOf(deps, name).config.engine],
+        )
+        .map(([name]) => name);
+      const ages = watched.map((name) => databaseOf(deps, name).tiers.log.maxAgeMs);
+      return {
+        databases: watched,
+        intervalMs: Math.min(WATCH_AT_MOST_MS, Math.max(WATCH_AT_LEAST_MS, Math.min(...ages) / 5)),
+        noWorkerAfterMs: parseDuration(config.noWorkerAfter),
+      };
+    });
+  },
+
+  /** Names the runbook that holds the right to change a production database. */
+  async findChangeHolder(input: { database: string }): Promise<string> {
+    return asActivity(async () => {
+      const id = changeWorkflowId(input.database);
+      const description = await deps.client.workflow.getHandle(id).describe();
+      return String(description.memo?.[CHANGE_HOLDER_MEMO] ?? id);
+    });
+  },
+
+  /** Chooses the base and proves every log up to the target; closes the log first where that makes it reachable. */
+  async chooseBase(input: { database: string; target: Target; tables: string[] | null }): Promise<Base> {
+    return asActivity(async (run) => {
+      const { engine } = databaseOf(deps, input.database);
+      let tables: string[] | null = null;
+      if (input.tables !== null) {
+        run.progress({ phase: 'looking up the tables in production' });
+        tables = await engine.resolveTables(await productionAccess(deps, input.database), input.tables, run);
+      }
+      run.progress({ phase: 'reading the catalog' });
+      return baseOf(await choose(deps, input.database, input.target, run), tables);
+    });
+  },
+
+  async writeEvidence(input: Omit<Evidence, 'formatVersion' | 'workflowId' | 'writtenAt'>): Promise<string> {
+    return asActivity(() =>
+      withRepository(deps, 'backup', (repository) =>
+        writeEvidence(repository, {
+          formatVersion: 1,
+          ...input,
+          workflowId: input.status.workflowId,
+          writtenAt: new Date().toISOString(),
+        }),
+      ),
+    );
+  },
+});
+
+async function choose(deps: Dependencies, name: string, target: Target, run: Run): Promise<Choice> {
+  const { engine, stanza } = databaseOf(deps, name);
+  return withRepository(deps, 'backup', async (repository) => {
+    const look = async () =>
+      chooseBackup({ target, now: new Date(), ...(await readRecoverability(repository, name, { stanza })) });
+    let choice = await look();
+    if (choice.reachable === 'yes') return choice;
+
+    run.progress({ phase: 'closing the log in production, so that the target becomes reachable' });
+    const closed = await engine.closeLog(await productionAccess(deps, name), run);
+    await writeHeartbeat(repository, name, closed);
+    const deadline = Date.now() + ARCHIVE_WAIT_MS;
+    while (choice.reachable !== 'yes') {
+      if (Date.now() > deadline) {
+        throw new HoldfastError(
+          'TargetNotRecoverable',
+          `log ${closed.log} did not reach the repository in time`,
+          {
+            hint: 'see the archiver of the production server (pg_stat_archiver), or choose an earlier target',
+          },
+        );
+      }
+      run.progress({ phase: `waiting for log ${closed.log} in the repository` });
+      await sleep(1_000, undefined, { signal: run.signal });
+      choice = await look();
+    }
+    return choice;
+  });
+}
+
+function baseOf(choice: Choice, tables: string[] | null): Base {
+  const { manifest } = choice;
+  return {
+    backup: manifest.id,
+    serverMajor: Number.parseInt(manifest.serverVersion, 10),
+    databaseBytes: manifest.databaseBytes,
+    timeline: choice.timeline,
+    consistentAt: manifest.positions.stop ?? '0/0',
+    lastLog: choice.lastLog,
+    logs: choice.segments,
+    estimateSeconds: estimateSeconds({ databaseBytes: manifest.databaseBytes, logs: choice.segments }),
+    tables,
+    notices: [...manifest.notices, ...choice.notices],
+  };
+}

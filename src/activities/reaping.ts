@@ -1,0 +1,50 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { type OwnerState, removalsDue } from '../instances/expiry.ts';
+import type { InstanceRecord } from '../instances/instance.ts';
+import { parseDuration } from '../model/duration.ts';
+import { instancesOf } from './access.ts';
+import type { Dependencies } from './dependencies.ts';
+import { stopOf } from './recovery.ts';
+import { asActivity } from './run.ts';
+
+export const createReapingActivities = (deps: Dependencies) => ({
+  /** Every host that may have instances. */
+  async listPlaces(): Promise<{ places: { site: string; host: string }[]; noWorkerAfterMs: number }> {
+    return asActivity(async () => {
+      const { sites, noWorkerAfter } = deps.config.config;
+      const places = Object.entries(sites).flatMap(([site, { hosts }]) =>
+        hosts.map((host) => ({ site, host })),
+      );
+      return { places, noWorkerAfterMs: parseDuration(noWorkerAfter) };
+    });
+  },
+
+  /** Removes what nobody owns any more from this host; returns the ids. */
+  async reapInstances(input: { site: string }): Promise<string[]> {
+    return asActivity(async (run) => {
+      const instances = instancesOf(deps, input.site);
+      const found = await instances.list();
+      const owners = new Map<string, OwnerState>();
+      for (const record of found) owners.set(record.id, await ownerState(deps, record));
+      const removed: string[] = [];
+      const due = removalsDue(found, (record) => owners.get(record.id) ?? 'unknown', new Date());
+      for (const { record, reason } of due) {
+        run.progress({ phase: `removing ${record.id}` });
+        await instances.remove(record.id, { stop: (gone) => stopOf(deps, gone, run) });
+        deps.logger.warn({ instance: record.id, reason }, 'removed an instance that nobody needs');
+        removed.push(record.id);
+      }
+      return removed;
+    });
+  },
+});
+
+async function ownerState(deps: Dependencies, record: InstanceRecord): Promise<OwnerState> {
+  try {
+    const { workflowId, runId } = record.owner;
+    const { status } = await deps.client.workflow.getHandle(workflowId, runId).describe();
+    return status.name === 'RUNNING' ? 'running' : 'closed';
+  } catch (error) {
+    return error instanceof WorkflowNotFoundError ? 'closed' : 'unknown';
+  }
+}

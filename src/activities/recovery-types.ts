@@ -1,0 +1,65 @@
+import type { ReplayResult, TableComparison } from '../engines/engine.ts';
+import type { ApprovalPolicy } from '../model/decision.ts';
+import type { EngineKind } from '../model/engine.ts';
+import type { Check } from '../model/evidence.ts';
+import type { ConflictRule, Plan } from '../model/plan.ts';
+import type { Target } from '../model/target.ts';
+
+/** What a runbook has to know of the configuration. Read once; it is in the history from then on. */
+export interface RecoverySettings {
+  engine: EngineKind;
+  site: string;
+  approval: ApprovalPolicy;
+  objectives: { rpoSeconds: number; rtoSeconds: number };
+  noWorkerAfterMs: number;
+  parkLimitMs: number;
+  instanceLifetimeMs: number;
+}
+
+/** The chosen base and the proof of the logs up to the target. */
+export interface Base {
+  backup: string;
+  serverMajor: number;
+  databaseBytes: number;
+  timeline: number;
+  consistentAt: string;
+  lastLog: string | null;
+  /** logs between the base and the target, all present */
+  logs: number;
+  estimateSeconds: number;
+  /** as the engine names them; null where the input named none */
+  tables: string[] | null;
+  notices: string[];
+}
+
+/** One instance as later steps name it; the rest is in its record on the host. */
+export interface InstanceReference {
+  id: string;
+  site: string;
+  host: string;
+  expiresAt: string;
+}
+
+export interface ComparisonInput {
+  instance: InstanceReference;
+  database: string;
+  base: Base;
+  target: Target;
+  replayed: ReplayResult;
+  tables: string[];
+  conflict: ConflictRule;
+}
+
+/** What the compare step shows beside the changes: checks that did not pass. */
+export type CompareStepInput = ComparisonInput & { doubts: Check[] };
+
+export interface Comparison {
+  plan: Plan;
+  comparisons: TableComparison[];
+}
+
+export interface ImportStepInput extends ComparisonInput {
+  comparisons: TableComparison[];
+  planDigest: string;
+  workflowId: string;
+}

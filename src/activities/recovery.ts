@@ -1,0 +1,248 @@
+import type { ImportInput, ImportResult, ReplayResult } from '../engines/engine.ts';
+import { planDigest } from '../engines/plan-digest.ts';
+import type { InstanceRecord } from '../instances/instance.ts';
+import type { Check } from '../model/evidence.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { type Plan, summarizeChanges } from '../model/plan.ts';
+import type { Target } from '../model/target.ts';
+import { openJournal } from '../repository/journal.ts';
+import { toolRepository } from '../repository/tool.ts';
+import { databaseOf, instancesOf, productionAccess, withRepository } from './access.ts';
+import type { Dependencies } from './dependencies.ts';
+import type {
+  Base,
+  CompareStepInput,
+  Comparison,
+  ComparisonInput,
+  ImportStepInput,
+  InstanceReference,
+} from './recovery-types.ts';
+import { asActivity } from './run.ts';
+
+/** Of the data on disk after a restore: logs, sort files and the server's own. */
+const SPACE_FACTOR = 1.1;
+const LOG_BYTES = 16 * 1024 * 1024;
+const LOCK_TIMEOUT_MS = 5_000;
+const IMPORT_ROWS_PER_SECOND = 20_000;
+
+/** Everything that happens at one instance, on the host that has its disk. */
+export const createRecoveryActivities = (deps: Dependencies) => {
+  const find = async (instance: InstanceReference): Promise<InstanceRecord> => {
+    const record = await instancesOf(deps, instance.site).find(instance.id);
+    if (record !== null) return record;
+    throw new HoldfastError('InstanceLost', `instance ${instance.id} is not on ${deps.host} any more`, {
+      hint: 'start the runbook again: nothing was changed in production',
+    });
+  };
+  const repositoryForTool = () =>
+    toolRepository(deps.config.config.repository, {
+      use: 'restore',
+      baseDirectory: deps.config.directory,
+    });
+  const importInput = async (
+    input: ImportStepInput,
+    repository: Parameters<typeof openJournal>[0],
+  ): Promise<ImportInput> => ({
+    production: await productionAccess(deps, input.database),
+    restored: input.replayed.access,
+    tables: input.tables,
+    conflict: input.conflict,
+    place: await find(input.instance),
+    comparisons: input.comparisons,
+    planDigest: input.planDigest,
+    journal: openJournal(repository, input.database, input.workflowId),
+    database: input.database,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+  });
+
+  return {
+    /** Refuses where the disk is too small, before anything is made. */
+    async provisionInstance(input: {
+      id: string;
+      site: string;
+      database: string;
+      base: Base;
+      lifetimeMs: number;
+      owner: { workflowId: string; runId: string };
+    }): Promise<InstanceReference> {
+      return asActivity(async () => {
+        const instances = instancesOf(deps, input.site);
+        const { base } = input;
+        await instances.requireSpace(base.databaseBytes * SPACE_FACTOR + Math.min(base.logs, 64) * LOG_BYTES);
+        const record = await instances.provision({
+          id: input.id,
+          database: input.database,
+          engine: databaseOf(deps, input.database).config.engine,
+          owner: input.owner,
+          expiresAt: new Date(Date.now() + input.lifetimeMs).toISOString(),
+        });
+        return { id: record.id, site: input.site, host: deps.host, expiresAt: record.expiresAt };
+      });
+    },
+
+    async restoreInstance(input: {
+      instance: InstanceReference;
+      database: string;
+      base: Base;
+    }): Promise<void> {
+      return asActivity(async (run) => {
+        const { engine, stanza } = databaseOf(deps, input.database);
+        await engine.restore(
+          {
+            place: await find(input.instance),
+            repository: await repositoryForTool(),
+            stanza,
+            backup: input.base.backup,
+            serverMajor: input.base.serverMajor,
+            databases: null,
+          },
+          run,
+        );
+      });
+    },
+
+    async replayInstance(input: {
+      instance: InstanceReference;
+      database: string;
+      base: Base;
+      target: Target;
+    }): Promise<ReplayResult> {
+      return asActivity(async (run) => {
+        const { engine, stanza, config } = databaseOf(deps, input.database);
+        const { base } = input;
+        const replayed = await engine.replay(
+          {
+            place: await find(input.instance),
+            repository: await repositoryForTool(),
+            stanza,
+            serverMajor: base.serverMajor,
+            target: input.target,
+            timeline: base.timeline,
+            consistentAt: base.consistentAt,
+            lastLog: base.lastLog,
+            user: config.connection.user,
+            database: config.connection.database,
+          },
+          run,
+        );
+        await instancesOf(deps, input.instance.site).update(input.instance.id, { url: replayed.url });
+        return replayed;
+      });
+    },
+
+    async checkInstance(input: {
+      instance: InstanceReference;
+      database: string;
+      base: Base;
+      replayed: ReplayResult;
+    }): Promise<Check[]> {
+      return asActivity(async (run) => {
+        const { engine } = databaseOf(deps, input.database);
+        const checks = await engine.check(
+          {
+            place: await find(input.instance),
+            serverMajor: input.base.serverMajor,
+            restored: input.replayed.access,
+            production: input.base.tables === null ? null : await productionAccess(deps, input.database),
+            tables: input.base.tables,
+          },
+          run,
+        );
+        const failed = checks.filter((check) => check.verdict === 'fail');
+        if (failed.length === 0) return checks;
+        throw new HoldfastError(
+          'CheckFailed',
+          `the restored copy is damaged: ${failed.map((check) => check.detail).join('; ')}`,
+          {
+            hint: 'restore from an older backup: --backup <id> of holdfast catalog',
+          },
+        );
+      });
+    },
+
+    /** Works out exactly what an import would do. Reads only. */
+    async compareTables(input: CompareStepInput): Promise<Comparison> {
+      return asActivity(async (run) => {
+        const { engine } = databaseOf(deps, input.database);
+        const place = await find(input.instance);
+        await engine.ensureRunning(place, run);
+        const comparisons = await engine.compare(
+          {
+            production: await productionAccess(deps, input.database),
+            restored: input.replayed.access,
+            tables: input.tables,
+            conflict: input.conflict,
+            place,
+          },
+          run,
+        );
+        const plan = planOf(input, comparisons);
+        return { plan: { ...plan, digest: planDigest(plan, comparisons) }, comparisons };
+      });
+    },
+
+    /** Changes production, once, by the approved plan. */
+    async importTables(input: ImportStepInput): Promise<ImportResult> {
+      return asActivity((run) =>
+        withRepository(deps, 'backup', async (repository) => {
+          const { engine } = databaseOf(deps, input.database);
+          const prepared = await importInput(input, repository);
+          await engine.ensureRunning(prepared.place, run);
+          return engine.import(prepared, run);
+        }),
+      );
+    },
+
+    async verifyImport(input: ImportStepInput): Promise<Check[]> {
+      return asActivity((run) =>
+        withRepository(deps, 'backup', async (repository) => {
+          const { engine } = databaseOf(deps, input.database);
+          const prepared = await importInput(input, repository);
+          await engine.ensureRunning(prepared.place, run);
+          return engine.verifyImport(prepared, run);
+        }),
+      );
+    },
+
+    async removeInstance(input: { instance: InstanceReference }): Promise<void> {
+      return asActivity(async (run) => {
+        const instances = instancesOf(deps, input.instance.site);
+        await instances.remove(input.instance.id, { stop: (record) => stopOf(deps, record, run) });
+      });
+    },
+  };
+};
+
+/** Ends the processes of an instance by its own engine. */
+export async function stopOf(
+  deps: Dependencies,
+  record: InstanceRecord,
+  run: Parameters<ImportStop>[1],
+): Promise<void> {
+  const engine = deps.engines[record.engine];
+  if (engine === undefined) return;
+  await engine.stop(record, run);
+}
+type ImportStop = NonNullable<Dependencies['engines']['postgres']>['stop'];
+
+function planOf(
+  input: ComparisonInput & CompareStepInput,
+  comparisons: Comparison['comparisons'],
+): Omit<Plan, 'digest'> {
+  const changes = comparisons.map((comparison) => comparison.change);
+  const rows = changes.reduce((sum, change) => sum + change.inserts + change.updates + change.deletes, 0);
+  return {
+    summary: summarizeChanges(input.database, changes),
+    backup: input.base.backup,
+    target: input.target,
+    position: input.replayed.position,
+    conflict: input.conflict,
+    estimateSeconds: Math.ceil(2 + rows / IMPORT_ROWS_PER_SECOND),
+    changes,
+    notices: [
+      ...input.base.notices,
+      ...comparisons.flatMap((comparison) => comparison.notices),
+      ...input.doubts.map((check) => `${check.name} is ${check.verdict}: ${check.detail}`),
+    ],
+  };
+}

@@ -1,0 +1,34 @@
+import type { Engine } from '../engine.ts';
+import { backup, listBackups } from './backup.ts';
+import { check } from './check.ts';
+import { compare } from './compare/compare.ts';
+import { dump } from './dump.ts';
+import { fingerprint } from './fingerprint.ts';
+import { importRows } from './import/import.ts';
+import { verifyImport } from './import/verify.ts';
+import { inspect } from './inspect.ts';
+import { closeLog, watchLog } from './log.ts';
+import { replay } from './replay.ts';
+import { resolveTables } from './resolve.ts';
+import { restore } from './restore.ts';
+import { ensureRunning, stop } from './server.ts';
+
+export const postgres: Engine = {
+  kind: 'postgres',
+  inspect,
+  resolveTables,
+  dump,
+  backup,
+  listBackups,
+  watchLog,
+  closeLog,
+  restore,
+  replay,
+  check,
+  compare,
+  import: importRows,
+  verifyImport,
+  stop,
+  ensureRunning,
+  fingerprint,
+};

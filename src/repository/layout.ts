@@ -1,0 +1,44 @@
+import type { BackupTier } from '../model/backup.ts';
+
+/**
+ * Every key of the repository, in one place. Keys are relative to `repository.prefix`. Tool-managed trees
+ * (`pgbackrest/`) keep their own layout below the folder named here.
+ */
+export const TOOL_FOLDER = 'pgbackrest';
+
+export const logFolder = (database: string): string => `log/${database}/`;
+export const heartbeatFolder = (database: string): string => `${logFolder(database)}heartbeat/`;
+
+export const logicalFolder = (database: string, backup: string): string => `logical/${database}/${backup}/`;
+/** Of one attempt: two attempts at the same backup never write the same key. */
+export const logicalAttemptFolder = (database: string, backup: string, attempt: string): string =>
+  `${logicalFolder(database, backup)}${attempt}/`;
+export const snapshotFolder = (database: string, backup: string): string => `snapshot/${database}/${backup}/`;
+
+export const manifestFolder = (database: string): string => `manifest/${database}/`;
+export const manifestKey = (database: string, backup: string): string =>
+  `${manifestFolder(database)}${backup}.json`;
+
+/** RESTORE.md: beside a backup of ours; a tool's tree is the tool's, so there it lies beside the manifest. */
+export const instructionsKey = (database: string, tier: BackupTier, backup: string): string =>
+  tier === 'logical'
+    ? `${logicalFolder(database, backup)}RESTORE.md`
+    : `${manifestFolder(database)}${backup}.RESTORE.md`;
+
+export const evidenceFolder = (database: string): string => `evidence/${database}/`;
+export const evidenceKey = (database: string, workflowId: string): string =>
+  `${evidenceFolder(database)}${encodeId(workflowId)}.json`;
+
+export const verificationFolder = (database: string): string => `verification/${database}/`;
+export const undoFolder = (database: string, workflowId: string): string =>
+  `undo/${database}/${encodeId(workflowId)}/`;
+export const acknowledgementFolder = (database: string): string => `acknowledgement/${database}/`;
+export const topologyKey = (database: string): string => `topology/${database}.json`;
+
+/** pgBackRest's tree of archived logs for one stanza: `<version>-<n>/<16 hex>/<24 hex>-<sha1>.<compression>`. */
+export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/archive/${stanza}/`;
+
+/** A workflow id as one part of a key: `pitr/shop/x` becomes `pitr%2Fshop%2Fx`. */
+function encodeId(workflowId: string): string {
+  return encodeURIComponent(workflowId);
+}

@@ -1,0 +1,5 @@
+import type { Dependencies } from '../activities/dependencies.ts';
+import { postgres } from '../engines/postgres/postgres.ts';
+
+/** The engines that this version has. */
+export const ENGINES: Dependencies['engines'] = { postgres };

@@ -1,0 +1,99 @@
+import type { Client } from '@temporalio/client';
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import type { Dependencies } from '../activities/dependencies.ts';
+import { createPlanningActivities } from '../activities/planning.ts';
+import { createProtectionActivities } from '../activities/protection.ts';
+import { createReapingActivities } from '../activities/reaping.ts';
+import { createRecoveryActivities } from '../activities/recovery.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
+import { workflowBundle } from './bundle.ts';
+import { ENGINES } from './engines.ts';
+import { formatRole, type Role } from './roles.ts';
+
+/**
+ * Long work at a host: two dumps or restores fill two cores, and the log watch and clean-up must never wait
+ * behind them.
+ */
+const HOST_SLOTS = 6;
+/** Heartbeats reach the server at most this late, so that progress is fresh and a cancellation arrives soon. */
+const HEARTBEAT_THROTTLE = '2s';
+const SHUTDOWN_GRACE = '10s';
+
+export interface WorkerInput {
+  config: LoadedConfig;
+  roles: readonly Role[];
+  connection: NativeConnection;
+  client: Client;
+  logger: Logger;
+  engines?: Dependencies['engines'];
+  signal?: AbortSignal;
+}
+
+/** Runs the workers of these roles until the process is told to end or the signal aborts. */
+export async function runWorker(input: WorkerInput): Promise<void> {
+  const { logger, roles } = input;
+  const workers: Worker[] = [];
+  for (const role of roles) workers.push(await createWorker(input, role));
+  logger.info({ roles: roles.map(formatRole) }, 'worker started');
+  const end = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  input.signal?.addEventListener('abort', end, { once: true });
+  try {
+    // One that fails takes the others with it: half a worker would look healthy.
+    await Promise.all(workers.map((worker) => worker.run().finally(end)));
+  } finally {
+    input.signal?.removeEventListener('abort', end);
+  }
+}
+
+async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
+  const shared = {
+    connection: input.connection,
+    namespace: input.client.options.namespace,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+  } satisfies Partial<WorkerOptions>;
+  switch (role.kind) {
+    case 'control': {
+      const deps = dependencies(input, 'control');
+      return Worker.create({
+        ...shared,
+        taskQueue: CONTROL_QUEUE,
+        workflowBundle: await workflowBundle(),
+        activities: { ...createPlanningActivities(deps), ...createReapingActivities(deps) },
+      });
+    }
+    case 'host': {
+      const deps = dependencies(input, role.name);
+      return Worker.create({
+        ...shared,
+        taskQueue: hostQueue(role.name),
+        maxConcurrentActivityTaskExecutions: HOST_SLOTS,
+        activities: {
+          ...createRecoveryActivities(deps),
+          ...createProtectionActivities(deps),
+          ...createReapingActivities(deps),
+        },
+      });
+    }
+    case 'site': {
+      const { provisionInstance } = createRecoveryActivities(dependencies(input, siteHost(input, role.name)));
+      return Worker.create({ ...shared, taskQueue: siteQueue(role.name), activities: { provisionInstance } });
+    }
+  }
+}
+
+/** The host whose disk an instance of this site gets when this process answers. */
+function siteHost({ config, roles }: WorkerInput, site: string): string {
+  const hosts = config.config.sites[site]?.hosts ?? [];
+  const served = roles.flatMap((role) => (role.kind === 'host' ? [role.name] : []));
+  return hosts.find((host) => served.includes(host)) ?? hosts[0] ?? site;
+}
+
+function dependencies(input: WorkerInput, host: string): Dependencies {
+  const { config, client, logger } = input;
+  return { config, client, logger, host, engines: input.engines ?? ENGINES };
+}

@@ -1,0 +1,136 @@
+import { uuid4, workflowInfo } from '@temporalio/workflow';
+import type { ImportResult } from '../engines/engine.ts';
+import { formatDuration, parseDuration } from '../model/duration.ts';
+import type { Check } from '../model/evidence.ts';
+import { parseInput, type WorkflowInput } from '../model/input.ts';
+import { countOf } from '../model/plan.ts';
+import type { RunbookStatus } from '../model/runbook.ts';
+import { describeTarget } from '../model/target.ts';
+import { cleanUpOnHost, control, onHost, onSite } from './proxies.ts';
+import { holdChange } from './runbook/change.ts';
+import { endWith, orEnd } from './runbook/failure.ts';
+import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
+import { type Ending, Runbook } from './runbook/runbook.ts';
+
+type Input = WorkflowInput<'pointInTimeRecovery'>;
+
+const HAND_OVER_BY_DEFAULT = '1h';
+
+/**
+ * Recovers a database to a moment on an isolated instance. With `tables`, brings their lost rows back into
+ * production after a person approved exactly what will change; without, hands the instance over for a while.
+ */
+export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus> {
+  const input = orEnd(() => parseInput('pointInTimeRecovery', given));
+  const { database, target } = input;
+  const keepMs = parseDuration(
+    input.keepInstance ?? (input.tables === undefined ? HAND_OVER_BY_DEFAULT : '0s'),
+  );
+  const runbook = new Runbook({
+    runbook: 'pointInTimeRecovery',
+    database,
+    reason: input.reason,
+    requestedBy: input.requestedBy,
+    steps: [
+      ...['choose base', 'provision', 'restore', 'replay', 'check'],
+      ...(input.tables === undefined ? [] : IMPORT_STEPS),
+      ...(keepMs === 0 ? [] : ['hand over']),
+      'remove instance',
+    ],
+  });
+  const checks: Check[] = [];
+  let imported: ImportResult | null = null;
+  let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
+
+  const work = async (): Promise<Ending> => {
+    refuseWhatIsNotBuilt(input);
+    const settings = await control.describeRecovery({ database, site: input.site ?? null });
+    objectives = settings.objectives;
+    runbook.begin(settings.engine, {
+      approval: settings.approval,
+      parkLimitMs: settings.parkLimitMs,
+      noWorkerRetryMs: settings.noWorkerAfterMs,
+    });
+    if (input.tables !== undefined) await holdChange(runbook, database);
+
+    const base = await runbook.step(
+      'choose base',
+      () => control.chooseBase({ database, target, tables: input.tables ?? null }),
+      (chosen) =>
+        `${chosen.backup}; ${countOf(chosen.logs, 'log')} up to ${describeTarget(target)}, every one present`,
+    );
+
+    const { workflowId, runId } = workflowInfo();
+    const instance = await runbook.step(
+      'provision',
+      () =>
+        onSite(settings.site, settings.noWorkerAfterMs).provisionInstance({
+          id: `${database}-${uuid4().slice(0, 8)}`,
+          site: settings.site,
+          database,
+          base,
+          // The reaper takes what has expired, owner or not: waiting for people must not expire it.
+          lifetimeMs:
+            settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs,
+          owner: { workflowId, runId },
+        }),
+      (made) => `${made.id} on ${made.host}`,
+    );
+    const host = onHost(instance.host, settings.noWorkerAfterMs);
+    runbook.cleanUpWith(async () => {
+      await runbook.step('remove instance', () => cleanUpOnHost(instance.host).removeInstance({ instance }));
+      runbook.status.instance = null;
+    });
+    runbook.status.instance = { id: instance.id, url: null, expiresAt: instance.expiresAt };
+
+    await runbook.step('restore', () => host.restoreInstance({ instance, database, base }));
+    const replayed = await runbook.step(
+      'replay',
+      () => host.replayInstance({ instance, database, base, target }),
+      (result) => result.position,
+    );
+    runbook.status.instance.url = replayed.url;
+    const found = await runbook.step(
+      'check',
+      () => host.checkInstance({ instance, database, base, replayed }),
+      (result) => result.map((check) => `${check.name}: ${check.verdict}`).join(', '),
+    );
+    checks.push(...found);
+
+    if (base.tables !== null) {
+      const conflict = input.conflict ?? 'insert-missing';
+      const comparison = { instance, database, base, target, replayed, tables: base.tables, conflict };
+      const result = await importUnderDecision(runbook, host, comparison, checks);
+      imported = result.imported;
+      checks.push(...result.checks);
+      if (result.ending !== 'completed') return result.ending;
+    }
+    if (keepMs > 0) {
+      const command = `holdfast connect ${workflowId}`;
+      await runbook.wait('hand over', keepMs, `${command}; for ${formatDuration(keepMs)} or until resume`);
+    }
+    return 'completed';
+  };
+
+  return runbook.run(work, () =>
+    control.writeEvidence({
+      runId: workflowInfo().runId,
+      input,
+      status: runbook.status,
+      checks,
+      imported,
+      objectives,
+      recoverySeconds: runbook.recoverySeconds(),
+    }),
+  );
+}
+
+function refuseWhatIsNotBuilt(input: Input): void {
+  const given = input.export !== undefined ? 'export' : input.conflict;
+  if (given === undefined || given === 'insert-missing') return;
+  throw endWith({
+    type: 'NotSupported',
+    message: `${given} is not supported by this version`,
+    hint: 'insert-missing is: rows whose key is absent come back, existing rows are not touched',
+  });
+}

@@ -1,0 +1,34 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancellationScope, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
+import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../../model/workflow-id.ts';
+import { productionChange, releaseSignal } from '../production-change.ts';
+import { control } from '../proxies.ts';
+import { endWith } from './failure.ts';
+import type { Runbook } from './runbook.ts';
+
+/** Takes the one right to change this production database, until the runbook ends. Fails at once, naming the holder. */
+export async function holdChange(runbook: Runbook, database: string): Promise<void> {
+  try {
+    // Outside the runbook's own scope: a cancelled runbook keeps others out until it has cleaned up.
+    const child = await CancellationScope.nonCancellable(() =>
+      startChild(productionChange, {
+        workflowId: changeWorkflowId(database),
+        parentClosePolicy: ParentClosePolicy.TERMINATE,
+        memo: { [CHANGE_HOLDER_MEMO]: workflowInfo().workflowId },
+        staticSummary: `held by ${workflowInfo().workflowId}`,
+      }),
+    );
+    runbook.cleanUpWith(async () => {
+      await child.signal(releaseSignal);
+      await child.result();
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    const holder = await control.findChangeHolder({ database });
+    throw endWith({
+      type: 'DatabaseBusy',
+      message: `another runbook may change ${database} right now: ${holder}`,
+      hint: `wait for it, or decide it: holdfast status ${holder}`,
+    });
+  }
+}

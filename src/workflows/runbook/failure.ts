@@ -1,0 +1,78 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import { FAILURES, type FailureType, formatFailure, HoldfastError } from '../../model/failure.ts';
+
+/** What went wrong, read off whatever Temporal wrapped it in. */
+export interface Failure {
+  type: FailureType | string;
+  message: string;
+  hint: string | undefined;
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) {
+    if (error.cause instanceof TimeoutFailure && error.cause.timeoutType === 'SCHEDULE_TO_START') {
+      return {
+        type: 'NoWorker',
+        message: 'no worker took the step from its task queue in time',
+        hint: 'start `holdfast worker` with the role that serves this queue; a parked runbook then goes on by itself',
+      };
+    }
+    if (error.cause instanceof TimeoutFailure) {
+      return {
+        type: 'ToolFailed',
+        message: `the step ran out of time (${error.cause.timeoutType})`,
+        hint: 'see the worker’s log; resume the runbook or start it again',
+      };
+    }
+    return failureOf(error.cause);
+  }
+  if (error instanceof ApplicationFailure) {
+    return { type: error.type ?? 'Unknown', message: error.message, hint: hintOf(error) };
+  }
+  if (error instanceof HoldfastError) {
+    return { type: error.type, message: error.message, hint: error.hint };
+  }
+  return {
+    type: 'Unknown',
+    message: error instanceof Error ? error.message : String(error),
+    hint: undefined,
+  };
+}
+
+/** Activities put the hint into the first detail. */
+function hintOf(failure: ApplicationFailure): string | undefined {
+  const hint: unknown = failure.details?.[0];
+  return typeof hint === 'string' ? hint : undefined;
+}
+
+export function parks(failure: Failure): boolean {
+  return failure.type in FAILURES && FAILURES[failure.type as FailureType].parks;
+}
+
+export function textOf(failure: Failure): string {
+  return formatFailure(failure.message, failure.hint);
+}
+
+/** The failure that ends a workflow: one type from the list, the hint beside the message. */
+export function endWith(failure: Failure): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: failure.type,
+    message: textOf(failure),
+    nonRetryable: true,
+    details: failure.hint === undefined ? [] : [failure.hint],
+  });
+}
+
+/** Runs pure code of the model inside a workflow, where only an ApplicationFailure ends the run. */
+export function orEnd<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw endWith(failureOf(error));
+  }
+}
