@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chown, mkdir } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ export interface PgbackrestRun {
   stdout?: 'lines' | 'text';
   /** each line of the log, without its time stamp: `P01 DETAIL: backup file …` */
   onLine?: (line: string) => void;
-  /** where lock files lie; default: one folder per user below the system's temporary folder */
+  /** where lock files lie; default: one folder per user and repository below the system's temporary folder */
   lockDirectory?: string;
 }
 
@@ -41,7 +42,7 @@ export async function runPgbackrest(
     env: {
       ...repositoryEnvironment(run.repository),
       PGBACKREST_STANZA: run.stanza,
-      PGBACKREST_LOCK_PATH: run.lockDirectory ?? (await lockDirectory(run.user)),
+      PGBACKREST_LOCK_PATH: run.lockDirectory ?? (await lockDirectory(run.user, run.repository)),
       PGBACKREST_LOG_LEVEL_FILE: 'off',
       PGBACKREST_LOG_LEVEL_STDERR: text ? 'error' : 'off',
       PGBACKREST_LOG_LEVEL_CONSOLE: text ? 'off' : 'detail',
@@ -125,10 +126,17 @@ export function renderPgbackrestConfig(input: {
   return `${section('global', global)}\n\n${section(input.stanza, stanza)}\n`;
 }
 
-/** One folder for all runs of a user on this host, so that two backups of a stanza see each other's lock. */
-async function lockDirectory(user: string | null): Promise<string> {
+/**
+ * One folder for all runs of a user on this host that use the same repository, so that two backups of a stanza see
+ * each other's lock, and stanzas of the same name in other repositories do not.
+ */
+async function lockDirectory(user: string | null, repository: ToolRepository): Promise<string> {
   const name = user ?? userInfo().username;
-  const folder = join(tmpdir(), `holdfast-pgbackrest-${name}`);
+  const { endpoint, bucket, path } = repository;
+  const where = createHash('sha256')
+    .update(JSON.stringify([endpoint, bucket, path]))
+    .digest('hex');
+  const folder = join(tmpdir(), `holdfast-pgbackrest-${name}-${where.slice(0, 8)}`);
   const created = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (created !== undefined && process.getuid?.() === 0) {
     const { uid, gid } = userIds(name);
