@@ -1,16 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
 import { startDetached, waitUntilReady } from './detached.ts';
 import { freePort } from './ports.ts';
-
-/** The search attributes of the contract; all are keywords. */
-export const SEARCH_ATTRIBUTES = [
-  'HoldfastDatabase',
-  'HoldfastEngine',
-  'HoldfastRunbook',
-  'HoldfastOutcome',
-] as const;
 
 export interface TemporalServer {
   pid: number;
@@ -43,7 +36,7 @@ export async function startTemporal(options: {
     args: [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
       ...['--db-filename', join(options.directory, 'temporal.db'), '--log-level', 'error'],
-      ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+      ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ],
     directory: options.directory,
     log,
@@ -64,7 +57,7 @@ export async function isServing(address: string, namespace: string): Promise<boo
   if (connection === null) return false;
   try {
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-    return SEARCH_ATTRIBUTES.every((name) => name in customAttributes);
+    return Object.values(SEARCH_ATTRIBUTES).every((name) => name in customAttributes);
   } catch {
     return false;
   } finally {

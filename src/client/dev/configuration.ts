@@ -1,0 +1,135 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { S3Credentials } from './s3.ts';
+import { writePrivate } from './state.ts';
+
+/** The one database, host and site of the development environment. */
+export const DATABASE = 'shop';
+export const HOST = 'local';
+export const SITE = 'local';
+
+/** Everything that the configuration of the development environment depends on. */
+export interface Facts {
+  directory: string;
+  temporal: { address: string; namespace: string };
+  s3: { endpoint: string; region: string; bucket: string; caFile: string; kmsKeyId: string };
+  postgres: {
+    port: number;
+    user: string;
+    database: string;
+    dataDirectory: string;
+    socketDirectory: string;
+    systemUser: string;
+  };
+}
+
+const HEADER = `# Written by \`holdfast dev up\`, and again at each start: edits are lost.
+# To change something, copy this file and start with \`holdfast dev up --config FILE\`.
+`;
+
+/** Where the parts of the environment keep what; all paths are absolute. */
+export function layoutOf(directory: string) {
+  const secret = (name: string) => join(directory, 'secrets', name);
+  return {
+    config: join(directory, 'holdfast.yaml'),
+    temporalConfig: join(directory, 'temporal.toml'),
+    instances: join(directory, 'instances'),
+    temporal: join(directory, 'temporal'),
+    s3: join(directory, 's3'),
+    postgres: join(directory, 'postgres'),
+    postgresData: join(directory, 'postgres', 'data'),
+    pgbackrestConfig: join(directory, 'postgres', 'pgbackrest.conf'),
+    workerLog: join(directory, 'worker.log'),
+    secrets: {
+      accessKeyId: secret('s3-access-key-id'),
+      secretAccessKey: secret('s3-secret-access-key'),
+      restoreAccessKeyId: secret('s3-restore-access-key-id'),
+      restoreSecretAccessKey: secret('s3-restore-secret-access-key'),
+      restoreSessionToken: secret('s3-restore-session-token'),
+      cipher: secret('pgbackrest-cipher'),
+      password: secret('shop-password'),
+    },
+  };
+}
+
+/** Writes `holdfast.yaml` and `temporal.toml`. Secrets are only named in them. */
+export async function writeConfiguration(facts: Facts): Promise<void> {
+  const layout = layoutOf(facts.directory);
+  await mkdir(layout.instances, { recursive: true });
+  await chmod(layout.instances, 0o755);
+  await writeFile(layout.config, HEADER + stringify(configurationOf(facts), { lineWidth: 0 }));
+  await writeFile(
+    layout.temporalConfig,
+    `[profile.default]\naddress = "${facts.temporal.address}"\nnamespace = "${facts.temporal.namespace}"\n`,
+  );
+}
+
+export async function writeS3Secrets(
+  directory: string,
+  s3: { accessKeyId: string; secretAccessKey: string; restoreCredentials: Required<S3Credentials> },
+): Promise<void> {
+  const { secrets } = layoutOf(directory);
+  await makeSecretsDirectory(directory);
+  await writePrivate(secrets.accessKeyId, s3.accessKeyId);
+  await writePrivate(secrets.secretAccessKey, s3.secretAccessKey);
+  await writePrivate(secrets.restoreAccessKeyId, s3.restoreCredentials.accessKeyId);
+  await writePrivate(secrets.restoreSecretAccessKey, s3.restoreCredentials.secretAccessKey);
+  await writePrivate(secrets.restoreSessionToken, s3.restoreCredentials.sessionToken);
+}
+
+export async function makeSecretsDirectory(directory: string): Promise<void> {
+  await mkdir(join(directory, 'secrets'), { recursive: true, mode: 0o700 });
+}
+
+/** The configuration as it is before the schema's defaults. */
+export function configurationOf({ directory, s3, postgres }: Facts): unknown {
+  const { instances, secrets, temporalConfig } = layoutOf(directory);
+  return {
+    version: 1,
+    temporal: { profile: 'default', configFile: temporalConfig },
+    repository: {
+      endpoint: s3.endpoint,
+      region: s3.region,
+      bucket: s3.bucket,
+      pathStyle: true,
+      caFile: s3.caFile,
+      credentials: {
+        accessKeyId: { file: secrets.accessKeyId },
+        secretAccessKey: { file: secrets.secretAccessKey },
+      },
+      restoreCredentials: {
+        accessKeyId: { file: secrets.restoreAccessKeyId },
+        secretAccessKey: { file: secrets.restoreSecretAccessKey },
+        sessionToken: { file: secrets.restoreSessionToken },
+      },
+      kmsKeyId: s3.kmsKeyId,
+      cipher: { file: secrets.cipher },
+      lock: { mode: 'COMPLIANCE' },
+    },
+    hosts: { [HOST]: {} },
+    sites: { [SITE]: { hosts: [HOST], directory: instances, user: 'holdfast-restore' } },
+    approval: { import: { people: 1, requesterMayApprove: true } },
+    databases: {
+      [DATABASE]: {
+        engine: 'postgres',
+        objectives: { rpo: '5m', rto: '30m' },
+        host: HOST,
+        connection: {
+          host: '127.0.0.1',
+          port: postgres.port,
+          user: postgres.user,
+          password: { file: secrets.password },
+          database: postgres.database,
+          tls: 'off',
+        },
+        postgres: {
+          stanza: DATABASE,
+          dataDirectory: postgres.dataDirectory,
+          socketDirectory: postgres.socketDirectory,
+          systemUser: postgres.systemUser,
+        },
+      },
+    },
+  };
+}

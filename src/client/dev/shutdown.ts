@@ -1,0 +1,97 @@
+import { layoutOf } from './configuration.ts';
+import {
+  endProcess,
+  isRunning,
+  type ProcessIdentity,
+  processesUnder,
+  processesWithArgument,
+  sessionOf,
+} from './process.ts';
+import {
+  type DevState,
+  PROGRAMS,
+  type ProgramName,
+  readDescription,
+  readState,
+  writeDescription,
+  writeState,
+} from './state.ts';
+
+type Signals = Parameters<typeof endProcess>[1];
+
+/** How each program ends cleanly. PostgreSQL: SIGINT is a fast shutdown, SIGQUIT an immediate one. */
+const SIGNALS: Record<ProgramName, Signals> = {
+  worker: [{ signal: 'SIGTERM', patienceMs: 45_000 }],
+  postgres: [
+    { signal: 'SIGINT', patienceMs: 30_000 },
+    { signal: 'SIGQUIT', patienceMs: 10_000 },
+  ],
+  s3: [{ signal: 'SIGTERM', patienceMs: 10_000 }],
+  temporal: [{ signal: 'SIGTERM', patienceMs: 10_000 }],
+};
+
+export interface DownResult {
+  /** what ran and was ended */
+  ended: ProgramName[];
+  /** servers of restored instances that were ended */
+  instances: number;
+}
+
+/** Ends what the environment started and nothing else; the files stay. Nothing running is success. */
+export async function takeDown(
+  directory: string,
+  say: (line: string) => void = () => {},
+): Promise<DownResult> {
+  const state = await readState(directory);
+  const ended = await endPrograms(directory, state, PROGRAMS, say);
+  const instances = await endInstances(layoutOf(directory).instances);
+  return { ended, instances };
+}
+
+/** Ends these programs where they are still the ones that were started, last started first, and forgets them. */
+export async function endPrograms(
+  directory: string,
+  state: DevState,
+  names: readonly ProgramName[],
+  say: (line: string) => void = () => {},
+): Promise<ProgramName[]> {
+  const ended: ProgramName[] = [];
+  for (const name of [...names].reverse()) {
+    const identity = state.processes[name];
+    if (identity !== undefined && (await isRunning(identity))) {
+      say(`ending ${name} (pid ${identity.pid})`);
+      await endProgram(name, identity);
+      ended.push(name);
+    }
+    if (name === 'postgres') await endArchiving(directory);
+    delete state.processes[name];
+    await writeState(directory, state);
+  }
+  const description = await readDescription(directory);
+  if (description !== null) {
+    const left = Object.entries(description.pids).filter(([name]) => !names.includes(name as ProgramName));
+    await writeDescription(directory, { ...description, pids: Object.fromEntries(left) });
+  }
+  return ended;
+}
+
+async function endProgram(name: ProgramName, identity: ProcessIdentity): Promise<void> {
+  // What a worker runs for an activity has to end with it: a dump would go on into a pipe that nobody reads.
+  const children = name === 'worker' ? await sessionOf(identity) : [];
+  await endProcess(identity, SIGNALS[name]);
+  for (const child of children) await endProcess(child, [{ signal: 'SIGTERM', patienceMs: 5_000 }]);
+}
+
+/** An asynchronous archive-push that found no repository goes on for a minute after its server has ended. */
+async function endArchiving(directory: string): Promise<void> {
+  for (const process of await processesWithArgument(`--config=${layoutOf(directory).pgbackrestConfig}`)) {
+    await endProcess(process, [{ signal: 'SIGTERM', patienceMs: 10_000 }]);
+  }
+}
+
+/** Ends restored servers by their working directory: they run in sessions of their own. */
+async function endInstances(directory: string): Promise<number> {
+  const servers = await processesUnder(directory);
+  for (const server of servers) await endProcess(server, SIGNALS.postgres);
+  return servers.length;
+}

@@ -1,0 +1,77 @@
+import { fileURLToPath } from 'node:url';
+import { Connection } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
+import { HOST, layoutOf, SITE } from './configuration.ts';
+import { startDetached, waitUntilReady } from './detached.ts';
+
+const HOLDFAST = fileURLToPath(new URL('../../../bin/holdfast', import.meta.url));
+
+/**
+ * Starts a worker in all roles as a process of its own and waits until it polls its queues. Throws `ToolFailed`
+ * with the end of its log.
+ */
+export async function startWorker(options: {
+  directory: string;
+  config: string;
+  temporal: { address: string; namespace: string };
+  /** queues that it has to serve; default: control, and the one host and site of the environment */
+  queues?: readonly string[];
+  signal?: AbortSignal | undefined;
+}): Promise<number> {
+  const log = layoutOf(options.directory).workerLog;
+  const pid = await startDetached({
+    file: HOLDFAST,
+    args: ['worker', '--config', options.config],
+    directory: options.directory,
+    env: withoutTemporal(process.env),
+    log,
+  });
+  const queues = options.queues ?? [CONTROL_QUEUE, hostQueue(HOST), siteQueue(SITE)];
+  await waitUntilReady('the worker', { pid, log }, () => polls(options.temporal, queues, pid), {
+    limitMs: 120_000,
+    signal: options.signal,
+  }).catch((error) => {
+    killQuietly(pid);
+    throw error;
+  });
+  return pid;
+}
+
+/** TEMPORAL_* variables override the configuration, and would take the worker to another server. */
+export function withoutTemporal(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('TEMPORAL_')));
+}
+
+/** Temporal remembers the pollers of the last minutes, so that only this very process counts. */
+async function polls(
+  server: { address: string; namespace: string },
+  queues: readonly string[],
+  pid: number,
+): Promise<boolean> {
+  const connection = await Connection.connect({ address: server.address, connectTimeout: '2s' });
+  try {
+    for (const name of queues) {
+      const { pollers } = await connection.workflowService.describeTaskQueue({
+        namespace: server.namespace,
+        taskQueue: { name },
+        taskQueueType:
+          name === CONTROL_QUEUE
+            ? proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+            : proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+      });
+      if (!pollers?.some((poller) => poller.identity?.startsWith(`${pid}@`))) return false;
+    }
+    return true;
+  } finally {
+    await connection.close();
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It has ended by itself.
+  }
+}
