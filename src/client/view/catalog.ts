@@ -1,0 +1,98 @@
+import type { Catalog, CatalogBackup, LogGap, RecoveryInterval } from '../../model/backup.ts';
+import { formatAge, formatBytes, formatParagraph, formatTable, formatTime, style } from '../output.ts';
+import { formatSpan } from './duration.ts';
+import { formatWindow } from './window.ts';
+
+export interface CatalogView {
+  catalog: Catalog;
+  now: Date;
+  width: number | null;
+}
+
+/** What can be recovered, and from what: the window first, then gaps, then the backups, newest first. */
+export function formatCatalog({ catalog, now, width }: CatalogView): string {
+  const parts = [formatRecoverable(catalog, now, width)];
+  const picture = formatWindow(catalog, now, width ?? 100);
+  if (picture !== '') parts.push(picture);
+  if (catalog.gaps.length > 0) parts.push(formatGaps(catalog.gaps, width));
+  parts.push(formatBackups(catalog.backups, now));
+  return parts.join('\n\n');
+}
+
+function formatRecoverable(catalog: Catalog, now: Date, width: number | null): string {
+  const { lastRecoverableAt, rpoSeconds } = catalog;
+  const lines = [style('bold', catalog.database)];
+  if (lastRecoverableAt === null) {
+    lines.push(
+      style('red', formatParagraph('nothing can be recovered: there is no usable backup', '  ', width)),
+    );
+  } else {
+    const lost = now.getTime() - new Date(lastRecoverableAt).getTime();
+    lines.push(
+      formatParagraph(
+        `lost if it died now: ${formatSpan(lost)} (recoverable to ${formatTime(lastRecoverableAt)})`,
+        '  ',
+        width,
+      ),
+    );
+    if (rpoSeconds !== null) {
+      const met = lost <= rpoSeconds * 1_000;
+      const verdict = met ? style('green', 'met') : style('red', 'BROKEN');
+      lines.push(`  objective (RPO): ${formatSpan(rpoSeconds * 1_000)}, ${verdict}`);
+    }
+  }
+  for (const [index, interval] of catalog.intervals.entries()) {
+    lines.push(`  ${index === 0 ? 'recoverable' : '           '} ${describeInterval(interval)}`);
+  }
+  return lines.join('\n');
+}
+
+function describeInterval({ from, to }: RecoveryInterval): string {
+  if (from === to) return `${formatTime(from)}  a point: this backup without logs after it`;
+  const span = formatSpan(new Date(to).getTime() - new Date(from).getTime());
+  return `${formatTime(from, 'up')} to ${formatTime(to)}  ${span}`;
+}
+
+function formatGaps(gaps: readonly LogGap[], width: number | null): string {
+  const lines = gaps.map((gap) => {
+    const between =
+      gap.after === null || gap.before === null
+        ? ''
+        : `, between ${formatTime(gap.after)} and ${formatTime(gap.before, 'up')}`;
+    const logs = gap.count === 1 ? gap.firstMissing : `${gap.firstMissing} to ${gap.lastMissing}`;
+    return formatParagraph(`${gap.count} missing${between}: ${logs}, timeline ${gap.timeline}`, '  ', width);
+  });
+  return [style(['bold', 'red'], 'LOG GAPS'), ...lines].join('\n');
+}
+
+function formatBackups(backups: readonly CatalogBackup[], now: Date): string {
+  if (backups.length === 0) return 'no backups';
+  const proved = backups.some((backup) => backup.verified !== null);
+  const rows = [...backups]
+    .sort((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt))
+    .map((backup) => [
+      backup.id,
+      backup.tier === 'physical' ? backup.kind : backup.tier,
+      formatTime(backup.finishedAt, 'up'),
+      formatBytes(backup.sizeBytes),
+      formatLock(backup.lockedUntil, now),
+      ...(proved ? [backup.verified?.verdict ?? 'never'] : []),
+    ]);
+  return formatTable(
+    [
+      { head: 'backup' },
+      { head: 'kind' },
+      { head: 'finished' },
+      { head: 'size', align: 'right' },
+      { head: 'lock', align: 'right' },
+      ...(proved ? [{ head: 'proved' }] : []),
+    ],
+    rows,
+  );
+}
+
+/** How long the lock still holds: `29d`; `-` where there is none, or it has run out. */
+function formatLock(until: string | null, now: Date): string {
+  if (until === null || Date.parse(until) <= now.getTime()) return '-';
+  return formatAge(until, now).replace(/^in (\d+[a-z]).*/, '$1');
+}
