@@ -21,8 +21,6 @@ const BY_FAILURE: Partial<Record<FailureType, ExitCode>> = {
   UnknownTable: EXIT.usage,
   UnknownBackup: EXIT.usage,
   NotSupported: EXIT.usage,
-  DecisionRejected: EXIT.declined,
-  DecisionExpired: EXIT.declined,
 };
 
 export function exitCodeOfError(error: unknown): ExitCode {

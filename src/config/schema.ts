@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { durationSchema } from '../model/duration.ts';
 import { parseCron } from '../model/cron.ts';
+import { durationSchema } from '../model/duration.ts';
 import { ENGINE_KINDS } from '../model/engine.ts';
 import { CLASSES, type DatabaseClass } from '../model/objective.ts';
 
 /** A secret is only ever named: an environment variable or a file, read where and when it is used. */
-export const secretReferenceSchema = z.union([
-  z.strictObject({ env: z.string().min(1) }),
-  z.strictObject({ file: z.string().min(1) }),
-]);
+export const secretReferenceSchema = z.union(
+  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+  { error: 'must be {env: NAME} or {file: path}: a secret is never written here itself' },
+);
 export type SecretReference = z.infer<typeof secretReferenceSchema>;
 
 const credentialsSchema = z.strictObject({
@@ -53,18 +53,28 @@ const cron = z.string().superRefine((text, context) => {
 /** Tiers are derived from the objectives; what is set here by hand is checked against them. */
 const tiersSchema = z.strictObject({
   /** how old the newest archived log may become: the archive is forced on when the server is idle */
-  log: z.union([z.literal('off'), z.strictObject({ maxAge: durationSchema.optional() })]).optional(),
+  log: z
+    .union([z.literal('off'), z.strictObject({ maxAge: durationSchema.optional() })], {
+      error: 'must be off, or {maxAge: <duration>}',
+    })
+    .optional(),
   logical: z
-    .union([
-      z.literal('off'),
-      z.strictObject({ schedule: cron.optional(), fingerprints: z.boolean().default(true) }),
-    ])
+    .union(
+      [
+        z.literal('off'),
+        z.strictObject({ schedule: cron.optional(), fingerprints: z.boolean().default(true) }),
+      ],
+      { error: 'must be off, or {schedule: <cron>, fingerprints: true or false}' },
+    )
     .optional(),
   physical: z
-    .union([
-      z.literal('off'),
-      z.strictObject({ full: cron.optional(), diff: z.union([z.literal('off'), cron]).optional() }),
-    ])
+    .union(
+      [
+        z.literal('off'),
+        z.strictObject({ full: cron.optional(), diff: z.union([z.literal('off'), cron]).optional() }),
+      ],
+      { error: 'must be off, or {full: <cron>, diff: <cron> or off}' },
+    )
     .optional(),
 });
 
@@ -75,14 +85,18 @@ const retentionSchema = z.strictObject({
   snapshot: durationSchema.default('1y'),
 });
 
-const tlsSchema = z.union([
-  z.literal('off'),
-  z.strictObject({ caFile: z.string().optional(), serverName: z.string().optional() }),
-]);
+const tlsSchema = z.union(
+  [z.literal('off'), z.strictObject({ caFile: z.string().optional(), serverName: z.string().optional() })],
+  { error: 'must be off, or {caFile: <path>, serverName: <name>}' },
+);
 
 export const databaseSchema = z.strictObject({
   engine: z.enum(ENGINE_KINDS),
-  class: z.union([classSchema, z.array(classSchema).min(1)]).optional(),
+  class: z
+    .union([classSchema, z.array(classSchema).min(1)], {
+      error: `must be one of ${Object.keys(CLASSES).join(', ')}, or a list of them`,
+    })
+    .optional(),
   objectives: z.strictObject({ rpo: durationSchema.optional(), rto: durationSchema.optional() }).optional(),
   /** the host (a key of `hosts`) where the database's files are: physical backups and logs run there */
   host: name,

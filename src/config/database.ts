@@ -1,0 +1,96 @@
+import type { ApprovalPolicy } from '../model/decision.ts';
+import { parseDuration } from '../model/duration.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { nearestNames } from '../model/nearest.ts';
+import { deriveObjectives, type Objectives } from '../model/objective.ts';
+import { deriveProtection, type Protection } from '../model/protection.ts';
+import type { Retention, Tiers } from '../model/tier.ts';
+import type { Config, DatabaseConfig } from './schema.ts';
+
+/** A database with everything that the configuration says about it, merged and in milliseconds. */
+export interface DatabaseView {
+  name: string;
+  config: DatabaseConfig;
+  objectives: Objectives;
+  tiers: Tiers;
+  approval: ApprovalPolicy;
+  retention: Retention;
+  /** pgBackRest's name for it */
+  stanza: string;
+}
+
+/** Everything about one database. Throws UnknownDatabase with the nearest names. */
+export function describeDatabase(config: Config, name: string): DatabaseView {
+  const database = findDatabase(config, name);
+  return {
+    name,
+    config: database,
+    objectives: objectivesOf(database),
+    tiers: protectionOf(name, database).tiers,
+    approval: approvalOf(config, database),
+    retention: retentionOf(database),
+    stanza: stanzaOf(name, database),
+  };
+}
+
+export function findDatabase(config: Config, name: string): DatabaseConfig {
+  const database = Object.hasOwn(config.databases, name) ? config.databases[name] : undefined;
+  if (database !== undefined) return database;
+  const names = Object.keys(config.databases);
+  const nearest = nearestNames(name, names);
+  const known =
+    names.length === 0
+      ? 'the configuration has no databases yet'
+      : `the databases are ${names.slice(0, 10).join(', ')}${names.length > 10 ? ` and ${names.length - 10} more` : ''}`;
+  throw new HoldfastError('UnknownDatabase', `there is no database "${name}" in the configuration`, {
+    hint: nearest.length === 0 ? known : `do you mean ${nearest.join(' or ')}? ${known}`,
+  });
+}
+
+export function objectivesOf(database: DatabaseConfig): Objectives {
+  const { class: given = [], objectives } = database;
+  return deriveObjectives({
+    classes: typeof given === 'string' ? [given] : given,
+    rpo: objectives?.rpo,
+    rto: objectives?.rto,
+  });
+}
+
+/** Tiers, their arithmetic, and why what was set by hand cannot be. */
+export function protectionOf(
+  name: string,
+  database: DatabaseConfig,
+  databaseBytes: number | null = null,
+): Protection {
+  return deriveProtection({
+    name,
+    objectives: objectivesOf(database),
+    choices: database.tiers,
+    retention: retentionOf(database),
+    databaseBytes,
+  });
+}
+
+export function retentionOf({ retention }: DatabaseConfig): Retention {
+  return {
+    logMs: parseDuration(retention.log),
+    logicalMs: parseDuration(retention.logical),
+    physicalMs: parseDuration(retention.physical),
+    snapshotMs: parseDuration(retention.snapshot),
+  };
+}
+
+export function approvalOf(config: Config, database: DatabaseConfig): ApprovalPolicy {
+  const { timeLimit, ...policy } = { ...config.approval.import, ...definedOf(database.approval ?? {}) };
+  return { ...policy, timeLimitMs: parseDuration(timeLimit) };
+}
+
+export function stanzaOf(name: string, database: DatabaseConfig): string {
+  return database.postgres?.stanza ?? name;
+}
+
+function definedOf<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

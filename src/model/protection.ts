@@ -1,0 +1,87 @@
+import { largestGapMs } from './cron.ts';
+import { formatDuration } from './duration.ts';
+import type { Objectives } from './objective.ts';
+import { judgeRecoveryPoint } from './recovery-point.ts';
+import { judgeRecoveryTime } from './recovery-time.ts';
+import { deriveTiers, describeGap, type Retention, type TierChoices, type Tiers } from './tier.ts';
+
+/** Why a hand-set tier cannot be; the path is within the database. */
+export interface Refusal {
+  path: string[];
+  message: string;
+  hint: string;
+}
+
+export interface Judgement {
+  lines: string[];
+  refusals: Refusal[];
+}
+
+export interface Protection {
+  tiers: Tiers;
+  /** the arithmetic, a line each, for people */
+  lines: string[];
+  refusals: Refusal[];
+}
+
+export interface ProtectionInput {
+  name: string;
+  objectives: Objectives;
+  choices: TierChoices;
+  retention: Retention;
+  /** bytes of the database; null: not known yet */
+  databaseBytes?: number | null;
+}
+
+/** Derives the tiers of a database from its objectives, and judges what was set by hand. */
+export function deriveProtection(input: ProtectionInput): Protection {
+  const tiers = deriveTiers(input);
+  const rpo = judgeRecoveryPoint(input.objectives, tiers);
+  const rto = judgeRecoveryTime(input.objectives, tiers, input.databaseBytes ?? null);
+  const kept = judgeRetention(input.retention, tiers);
+  return {
+    tiers,
+    lines: [...rpo.lines, ...rto.lines, ...kept.lines],
+    refusals: [...rpo.refusals, ...rto.refusals, ...kept.refusals],
+  };
+}
+
+function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
+  const lines: string[] = [];
+  const refusals: Refusal[] = [];
+  if (tiers.log !== null) lines.push(`log: kept ${formatDuration(retention.logMs)}`);
+  if (tiers.logical !== null) {
+    const gap = largestGapMs(tiers.logical.schedule) ?? Number.POSITIVE_INFINITY;
+    lines.push(
+      `logical: ${describeSchedule(tiers.logical.schedule)}, kept ${formatDuration(retention.logicalMs)}`,
+    );
+    if (gap > retention.logicalMs) refusals.push(tooShort('logical', retention.logicalMs, gap));
+  }
+  if (tiers.physical !== null) {
+    const { full, diff, fullGapMs, retentionFull } = tiers.physical;
+    const differential = diff.length === 0 ? '' : `, differential ${describeSchedule(diff)}`;
+    lines.push(
+      `physical: full ${describeSchedule(full)}${differential}, kept ${formatDuration(retention.physicalMs)} (${retentionFull} fulls)`,
+    );
+    if (fullGapMs > retention.physicalMs)
+      refusals.push(tooShort('physical', retention.physicalMs, fullGapMs));
+    if (tiers.log !== null && retention.logMs > retention.physicalMs) {
+      const message = `logs are kept longer (${formatDuration(retention.logMs)}) than the bases that they need (${formatDuration(retention.physicalMs)})`;
+      const hint = 'set retention.physical to at least retention.log';
+      refusals.push({ path: ['retention', 'log'], message, hint });
+    }
+  }
+  return { lines, refusals };
+}
+
+function tooShort(tier: 'logical' | 'physical', keptMs: number, gapMs: number): Refusal {
+  return {
+    path: ['retention', tier],
+    message: `${tier} backups are kept ${formatDuration(keptMs)} and made up to ${describeGap(gapMs)} apart: there would be times with none`,
+    hint: 'keep them longer than the time between two, or make them more often',
+  };
+}
+
+function describeSchedule(crons: readonly string[]): string {
+  return crons.map((cron) => `"${cron}"`).join(' and ');
+}

@@ -1,0 +1,128 @@
+import { largestGapMs } from './cron.ts';
+import { formatDuration, parseDuration } from './duration.ts';
+import type { Objectives } from './objective.ts';
+import { defaultLogical, defaultPhysical } from './schedule-spread.ts';
+
+/** The model behind the arithmetic, for as long as no drill has measured this database. */
+export const MODEL = {
+  /** replaying the logs of a day takes this long */
+  replayPerDayMs: 3_600_000,
+  /** a restore copies this many bytes of database in a second */
+  restoreBytesPerSecond: 100 * 1024 * 1024,
+  /** planning, starting the server and the checks of a restore */
+  startMs: 120_000,
+  /** from a closed log to its being in the repository */
+  archiveMs: 15_000,
+} as const;
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+const LARGEST_MAX_AGE = 5 * MINUTE;
+
+export interface LogTier {
+  /** how old the newest archived log may become */
+  maxAgeMs: number;
+  /** how often the watcher looks */
+  watchEveryMs: number;
+  /** what can be lost at the most: the log is closed at half of maxAge, seen one look later, then archived */
+  worstMs: number;
+}
+export interface LogicalTier {
+  /** cron expressions, UTC */
+  schedule: string[];
+  fingerprints: boolean;
+}
+export interface PhysicalTier {
+  full: string[];
+  /** empty: fulls only */
+  diff: string[];
+  fullGapMs: number;
+  /** longest time between two bases of either kind */
+  baseGapMs: number;
+  /** fulls to keep, so that retention is met while the newest is being made */
+  retentionFull: number;
+}
+/** null: switched off by hand. */
+export interface Tiers {
+  log: LogTier | null;
+  logical: LogicalTier | null;
+  physical: PhysicalTier | null;
+}
+
+export interface Retention {
+  logMs: number;
+  logicalMs: number;
+  physicalMs: number;
+  snapshotMs: number;
+}
+
+/** The tiers as the configuration has them: hand-set, `off`, or left to be derived. */
+export interface TierChoices {
+  log?: 'off' | { maxAge?: string | undefined } | undefined;
+  logical?: 'off' | { schedule?: string | undefined; fingerprints?: boolean | undefined } | undefined;
+  physical?: 'off' | { full?: string | undefined; diff?: string | undefined } | undefined;
+}
+
+/** The tiers that were chosen by hand, and for the rest those that the objectives ask for. */
+export function deriveTiers(input: {
+  name: string;
+  objectives: Objectives;
+  choices: TierChoices;
+  retention: Retention;
+}): Tiers {
+  const { name, objectives, choices, retention } = input;
+  const { log = {}, logical = {}, physical = {} } = choices;
+  return {
+    log: log === 'off' ? null : logTier(objectives, log.maxAge),
+    logical:
+      logical === 'off'
+        ? null
+        : {
+            schedule: logical.schedule === undefined ? [defaultLogical(name)] : [logical.schedule],
+            fingerprints: logical.fingerprints ?? true,
+          },
+    physical: physical === 'off' ? null : physicalTier(name, objectives, physical, retention),
+  };
+}
+
+/** Logs: maxAge as set, else 5 minutes or half of the RPO, whichever is less. */
+export function logTier(objectives: Objectives, maxAge: string | undefined): LogTier {
+  const maxAgeMs =
+    maxAge === undefined ? Math.min(LARGEST_MAX_AGE, objectives.rpoMs / 2) : parseDuration(maxAge);
+  const watchEveryMs = Math.min(MINUTE, Math.max(2_000, maxAgeMs / 5));
+  return { maxAgeMs, watchEveryMs, worstMs: maxAgeMs / 2 + watchEveryMs + MODEL.archiveMs };
+}
+
+function physicalTier(
+  name: string,
+  objectives: Objectives,
+  set: { full?: string | undefined; diff?: string | undefined },
+  retention: Retention,
+): PhysicalTier {
+  const derived = defaultPhysical(name, differentialEveryHours(objectives.rtoMs));
+  const full = set.full === undefined ? derived.full : [set.full];
+  let diff = derived.diff;
+  if (set.diff === 'off') diff = [];
+  else if (set.diff !== undefined) diff = [set.diff];
+  const fullGapMs = largestGapMs(full) ?? Number.POSITIVE_INFINITY;
+  const baseGapMs = largestGapMs([...full, ...diff]) ?? Number.POSITIVE_INFINITY;
+  // One more than fit into the retention: the window has to begin in a base older than itself.
+  const retentionFull = Math.max(2, Math.ceil(retention.physicalMs / fullGapMs) + 1);
+  return { full, diff, fullGapMs, baseGapMs, retentionFull };
+}
+
+/** As rarely as a replay of the logs since then fits into half of the RTO; the other half is for copying. */
+function differentialEveryHours(rtoMs: number): number {
+  const steps = [24, 12, 8, 6, 4, 3, 2];
+  return steps.find((hours) => replayMs(hours * 3_600_000) <= rtoMs / 2) ?? 1;
+}
+
+/** Milliseconds that replaying the logs of this span takes, by the model. */
+export function replayMs(logsMs: number): number {
+  return (logsMs / DAY) * MODEL.replayPerDayMs;
+}
+
+/** A time between two runs, for people; infinite where there are none. */
+export function describeGap(ms: number): string {
+  return Number.isFinite(ms) ? formatDuration(ms) : 'more than a year';
+}
