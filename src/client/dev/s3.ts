@@ -170,6 +170,7 @@ async function spawnMinio(options: {
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
         env: {
+          ...process.env,
           PATH: `${TOOLS}${delimiter}${process.env.PATH ?? ''}`,
           HOME: directory,
           MINIO_ROOT_USER: root.accessKeyId,

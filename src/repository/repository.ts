@@ -1,0 +1,323 @@
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  type ListObjectVersionsCommandOutput,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import type { RepositoryConfig } from '../config/schema.ts';
+import { readSecret } from '../config/secrets.ts';
+import type { ToolRepository } from '../engines/engine.ts';
+import type { StoredObject } from '../model/backup.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { connectS3, resolveCredentials, type S3Connection } from './client.ts';
+import { isNotFound } from './failure.ts';
+import { TOOL_FOLDER } from './layout.ts';
+import { readObject } from './read.ts';
+import { abortUploads, listUploads, type OpenUpload } from './uploads.ts';
+
+export interface ListedObject {
+  key: string;
+  sizeBytes: number;
+  lastModified: string;
+}
+
+export interface ListedVersion extends ListedObject {
+  versionId: string | null;
+  isLatest: boolean;
+  isDeleteMarker: boolean;
+}
+
+/** A StoredObject, or as much of it as is known. */
+export type ReadableObject = Pick<StoredObject, 'key' | 'versionId'> & Partial<StoredObject>;
+
+export interface WriteOptions {
+  contentType?: string;
+  /** ISO 8601; counts only where the configuration names a lock mode */
+  lockedUntil?: string | null;
+  signal?: AbortSignal;
+}
+
+/** The part of a write request that encryption and lock need. */
+export interface WriteParameters {
+  ServerSideEncryption?: 'aws:kms';
+  SSEKMSKeyId?: string;
+  ObjectLockMode?: 'COMPLIANCE' | 'GOVERNANCE';
+  ObjectLockRetainUntilDate?: Date;
+  ContentType?: string;
+}
+
+/** The bucket under its prefix. Every key, also those in a StoredObject, is relative to the prefix. */
+export interface Repository {
+  readonly connection: S3Connection;
+  /** the key within the bucket, for commands that people run without Holdfast */
+  fullKey(key: string): string;
+  writeParameters(options: WriteOptions): WriteParameters;
+  put(key: string, body: string | Buffer, options?: WriteOptions): Promise<StoredObject>;
+  /**
+   * A StoredObject is read in its version, and its sha256 is compared (ChecksumMismatch). A key is read in its
+   * latest version, or the newest real one when a delete marker lies on top. Null where there is none.
+   */
+  getText(object: string | ReadableObject, signal?: AbortSignal): Promise<string | null>;
+  getJson<T>(object: string | ReadableObject, signal?: AbortSignal): Promise<T | null>;
+  /** The content in this version; goes on where it broke off while S3 was away. Not compared to the sha256. */
+  stream(object: Pick<StoredObject, 'key' | 'versionId' | 'sizeBytes'>, signal?: AbortSignal): Readable;
+  list(prefix: string, signal?: AbortSignal): AsyncIterable<ListedObject>;
+  /** The folders right under a prefix that ends with a slash, with their slash. */
+  folders(prefix: string, signal?: AbortSignal): Promise<string[]>;
+  /** Every version and delete marker, by key, newest first. */
+  versions(prefix: string, signal?: AbortSignal): AsyncIterable<ListedVersion>;
+  /** Without a version: a delete marker on a versioned bucket. Not there is success. */
+  remove(key: string, versionId?: string | null): Promise<void>;
+  /** Open multipart uploads. S3 servers that list only by the exact key are asked for everything as well. */
+  uploads(prefix: string): Promise<OpenUpload[]>;
+  /** Ends the open multipart uploads that a killed attempt left; returns their number. */
+  abortUploads(prefix: string): Promise<number>;
+  close(): void;
+}
+
+/**
+ * Opens the repository for backups (may write) or for restores (`restoreCredentials`, where there are any).
+ * `patienceMs` is how long an S3 that is away is asked again, by default five minutes; commands that a person
+ * waits for want less.
+ */
+export async function openRepository(
+  config: RepositoryConfig,
+  options: { use: 'backup' | 'restore'; baseDirectory: string; patienceMs?: number },
+): Promise<Repository> {
+  const connection = await connectS3(config, {
+    credentials: await resolveCredentials(credentialsFor(config, options.use), options.baseDirectory),
+    baseDirectory: options.baseDirectory,
+    ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+  });
+  return repositoryOver(connection, config);
+}
+
+/** The repository as pgBackRest needs it: the same bucket, its own folder and its own encryption. */
+export async function toolRepository(
+  config: RepositoryConfig,
+  options: { use: 'backup' | 'restore'; baseDirectory: string },
+): Promise<ToolRepository> {
+  return {
+    endpoint: config.endpoint === undefined ? null : new URL(config.endpoint).host,
+    region: config.region,
+    bucket: config.bucket,
+    path: `${config.prefix}${TOOL_FOLDER}`,
+    pathStyle: config.pathStyle,
+    caFile: config.caFile === undefined ? null : resolve(options.baseDirectory, config.caFile),
+    credentials: await resolveCredentials(credentialsFor(config, options.use), options.baseDirectory),
+    kmsKeyId: config.kmsKeyId ?? null,
+    cipher: config.cipher === undefined ? null : await readSecret(config.cipher, options.baseDirectory),
+  };
+}
+
+function credentialsFor(config: RepositoryConfig, use: 'backup' | 'restore') {
+  return use === 'restore' ? (config.restoreCredentials ?? config.credentials) : config.credentials;
+}
+
+function repositoryOver(connection: S3Connection, config: RepositoryConfig): Repository {
+  const Bucket = connection.bucket;
+  const fullKey = (key: string) => `${config.prefix}${key}`;
+  const ownKey = (key: string) => key.slice(config.prefix.length);
+
+  const repository: Repository = {
+    connection,
+    fullKey,
+    writeParameters: (options) => writeParameters(config, options),
+
+    async put(key, body, options = {}) {
+      const content = Buffer.from(body);
+      const command = () =>
+        new PutObjectCommand({
+          Bucket,
+          Key: fullKey(key),
+          Body: content,
+          ...writeParameters(config, options),
+        });
+      const answer = await connection.request((s3, abort) => s3.send(command(), abort), options.signal);
+      return {
+        key,
+        versionId: answer.VersionId ?? null,
+        sizeBytes: content.length,
+        sha256: createHash('sha256').update(content).digest('hex'),
+      };
+    },
+
+    async getText(object, signal) {
+      const { key, versionId } = typeof object === 'string' ? { key: object, versionId: null } : object;
+      const content =
+        (await getBuffer(connection, fullKey(key), versionId, signal)) ??
+        (versionId === null ? await belowMarker(repository, key, signal) : null);
+      if (content === null) return null;
+      if (typeof object === 'object') assertSha256(object, content);
+      return content.toString('utf8');
+    },
+
+    async getJson<T>(object: Parameters<Repository['getText']>[0], signal?: AbortSignal) {
+      const text = await repository.getText(object, signal);
+      return text === null ? null : (JSON.parse(text) as T);
+    },
+
+    stream: (object, signal) => readObject(connection, { ...object, key: fullKey(object.key) }, signal),
+
+    async *list(prefix, signal) {
+      for await (const page of pages(connection, { Prefix: fullKey(prefix) }, signal)) {
+        for (const { Key, Size, LastModified } of page.Contents ?? []) {
+          if (Key !== undefined) {
+            yield { key: ownKey(Key), sizeBytes: Size ?? 0, lastModified: isoTime(LastModified) };
+          }
+        }
+      }
+    },
+
+    async folders(prefix, signal) {
+      const found: string[] = [];
+      for await (const page of pages(connection, { Prefix: fullKey(prefix), Delimiter: '/' }, signal)) {
+        found.push(...(page.CommonPrefixes ?? []).map((folder) => ownKey(folder.Prefix ?? '')));
+      }
+      return found;
+    },
+
+    async *versions(prefix, signal) {
+      let next: Pick<ListObjectVersionsCommandOutput, 'NextKeyMarker' | 'NextVersionIdMarker'> = {};
+      do {
+        const command = () =>
+          new ListObjectVersionsCommand({
+            Bucket,
+            Prefix: fullKey(prefix),
+            ...(next.NextKeyMarker === undefined ? {} : { KeyMarker: next.NextKeyMarker }),
+            ...(next.NextVersionIdMarker === undefined ? {} : { VersionIdMarker: next.NextVersionIdMarker }),
+          });
+        const page = await connection.request((s3, abort) => s3.send(command(), abort), signal);
+        yield* versionsOf(page, ownKey);
+        next = page.IsTruncated === true ? page : {};
+      } while (next.NextKeyMarker !== undefined);
+    },
+
+    async remove(key, versionId) {
+      const command = () =>
+        new DeleteObjectCommand({
+          Bucket,
+          Key: fullKey(key),
+          ...(versionId == null ? {} : { VersionId: versionId }),
+        });
+      await connection
+        .request((s3) => s3.send(command()))
+        .catch((error: unknown) => {
+          if (!isNotFound(error)) throw error;
+        });
+    },
+
+    uploads: async (prefix) =>
+      (await listUploads(connection, fullKey(prefix))).map((upload) => ({
+        ...upload,
+        key: ownKey(upload.key),
+      })),
+    abortUploads: (prefix) => abortUploads(connection, fullKey(prefix)),
+    close: () => connection.close(),
+  };
+  return repository;
+}
+
+function writeParameters(config: RepositoryConfig, options: WriteOptions): WriteParameters {
+  return {
+    ...(config.kmsKeyId === undefined
+      ? {}
+      : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: config.kmsKeyId }),
+    ...(config.lock === undefined || options.lockedUntil == null
+      ? {}
+      : { ObjectLockMode: config.lock.mode, ObjectLockRetainUntilDate: new Date(options.lockedUntil) }),
+    ...(options.contentType === undefined ? {} : { ContentType: options.contentType }),
+  };
+}
+
+async function getBuffer(
+  connection: S3Connection,
+  key: string,
+  versionId: string | null,
+  signal?: AbortSignal,
+): Promise<Buffer | null> {
+  const command = () =>
+    new GetObjectCommand({
+      Bucket: connection.bucket,
+      Key: key,
+      ...(versionId === null ? {} : { VersionId: versionId }),
+    });
+  try {
+    return await connection.request(async (s3, abort) => {
+      const answer = await s3.send(command(), abort);
+      return Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
+    }, signal);
+  } catch (error) {
+    if (isNotFound(error)) return null;
+    throw error;
+  }
+}
+
+async function belowMarker(
+  repository: Repository,
+  key: string,
+  signal?: AbortSignal,
+): Promise<Buffer | null> {
+  for await (const version of repository.versions(key, signal)) {
+    if (version.key === key && !version.isDeleteMarker && version.versionId !== null) {
+      return getBuffer(repository.connection, repository.fullKey(key), version.versionId, signal);
+    }
+  }
+  return null;
+}
+
+function assertSha256(object: ReadableObject, content: Buffer): void {
+  if (object.sha256 === undefined) return;
+  if (createHash('sha256').update(content).digest('hex') === object.sha256) return;
+  throw new HoldfastError('ChecksumMismatch', `${object.key} is not what was stored: its sha256 differs`, {
+    hint: 'use another backup, and look for who wrote to the repository',
+  });
+}
+
+async function* pages(
+  connection: S3Connection,
+  input: { Prefix: string; Delimiter?: string },
+  signal?: AbortSignal,
+) {
+  let token: string | undefined;
+  do {
+    const command = () =>
+      new ListObjectsV2Command({
+        Bucket: connection.bucket,
+        ...input,
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+    const page = await connection.request((s3, abort) => s3.send(command(), abort), signal);
+    yield page;
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+}
+
+function versionsOf(page: ListObjectVersionsCommandOutput, ownKey: (key: string) => string): ListedVersion[] {
+  const found = [
+    ...(page.Versions ?? []).map((version) => ({ ...version, isDeleteMarker: false })),
+    ...(page.DeleteMarkers ?? []).map((marker) => ({ ...marker, Size: 0, isDeleteMarker: true })),
+  ].map((entry) => ({
+    key: ownKey(entry.Key ?? ''),
+    versionId: entry.VersionId ?? null,
+    sizeBytes: entry.Size ?? 0,
+    lastModified: isoTime(entry.LastModified),
+    isLatest: entry.IsLatest ?? false,
+    isDeleteMarker: entry.isDeleteMarker,
+  }));
+  // S3 lists a key's versions newest first; the sort is stable and only brings the markers in between.
+  return found.sort((a, b) => compare(a.key, b.key) || compare(b.lastModified, a.lastModified));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function isoTime(date: Date | undefined): string {
+  return (date ?? new Date(0)).toISOString();
+}
