@@ -133,6 +133,8 @@ export const configSchema = z.strictObject({
       /** a profile of Temporal's own client configuration; TEMPORAL_* variables override it */
       profile: z.string().optional(),
       configFile: z.string().optional(),
+      /** address of the Temporal UI, for links to a run's page */
+      ui: z.url({ protocol: /^https?$/ }).optional(),
     })
     .default({}),
   repository: z.strictObject({
