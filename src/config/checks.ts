@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { parseDuration } from '../model/duration.ts';
 import { nearestNames } from '../model/nearest.ts';
 import { isLocal } from './access.ts';
-import { approvalOf, protectionOf, stanzaOf } from './database.ts';
+import { approvalOf, protectionOf, stanzaOf } from './describe.ts';
 import type { ConfigIssue } from './issue.ts';
 import type { Config, DatabaseConfig } from './schema.ts';
 

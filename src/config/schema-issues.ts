@@ -72,7 +72,8 @@ function oneOf(values: readonly unknown[]): string {
 }
 
 function meant(given: unknown, values: readonly unknown[]): string | undefined {
-  const nearest = typeof given === 'string' ? nearestNames(given, values.map(String), 1)[0] : undefined;
+  const wrong = (Array.isArray(given) ? given : [given]).find((each) => !values.includes(each));
+  const nearest = typeof wrong === 'string' ? nearestNames(wrong, values.map(String), 1)[0] : undefined;
   return nearest === undefined ? undefined : `do you mean ${nearest}?`;
 }
 

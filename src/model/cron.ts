@@ -8,7 +8,16 @@ export interface Cron {
   months: Set<number>;
   /** 0 is Sunday */
   weekdays: Set<number>;
+  /** the five fields' values, sorted */
+  fields: CronFields;
 }
+export type CronFields = [
+  minute: number[],
+  hour: number[],
+  day: number[],
+  month: number[],
+  weekday: number[],
+];
 
 const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
 const WEEKDAYS = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
@@ -40,11 +49,34 @@ export function parseCron(text: string): Cron {
   if (parts.length !== FIELDS.length) {
     throw invalid(`"${text}" is not a cron expression of five fields`);
   }
-  const [minutes, hours, days, months, weekdays] = FIELDS.map((field, index) =>
-    valuesOf(parts[index] as string, field),
-  ) as [number[], number[], number[], number[], number[]];
+  const fields = FIELDS.map((field, index) => valuesOf(parts[index] as string, field)) as CronFields;
+  const [minutes, hours, days, months, weekdays] = fields;
   const ofDay = hours.flatMap((hour) => minutes.map((minute) => hour * 60 + minute)).sort((a, b) => a - b);
-  return { minutes: ofDay, days: new Set(days), months: new Set(months), weekdays: new Set(weekdays) };
+  return {
+    minutes: ofDay,
+    days: new Set(days),
+    months: new Set(months),
+    weekdays: new Set(weekdays),
+    fields,
+  };
+}
+
+/** One form for all expressions that fire at the same times: `*` for a whole field, ranges for neighbours. */
+export function formatCron(fields: CronFields): string {
+  return FIELDS.map(({ least, most }, index) => formatField(fields[index] as number[], least, most)).join(
+    ' ',
+  );
+}
+
+function formatField(values: readonly number[], least: number, most: number): string {
+  if (values.length === most - least + 1) return '*';
+  const ranges: [number, number][] = [];
+  for (const value of values) {
+    const last = ranges.at(-1);
+    if (last !== undefined && value === last[1] + 1) last[1] = value;
+    else ranges.push([value, value]);
+  }
+  return ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
 }
 
 /**

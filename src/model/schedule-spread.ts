@@ -25,6 +25,11 @@ export function defaultPhysical(name: string, everyHours: number): { full: strin
   return { full: [`${minute} ${hour} * * 0`], diff };
 }
 
+/** The same times of day on all days, for a full that is set by hand. */
+export function everyDayDifferential(diff: readonly string[]): string[] {
+  return diff.slice(0, 1).map((cron) => cron.replace(/ 1-6$/, ' *'));
+}
+
 function slotOf(key: string, fromHour: number): { hour: number; minute: number } {
   const offset = hashOf(key) % WINDOW_MINUTES;
   return { hour: fromHour + Math.floor(offset / 60), minute: offset % 60 };
