@@ -1,0 +1,153 @@
+import type pg from 'pg';
+import { HoldfastError } from '../../../model/failure.ts';
+import { formatNameParts, parseNameParts } from '../../../model/table.ts';
+import { quoteQualified } from '../identifier.ts';
+import type { Column, ForeignKey, Relation, UniqueIndex } from './relation.ts';
+
+interface RelationRow extends Omit<Relation, 'source' | 'qualified' | 'partitioned' | 'foreignKeys'> {
+  kind: string;
+  foreignKeys: (Omit<ForeignKey, 'parentSource' | 'parent'> & {
+    parentSchema: string;
+    parentName: string;
+    parentPartitioned: boolean;
+  })[];
+}
+
+/**
+ * Reads a table's description from the catalogs of one server; the session's search path has to be empty, so
+ * that types and expressions come out qualified. Throws UnknownTable, and NotSupported for what is no table.
+ */
+export async function describeRelation(client: pg.Client, table: string): Promise<Relation> {
+  const [schema, name] = parseNameParts(table).slice(-2);
+  const { rows } = await client.query<{ relation: RelationRow }>(RELATION_SQL, [schema, name]);
+  const found = rows[0]?.relation;
+  if (found === undefined) {
+    throw new HoldfastError('UnknownTable', `there is no table ${table}`, {
+      hint: 'name it as schema.table, exactly as the catalog spells it; a table that is gone in production has to be created there first, empty',
+    });
+  }
+  if (found.kind !== 'r' && found.kind !== 'p') {
+    throw new HoldfastError('NotSupported', `${table} is no ordinary or partitioned table`, {
+      hint: 'name the tables that a view reads; foreign tables are recovered where they live',
+    });
+  }
+  const qualified = quoteQualified([found.schema, found.name]);
+  const partitioned = found.kind === 'p';
+  return {
+    ...found,
+    partitioned,
+    qualified,
+    source: partitioned ? qualified : `ONLY ${qualified}`,
+    foreignKeys: found.foreignKeys.map(({ parentSchema, parentName, parentPartitioned, ...key }) => ({
+      ...key,
+      parent: formatNameParts([parentSchema, parentName]),
+      parentSource: `${parentPartitioned ? '' : 'ONLY '}${quoteQualified([parentSchema, parentName])}`,
+    })),
+  };
+}
+
+export function columnOf(relation: Relation, name: string): Column | undefined {
+  return relation.columns.find((column) => column.name === name);
+}
+
+export function indexColumns(index: UniqueIndex): string[] {
+  return index.parts.map((part) => part.column ?? part.expression);
+}
+
+const OPERATOR = `(SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
+  FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid = `;
+
+const COLUMNS = `(SELECT coalesce(json_agg(json_build_object(
+    'name', a.attname,
+    'type', format_type(a.atttypid, -1),
+    'fullType', format_type(a.atttypid, a.atttypmod),
+    'baseType', b.typname,
+    'isEnum', b.typtype = 'e',
+    'byteOrder', coalesce(CASE WHEN l.collprovider = 'd' THEN (SELECT e.datcollate IN ('C', 'POSIX')
+        AND coalesce(to_jsonb(e) ->> 'datlocprovider', 'c') = 'c'
+        FROM pg_database e WHERE e.datname = current_database())
+      ELSE l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') END, false),
+    'deterministic', coalesce(l.collisdeterministic, true),
+    'notNull', a.attnotnull,
+    'generated', a.attgenerated <> '',
+    'hasDefault', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL
+  ) ORDER BY a.attnum), '[]')
+  FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+  LEFT JOIN pg_collation l ON l.oid = a.attcollation
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
+
+const UNIQUES = `(SELECT coalesce(json_agg(json_build_object(
+    'name', x.relname,
+    'primary', i.indisprimary,
+    'predicate', pg_get_expr(i.indpred, i.indrelid),
+    'nullsDistinct', NOT coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
+    'reads', (SELECT coalesce(json_agg(DISTINCT a.attname), '[]') FROM pg_attribute a
+      WHERE a.attrelid = c.oid AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+          AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum))
+        AND a.attnum > 0),
+    'parts', (SELECT json_agg(json_build_object(
+        'expression', pg_get_indexdef(i.indexrelid, p.n, false),
+        'column', (SELECT a.attname FROM pg_attribute a
+          WHERE a.attrelid = c.oid AND a.attnum = i.indkey[p.n - 1] AND a.attnum > 0),
+        'type', format_type(ia.atttypid, -1),
+        'equals', ${OPERATOR} ao.amopopr)
+      ) ORDER BY p.n)
+      FROM generate_series(1, i.indnkeyatts) p(n)
+      JOIN pg_attribute ia ON ia.attrelid = i.indexrelid AND ia.attnum = p.n
+      JOIN pg_opclass oc ON oc.oid = i.indclass[p.n - 1]
+      JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
+        AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype)
+  ) ORDER BY i.indisprimary DESC, x.relname), '[]')
+  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+  WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid)`;
+
+// A partition has a copy of its root's constraint: only what is not inherited within the same table counts.
+const FOREIGN_KEYS = `(SELECT coalesce(json_agg(json_build_object(
+    'name', k.conname,
+    'parentOid', k.confrelid::bigint,
+    'parentSchema', (SELECT nspname FROM pg_namespace WHERE oid = p.relnamespace),
+    'parentName', p.relname,
+    'parentPartitioned', p.relkind = 'p',
+    'deferrable', k.condeferrable,
+    'columns', (SELECT json_agg(a.attname ORDER BY u.n) FROM unnest(k.conkey) WITH ORDINALITY u(num, n)
+      JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num),
+    'types', (SELECT json_agg(format_type(a.atttypid, -1) ORDER BY u.n)
+      FROM unnest(k.conkey) WITH ORDINALITY u(num, n)
+      JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num),
+    'parentColumns', (SELECT json_agg(a.attname ORDER BY u.n) FROM unnest(k.confkey) WITH ORDINALITY u(num, n)
+      JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num),
+    'equals', (SELECT json_agg(${OPERATOR} u.op) ORDER BY u.n)
+      FROM unnest(k.conpfeqop) WITH ORDINALITY u(op, n))
+  ) ORDER BY k.conname), '[]')
+  FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid
+  WHERE k.contype = 'f' AND k.conrelid = c.oid
+    AND NOT EXISTS (SELECT FROM pg_constraint q WHERE q.oid = k.conparentid AND q.conrelid = k.conrelid))`;
+
+const REFERENCED_BY = `(SELECT coalesce(json_agg(json_build_object(
+    'name', k.conname, 'oid', k.conrelid::bigint, 'onDelete', k.confdeltype,
+    'table', n.nspname || '.' || p.relname) ORDER BY n.nspname, p.relname, k.conname), '[]')
+  FROM pg_constraint k JOIN pg_class p ON p.oid = k.conrelid JOIN pg_namespace n ON n.oid = p.relnamespace
+  WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid AND k.conparentid = 0)`;
+
+const RELATION_SQL = `SELECT json_build_object(
+    'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
+    'columns', ${COLUMNS}, 'uniques', ${UNIQUES},
+    'foreignKeys', ${FOREIGN_KEYS}, 'referencedBy', ${REFERENCED_BY},
+    'rowSecurityActive', row_security_active(c.oid),
+    'hasInsertRules', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3'),
+    'hasInheritors', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
+    'hasExclusions', EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'x'),
+    'rights', json_build_object(
+      'select', has_table_privilege(c.oid, 'SELECT'),
+      'insert', has_table_privilege(c.oid, 'INSERT'),
+      'lock', has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
+      'owner', pg_has_role(c.relowner, 'USAGE')),
+    'enabledTriggers', (SELECT count(*) FROM pg_trigger g
+      WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
+        AND g.tgrelid IN (SELECT c.oid UNION ALL SELECT relid FROM pg_partition_tree(c.oid)))
+  ) AS relation
+  FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+  WHERE s.nspname = $1 AND c.relname = $2`;

@@ -1,0 +1,80 @@
+/** What the catalogs of one server say about a table, as far as comparing and importing need it. */
+export interface Relation {
+  oid: number;
+  schema: string;
+  name: string;
+  /** as SQL needs it after FROM in a read: `ONLY "s"."t"`, without ONLY for a partitioned table */
+  source: string;
+  /** `"s"."t"` */
+  qualified: string;
+  partitioned: boolean;
+  columns: Column[];
+  uniques: UniqueIndex[];
+  foreignKeys: ForeignKey[];
+  /** foreign keys of other tables that refer to this one */
+  referencedBy: { name: string; table: string; oid: number; onDelete: string }[];
+  rowSecurityActive: boolean;
+  hasInsertRules: boolean;
+  hasInheritors: boolean;
+  hasExclusions: boolean;
+  rights: { select: boolean; insert: boolean; lock: boolean; owner: boolean };
+  enabledTriggers: number;
+}
+
+export interface Column {
+  name: string;
+  /** without length or precision, so that a cast to it never cuts a value: `character varying`, `numeric` */
+  type: string;
+  /** with them, to see a change of type */
+  fullType: string;
+  /** `int4`, `text`: the type below a domain */
+  baseType: string;
+  isEnum: boolean;
+  /** whether the column's own collation is byte order; and whether equal means equal bytes */
+  byteOrder: boolean;
+  deterministic: boolean;
+  notNull: boolean;
+  generated: boolean;
+  hasDefault: boolean;
+}
+
+/** A part of a unique index: a column, or an expression over columns. */
+export interface IndexPart {
+  expression: string;
+  column: string | null;
+  type: string;
+  /** the operator that the index itself takes for equality: `OPERATOR(pg_catalog.=)` */
+  equals: string;
+}
+
+export interface UniqueIndex {
+  name: string;
+  primary: boolean;
+  parts: IndexPart[];
+  predicate: string | null;
+  nullsDistinct: boolean;
+  /** every column that parts and predicate read */
+  reads: string[];
+}
+
+export interface ForeignKey {
+  name: string;
+  parentOid: number;
+  /** like {@link Relation.source}, and as people write it */
+  parentSource: string;
+  parent: string;
+  columns: string[];
+  parentColumns: string[];
+  /** per column: type of the child's column, and the constraint's own operator `parent = child` */
+  types: string[];
+  equals: string[];
+  deferrable: boolean;
+}
+
+/** A unique index that identifies rows: plain columns, all NOT NULL, the whole table. */
+export function isKey(relation: Relation, index: UniqueIndex): boolean {
+  return (
+    index.predicate === null &&
+    index.parts.every((part) => relation.columns.some((c) => c.name === part.column && c.notNull))
+  );
+}

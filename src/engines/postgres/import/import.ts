@@ -1,0 +1,140 @@
+import type pg from 'pg';
+import { HoldfastError } from '../../../model/failure.ts';
+import type { Run } from '../../../model/progress.ts';
+import type { ImportInput, ImportResult } from '../../engine.ts';
+import { insertOrder } from '../compare/insert-order.ts';
+import { checkKeysFile } from '../compare/keys-file.ts';
+import { preferIndexes } from '../compare/lookup.ts';
+import { locateTables, requireSupported } from '../compare/rule.ts';
+import { describePair, keyNames, type TablePair } from '../compare/table-pair.ts';
+import { connectionError, withConnection } from '../connection.ts';
+import { describeApplied, insertMissing, lockTables } from './apply.ts';
+import { committedResult } from './earlier-attempt.ts';
+import { importError } from './import-error.ts';
+import { advanceSequences } from './sequences.ts';
+import { type Stage, stageRows } from './stage.ts';
+import { withTriggersOff } from './triggers.ts';
+
+/**
+ * Brings the approved rows back: staged in temporary tables, then one transaction. Exactly once, whatever is
+ * killed when: the transaction's id and its result are in the journal before the commit, and a later attempt
+ * asks production what became of it. Throws PlanChanged (nothing was changed) where an approved row cannot come
+ * back any more, LockNotAvailable where the tables are not had in time, CheckFailed, PermissionDenied.
+ */
+export async function importRows(input: ImportInput, run: Run): Promise<ImportResult> {
+  requireSupported(input.conflict);
+  const { production, restored } = locateTables(input);
+  const options = { applicationName: 'import', signal: run.signal, lockTimeoutMs: input.lockTimeoutMs };
+  return withConnection(production, options, async (live) => {
+    try {
+      await prepareSession(live, input.database);
+      const wait = { journal: input.journal, planDigest: input.planDigest, waitMs: input.lockTimeoutMs };
+      const earlier = await committedResult(live, wait, run.signal);
+      if (earlier !== null) return earlier;
+      return await withConnection(restored, { ...options, readOnly: true }, (copy) =>
+        importInto({ production: live, restored: copy }, input, run),
+      );
+    } catch (error) {
+      run.signal.throwIfAborted();
+      throw importError(connectionError(error, production));
+    }
+  });
+}
+
+/**
+ * The lock keeps two imports into one database apart, and a retry from its own first attempt; the server drops it
+ * with the session. A worker that vanished without a word must not hold production's tables for long.
+ */
+async function prepareSession(client: pg.Client, database: string): Promise<void> {
+  const settings = {
+    idle_in_transaction_session_timeout: '60s',
+    tcp_keepalives_idle: '15',
+    tcp_keepalives_interval: '5',
+    tcp_keepalives_count: '3',
+    client_min_messages: 'error',
+  };
+  const names = Object.keys(settings);
+  await client.query(
+    `SELECT pg_catalog.set_config(name, value, false)
+     FROM pg_catalog.unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(name, value)`,
+    [names, Object.values(settings)],
+  );
+  await client
+    .query('SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))', [
+      `holdfast import ${database}`,
+    ])
+    .catch((error: { code?: string }) => {
+      if (error.code !== '55P03') throw error;
+      throw new HoldfastError('LockNotAvailable', `another import into ${database} is under way`, {
+        hint: 'it can be tried again once that has ended',
+      });
+    });
+}
+
+async function importInto(
+  sides: { production: pg.Client; restored: pg.Client },
+  input: ImportInput,
+  run: Run,
+): Promise<ImportResult> {
+  await preferIndexes(sides.restored, true);
+  const approved = new Map(input.comparisons.map((comparison) => [comparison.change.table, comparison]));
+  const pairs: TablePair[] = [];
+  for (const table of approved.keys())
+    pairs.push(await describePair(sides.production, sides.restored, table));
+  const stages: Stage[] = [];
+  for (const [index, pair] of insertOrder(pairs).entries()) {
+    const comparison = approved.get(pair.table);
+    if (comparison === undefined) continue;
+    const { key } = await checkKeysFile(pair.table, comparison.keysFile, comparison.keysSha256);
+    refuseOtherKey(pair, key);
+    const keys = { file: comparison.keysFile, count: comparison.change.inserts };
+    stages.push(await stageRows(sides, pair, keys, index, run));
+  }
+  await sides.production.query('BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE');
+  try {
+    const result = await applyStages(sides, input, stages, run);
+    await sides.production.query('COMMIT');
+    return result;
+  } catch (error) {
+    await sides.production.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+async function applyStages(
+  sides: { production: pg.Client; restored: pg.Client },
+  input: ImportInput,
+  stages: readonly Stage[],
+  run: Run,
+): Promise<ImportResult> {
+  const client = sides.production;
+  await lockTables(client, stages, input.lockTimeoutMs);
+  const pairs = stages.map((stage) => stage.pair);
+  const applied = await withTriggersOff(client, pairs, async () => {
+    await client.query('SET CONSTRAINTS ALL DEFERRED');
+    const counts = await insertMissing(client, stages, run);
+    // Now, not at the commit: what is written to the journal has to be able to commit.
+    await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+    return counts;
+  });
+  for (const stage of stages) await advanceSequences(sides, stage);
+  const { rows } = await client.query<{ id: string }>(
+    'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id',
+  );
+  const transaction = rows[0]?.id as string;
+  const result: ImportResult = {
+    tables: describeApplied(input.comparisons, applied),
+    transaction,
+    alreadyDone: false,
+  };
+  run.progress({ phase: 'committing' });
+  await input.journal.write({ transaction, planDigest: input.planDigest, result });
+  return result;
+}
+
+function refuseOtherKey(pair: TablePair, key: readonly string[]): void {
+  if (key.join('\0') === keyNames(pair).join('\0')) return;
+  throw new HoldfastError('PlanChanged', `the key of ${pair.table} has changed since the plan was approved`, {
+    hint: 'nothing was changed; look at the new plan and approve that',
+  });
+}

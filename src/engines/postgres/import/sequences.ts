@@ -1,0 +1,69 @@
+import type pg from 'pg';
+import { quoteIdentifier, quoteQualified } from '../identifier.ts';
+import type { Stage } from './stage.ts';
+
+interface ColumnSequence {
+  column: string;
+  schema: string;
+  name: string;
+  increment: string;
+}
+
+/**
+ * Moves the sequences behind identity, serial and `nextval` columns past the rows that came back, never
+ * backwards. Rows beyond what the sequence had reached in the restored copy were numbered by hand (a
+ * sentinel such as 2147483647) and do not count: a sequence moved there could give no number any more.
+ */
+export async function advanceSequences(
+  sides: { production: pg.Client; restored: pg.Client },
+  stage: Stage,
+): Promise<void> {
+  for (const sequence of await columnSequences(sides.production, stage)) {
+    const limit = await restoredPosition(sides.restored, sequence);
+    const upward = !sequence.increment.startsWith('-');
+    const [furthest, beyond, within] = upward ? ['max', '>', '<='] : ['min', '<', '>='];
+    const name = quoteQualified([sequence.schema, sequence.name]);
+    const column = quoteIdentifier(sequence.column);
+    await sides.production.query(
+      `SELECT pg_catalog.setval('${name.replaceAll("'", "''")}'::pg_catalog.regclass, reached.value)
+       FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.name}
+         WHERE $1::pg_catalog.int8 IS NULL OR ${column} ${within} $1::pg_catalog.int8) AS reached, ${name} AS sequence
+       WHERE reached.value ${beyond} sequence.last_value
+         OR (reached.value = sequence.last_value AND NOT sequence.is_called)`,
+      [limit],
+    );
+  }
+}
+
+/** Of integer columns that come back: owned by the column, or named in its default. */
+async function columnSequences(client: pg.Client, stage: Stage): Promise<ColumnSequence[]> {
+  const { rows } = await client.query<ColumnSequence>(
+    `SELECT DISTINCT a.attname AS column, n.nspname AS schema, s.relname AS name, q.seqincrement::pg_catalog.text AS increment
+     FROM pg_catalog.pg_attribute a
+     LEFT JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+     JOIN pg_catalog.pg_depend d
+       ON (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid
+           AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i'))
+       OR (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid)
+     JOIN pg_catalog.pg_sequence q
+       ON q.seqrelid = CASE WHEN d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass THEN d.objid ELSE d.refobjid END
+     JOIN pg_catalog.pg_class s ON s.oid = q.seqrelid
+     JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+     WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = ANY ($2::pg_catalog.text[])
+       AND a.atttypid IN (20, 21, 23)
+     ORDER BY 1, 2, 3`,
+    [stage.pair.production.oid, stage.pair.columns],
+  );
+  return rows;
+}
+
+/** How far the sequence of the same name was in the restored copy; null where it has none. */
+async function restoredPosition(client: pg.Client, sequence: ColumnSequence): Promise<string | null> {
+  const { rows } = await client.query<{ last: string | null }>(
+    `SELECT pg_catalog.pg_sequence_last_value(c.oid)::pg_catalog.text AS last FROM pg_catalog.pg_class c
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'S' AND n.nspname = $1 AND c.relname = $2`,
+    [sequence.schema, sequence.name],
+  );
+  return rows[0]?.last ?? null;
+}
