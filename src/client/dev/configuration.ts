@@ -12,7 +12,7 @@ export const SITE = 'local';
 /** Everything that the configuration of the development environment depends on. */
 export interface Facts {
   directory: string;
-  temporal: { address: string; namespace: string };
+  temporal: { address: string; namespace: string; ui: string };
   s3: { endpoint: string; region: string; bucket: string; caFile: string; kmsKeyId: string };
   postgres: {
     port: number;
@@ -83,11 +83,11 @@ export async function makeSecretsDirectory(directory: string): Promise<void> {
 }
 
 /** The configuration as it is before the schema's defaults. */
-export function configurationOf({ directory, s3, postgres }: Facts): unknown {
+export function configurationOf({ directory, temporal, s3, postgres }: Facts): unknown {
   const { instances, secrets, temporalConfig } = layoutOf(directory);
   return {
     version: 1,
-    temporal: { profile: 'default', configFile: temporalConfig },
+    temporal: { profile: 'default', configFile: temporalConfig, ui: temporal.ui },
     repository: {
       endpoint: s3.endpoint,
       region: s3.region,

@@ -74,7 +74,11 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   state.ports = ports;
   const started: ProgramName[] = [];
   const layout = layoutOf(directory);
-  const temporal = { address: `127.0.0.1:${ports.temporal}`, namespace: 'default' };
+  const temporal = {
+    address: `127.0.0.1:${ports.temporal}`,
+    namespace: 'default',
+    ui: `http://127.0.0.1:${ports.ui}`,
+  };
   const config = options.config ?? (running.has('worker') ? state.config : null) ?? layout.config;
 
   const ensure = async (name: ProgramName, start: () => Promise<number>) => {
@@ -128,7 +132,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     state.config = config;
     await writeState(directory, state);
     const description: DevDescription = {
-      temporal: { ...temporal, ui: `http://127.0.0.1:${ports.ui}` },
+      temporal,
       s3: withoutKey(s3),
       databases: { [DATABASE]: { engine: 'postgres', url: postgres.url } },
       sites: { [SITE]: { queue: siteQueue(SITE) } },
