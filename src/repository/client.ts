@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { CredentialReferences, RepositoryConfig } from '../config/schema.ts';
+import type { RepositoryConfig, SecretReference } from '../config/schema.ts';
 import { readSecret } from '../config/secrets.ts';
 import { isTransient, repositoryError } from './failure.ts';
 
@@ -31,17 +31,20 @@ export interface S3Connection {
   close(): void;
 }
 
-/** Null: the AWS default chain (instance role, SSO, variables). */
-export async function resolveCredentials(
-  references: CredentialReferences | undefined,
-  baseDirectory: string,
+/** Restores use `restoreCredentials` where there are any. Null: the AWS default chain (instance role, SSO, variables). */
+export async function credentialsFor(
+  config: RepositoryConfig,
+  options: { use: 'backup' | 'restore'; baseDirectory: string },
 ): Promise<Credentials | null> {
+  const references =
+    options.use === 'restore' ? (config.restoreCredentials ?? config.credentials) : config.credentials;
   if (references === undefined) return null;
   const { accessKeyId, secretAccessKey, sessionToken } = references;
+  const read = (reference: SecretReference) => readSecret(reference, options.baseDirectory);
   return {
-    accessKeyId: await readSecret(accessKeyId, baseDirectory),
-    secretAccessKey: await readSecret(secretAccessKey, baseDirectory),
-    sessionToken: sessionToken === undefined ? null : await readSecret(sessionToken, baseDirectory),
+    accessKeyId: await read(accessKeyId),
+    secretAccessKey: await read(secretAccessKey),
+    sessionToken: sessionToken === undefined ? null : await read(sessionToken),
   };
 }
 

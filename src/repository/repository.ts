@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
@@ -10,13 +9,10 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import type { RepositoryConfig } from '../config/schema.ts';
-import { readSecret } from '../config/secrets.ts';
-import type { ToolRepository } from '../engines/engine.ts';
 import type { StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
-import { connectS3, resolveCredentials, type S3Connection } from './client.ts';
+import { connectS3, credentialsFor, type S3Connection } from './client.ts';
 import { isNotFound } from './failure.ts';
-import { TOOL_FOLDER } from './layout.ts';
 import { readObject } from './read.ts';
 import { abortUploads, listUploads, type OpenUpload } from './uploads.ts';
 
@@ -90,33 +86,11 @@ export async function openRepository(
   options: { use: 'backup' | 'restore'; baseDirectory: string; patienceMs?: number },
 ): Promise<Repository> {
   const connection = await connectS3(config, {
-    credentials: await resolveCredentials(credentialsFor(config, options.use), options.baseDirectory),
+    credentials: await credentialsFor(config, options),
     baseDirectory: options.baseDirectory,
     ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
   });
   return repositoryOver(connection, config);
-}
-
-/** The repository as pgBackRest needs it: the same bucket, its own folder and its own encryption. */
-export async function toolRepository(
-  config: RepositoryConfig,
-  options: { use: 'backup' | 'restore'; baseDirectory: string },
-): Promise<ToolRepository> {
-  return {
-    endpoint: config.endpoint === undefined ? null : new URL(config.endpoint).host,
-    region: config.region,
-    bucket: config.bucket,
-    path: `${config.prefix}${TOOL_FOLDER}`,
-    pathStyle: config.pathStyle,
-    caFile: config.caFile === undefined ? null : resolve(options.baseDirectory, config.caFile),
-    credentials: await resolveCredentials(credentialsFor(config, options.use), options.baseDirectory),
-    kmsKeyId: config.kmsKeyId ?? null,
-    cipher: config.cipher === undefined ? null : await readSecret(config.cipher, options.baseDirectory),
-  };
-}
-
-function credentialsFor(config: RepositoryConfig, use: 'backup' | 'restore') {
-  return use === 'restore' ? (config.restoreCredentials ?? config.credentials) : config.credentials;
 }
 
 function repositoryOver(connection: S3Connection, config: RepositoryConfig): Repository {

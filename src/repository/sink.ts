@@ -17,7 +17,9 @@ const MOST_PARTS = 10_000;
 const BUFFERS = 4;
 const CLEANUP_MS = 30_000;
 
-export interface SinkOptions extends Run {
+export interface SinkOptions {
+  signal: AbortSignal;
+  progress?: Run['progress'];
   /** ISO 8601, or null: not locked */
   lockedUntil: string | null;
   /** a stream goes on in a further object (`name.part2`) after this many parts; tests set it small */
@@ -33,7 +35,7 @@ export function openSink(repository: Repository, prefix: string, options: SinkOp
   let storedBytes = 0;
   const report = (bytes: number) => {
     storedBytes += bytes;
-    options.progress({ phase: 'uploading', done: storedBytes, unit: 'bytes' });
+    options.progress?.({ phase: 'uploading', done: storedBytes, unit: 'bytes' });
   };
   return {
     async put(name, content, { expectedBytes }) {

@@ -1,6 +1,7 @@
 import { GetObjectRetentionCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openRepository, type Repository, toolRepository } from '../../../src/repository/repository.ts';
+import { openRepository, type Repository } from '../../../src/repository/repository.ts';
+import { toolRepository } from '../../../src/repository/tool.ts';
 import { collect, type RepositoryFixture, startRepository } from './fixture.ts';
 
 let fixture: RepositoryFixture;

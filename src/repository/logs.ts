@@ -1,0 +1,76 @@
+import { mapBounded } from './bounded.ts';
+import { toolArchiveFolder } from './layout.ts';
+import type { Repository } from './repository.ts';
+
+/** One file in pgBackRest's archive, known by its name alone. */
+export interface ArchivedLog {
+  /** `segment` is whole; `partial` ends where a timeline was left; the others hold no log */
+  kind: 'segment' | 'partial' | 'history' | 'backup';
+  /** 24 hexadecimal digits; 8 for a history file: the timeline that it tells the origin of */
+  name: string;
+  /** the cluster's incarnation, `<major version>-<number>`: names of two of them say nothing about each other */
+  archive: string;
+  archivedAt: string;
+}
+
+const LISTS_AT_ONCE = 16;
+const ARCHIVE = /^\d+(?:\.\d+)?-\d+$/;
+const LOG_FILE =
+  /^(?:([0-9A-F]{24})(\.partial|\.[0-9A-F]{8}\.backup)?|([0-9A-F]{8})\.history)(?:-[0-9a-f]{40})?(?:\.(?:gz|lz4|zst|bz2))?$/;
+
+/**
+ * Every archived log of a stanza, by listing alone: a request for each folder of 256 segments, many at once,
+ * so that tens of thousands take seconds.
+ */
+export async function listArchivedLogs(
+  repository: Repository,
+  stanza: string,
+  signal?: AbortSignal,
+): Promise<ArchivedLog[]> {
+  const root = toolArchiveFolder(stanza);
+  const archives = (await repository.folders(root, signal))
+    .map((folder) => folder.slice(root.length, -1))
+    .filter((name) => ARCHIVE.test(name));
+  const found: ArchivedLog[] = [];
+  for (const archive of archives) {
+    const folders = await repository.folders(`${root}${archive}/`, signal);
+    // History files lie in the archive's own folder, beside the others.
+    const prefixes = [...folders, ...historyPrefixes(`${root}${archive}/`, folders)];
+    const lists = await mapBounded(prefixes, LISTS_AT_ONCE, (prefix) =>
+      listFolder(repository, prefix, archive, signal),
+    );
+    found.push(...lists.flat());
+  }
+  return found;
+}
+
+/** Timelines that have segments, by name: listing the archive's own folder would list everything below. */
+function historyPrefixes(root: string, folders: readonly string[]): string[] {
+  const timelines = new Set(folders.map((folder) => folder.slice(root.length, root.length + 8)));
+  return [...timelines].map((timeline) => `${root}${timeline}.history`);
+}
+
+async function listFolder(
+  repository: Repository,
+  prefix: string,
+  archive: string,
+  signal?: AbortSignal,
+): Promise<ArchivedLog[]> {
+  const found: ArchivedLog[] = [];
+  for await (const { key, lastModified } of repository.list(prefix, signal)) {
+    const log = parseLogFile(key.slice(key.lastIndexOf('/') + 1));
+    if (log !== null) found.push({ ...log, archive, archivedAt: lastModified });
+  }
+  return found;
+}
+
+/** What a file name in the archive means; null for what is no log, such as `archive.info`. */
+export function parseLogFile(name: string): Pick<ArchivedLog, 'kind' | 'name'> | null {
+  const parts = LOG_FILE.exec(name);
+  if (parts === null) return null;
+  const [, segment, suffix, history] = parts;
+  if (history !== undefined) return { kind: 'history', name: history };
+  if (segment === undefined) return null;
+  if (suffix === undefined) return { kind: 'segment', name: segment };
+  return { kind: suffix === '.partial' ? 'partial' : 'backup', name: segment };
+}

@@ -1,0 +1,103 @@
+import type { Manifest, StoredObject } from '../model/backup.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { mapBounded } from './bounded.ts';
+import { manifestFolder, manifestKey } from './layout.ts';
+import type { ListedVersion, Repository } from './repository.ts';
+
+const READS_AT_ONCE = 16;
+
+/** Publishes a backup: everything that the manifest names has to be in the repository before. */
+export async function writeManifest(repository: Repository, manifest: Manifest): Promise<StoredObject> {
+  return repository.put(
+    manifestKey(manifest.database, manifest.id),
+    `${JSON.stringify(manifest, null, 2)}\n`,
+    {
+      contentType: 'application/json',
+      lockedUntil: manifest.lockedUntil,
+    },
+  );
+}
+
+/** The manifest of a backup, also below a delete marker or a forged newer version; null: there is none. */
+export async function readManifest(
+  repository: Repository,
+  database: string,
+  backup: string,
+): Promise<Manifest | null> {
+  const key = manifestKey(database, backup);
+  const versions: ListedVersion[] = [];
+  for await (const version of repository.versions(key)) if (version.key === key) versions.push(version);
+  return newestValid(repository, versions);
+}
+
+/**
+ * Every backup of a database, newest first. One whose manifest lies below a delete marker is listed while its
+ * lock lasts: nobody had the right to remove it before.
+ */
+export async function listManifests(
+  repository: Repository,
+  database: string,
+  now: Date = new Date(),
+): Promise<Manifest[]> {
+  const byKey = new Map<string, ListedVersion[]>();
+  for await (const version of repository.versions(manifestFolder(database))) {
+    if (!version.key.endsWith('.json')) continue;
+    byKey.set(version.key, [...(byKey.get(version.key) ?? []), version]);
+  }
+  const manifests = await mapBounded([...byKey.values()], READS_AT_ONCE, async (versions) => {
+    const manifest = await newestValid(repository, versions);
+    const isRemoved = versions.some((version) => version.isLatest && version.isDeleteMarker);
+    const isLocked = manifest?.lockedUntil != null && Date.parse(manifest.lockedUntil) > now.getTime();
+    return isRemoved && !isLocked ? null : manifest;
+  });
+  return manifests
+    .filter((manifest) => manifest !== null)
+    .sort((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
+}
+
+/**
+ * Takes a backup out of the catalog. Its versions are removed for good where the credentials may; otherwise a
+ * delete marker lies on top, and lifecycle rules do the rest.
+ */
+export async function removeManifest(
+  repository: Repository,
+  database: string,
+  backup: string,
+): Promise<void> {
+  const key = manifestKey(database, backup);
+  await repository.remove(key);
+  try {
+    for await (const version of repository.versions(key)) {
+      if (version.key === key && !version.isDeleteMarker) await repository.remove(key, version.versionId);
+    }
+    for await (const version of repository.versions(key)) {
+      if (version.key === key) await repository.remove(key, version.versionId);
+    }
+  } catch (error) {
+    if (!(error instanceof HoldfastError && error.type === 'RepositoryRefused')) throw error;
+  }
+}
+
+async function newestValid(
+  repository: Repository,
+  versions: readonly ListedVersion[],
+): Promise<Manifest | null> {
+  for (const { key, versionId, isDeleteMarker } of versions) {
+    if (isDeleteMarker) continue;
+    const manifest = parseManifest(
+      await repository.getText({ key, versionId: versionId === 'null' ? null : versionId }),
+    );
+    if (manifest !== null && manifestKey(manifest.database, manifest.id) === key) return manifest;
+  }
+  return null;
+}
+
+/** Null for what is no manifest, or one of a newer Holdfast. */
+function parseManifest(text: string | null): Manifest | null {
+  try {
+    const value = JSON.parse(text ?? 'null') as Partial<Manifest> | null;
+    return value?.formatVersion === 1 ? (value as Manifest) : null;
+  } catch {
+    return null;
+  }
+}
