@@ -36,6 +36,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
       return {
         engine: database.config.engine,
         site,
+        siteHosts: config.sites[site].hosts,
         approval: database.approval,
         objectives: {
           rpoSeconds: database.objectives.rpoMs / 1_000,

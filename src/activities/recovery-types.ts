@@ -9,6 +9,8 @@ import type { Target } from '../model/target.ts';
 export interface RecoverySettings {
   engine: EngineKind;
   site: string;
+  /** where an instance may be when its provisioning was cut off */
+  siteHosts: string[];
   approval: ApprovalPolicy;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   noWorkerAfterMs: number;

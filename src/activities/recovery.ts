@@ -204,7 +204,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       );
     },
 
-    async removeInstance(input: { instance: InstanceReference }): Promise<void> {
+    async removeInstance(input: { instance: Pick<InstanceReference, 'id' | 'site'> }): Promise<void> {
       return asActivity(async (run) => {
         const instances = instancesOf(deps, input.instance.site);
         await instances.remove(input.instance.id, { stop: (record) => stopOf(deps, record, run) });

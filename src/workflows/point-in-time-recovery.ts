@@ -1,4 +1,5 @@
 import { uuid4, workflowInfo } from '@temporalio/workflow';
+import type { InstanceReference } from '../activities/recovery-types.ts';
 import type { ImportResult } from '../engines/engine.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';
@@ -6,10 +7,11 @@ import { parseInput, type WorkflowInput } from '../model/input.ts';
 import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
 import { describeTarget } from '../model/target.ts';
-import { cleanUpOnHost, control, onHost, onSite } from './proxies.ts';
+import { control, onHost, onSite } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
 import { endWith, orEnd } from './runbook/failure.ts';
 import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
+import { removeInstance } from './runbook/instance.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
 
 type Input = WorkflowInput<'pointInTimeRecovery'>;
@@ -61,11 +63,14 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     );
 
     const { workflowId, runId } = workflowInfo();
+    const id = `${database}-${uuid4().slice(0, 8)}`;
+    const made: { instance: InstanceReference | null } = { instance: null };
+    runbook.cleanUpWith(() => removeInstance(runbook, id, settings, made.instance));
     const instance = await runbook.step(
       'provision',
       () =>
         onSite(settings.site, settings.noWorkerAfterMs).provisionInstance({
-          id: `${database}-${uuid4().slice(0, 8)}`,
+          id,
           site: settings.site,
           database,
           base,
@@ -74,14 +79,11 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
             settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs,
           owner: { workflowId, runId },
         }),
-      (made) => `${made.id} on ${made.host}`,
+      (provisioned) => `${provisioned.id} on ${provisioned.host}`,
     );
+    made.instance = instance;
     const host = onHost(instance.host, settings.noWorkerAfterMs);
-    runbook.cleanUpWith(async () => {
-      await runbook.step('remove instance', () => cleanUpOnHost(instance.host).removeInstance({ instance }));
-      runbook.status.instance = null;
-    });
-    runbook.status.instance = { id: instance.id, url: null, expiresAt: instance.expiresAt };
+    runbook.status.instance = { id, url: null, expiresAt: instance.expiresAt };
 
     await runbook.step('restore', () => host.restoreInstance({ instance, database, base }));
     const replayed = await runbook.step(

@@ -1,9 +1,11 @@
-import { proxyActivities } from '@temporalio/workflow';
+import type { ActivityOptions } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, proxyActivities, TimeoutFailure } from '@temporalio/workflow';
 import type { createPlanningActivities } from '../activities/planning.ts';
 import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
 import type { createRecoveryActivities } from '../activities/recovery.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
+import { summaryOf } from './summaries.ts';
 
 type Planning = ReturnType<typeof createPlanningActivities>;
 type Protection = ReturnType<typeof createProtectionActivities>;
@@ -18,7 +20,7 @@ const BRIEFLY = {
 } as const;
 
 /** Light work that any worker can do: configuration, repository, decisions. */
-export const control = proxyActivities<Planning & Reaping>({
+export const control = activitiesOn<Planning & Reaping>({
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
   heartbeatTimeout: '30s',
@@ -27,7 +29,7 @@ export const control = proxyActivities<Planning & Reaping>({
 
 /** Provisioning on any worker of a site; the one that answers names its host. */
 export const onSite = (site: string, noWorkerAfterMs: number) =>
-  proxyActivities<Pick<Recovery, 'provisionInstance'>>({
+  activitiesOn<Pick<Recovery, 'provisionInstance'>>({
     taskQueue: siteQueue(site),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '10m',
@@ -37,7 +39,7 @@ export const onSite = (site: string, noWorkerAfterMs: number) =>
 
 /** Long work at one host's disks. A killed worker's step is found by its heartbeat and run again. */
 export const onHost = (host: string, noWorkerAfterMs: number) =>
-  proxyActivities<Recovery & Protection & Reaping>({
+  activitiesOn<Recovery & Protection & Reaping>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '7d',
@@ -48,16 +50,52 @@ export const onHost = (host: string, noWorkerAfterMs: number) =>
   });
 
 /** Clean-up at a host: tried for an hour; what is left then is the reaper's. */
-export const cleanUpOnHost = (host: string) =>
-  proxyActivities<
-    Pick<Recovery, 'removeInstance'> &
-      Pick<Protection, 'abandonLogicalBackup'> &
-      Pick<Reaping, 'reapInstances'>
-  >({
+export const cleanUpOnHost = (host: string, noWorkerAfterMs?: number) =>
+  activitiesOn<Pick<Recovery, 'removeInstance'> & Pick<Protection, 'abandonLogicalBackup'>>({
     taskQueue: hostQueue(host),
+    ...(noWorkerAfterMs === undefined ? {} : { scheduleToStartTimeout: noWorkerAfterMs }),
     startToCloseTimeout: '10m',
     scheduleToCloseTimeout: '1h',
     heartbeatTimeout: '30s',
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m' },
   });
+
+type Activity = (input: unknown) => Promise<unknown>;
+type Proxied = Activity & {
+  executeWithOptions: (options: ActivityOptions, args: [unknown]) => Promise<unknown>;
+};
+
+/** Activities with a summary for the UI; a queue that nobody serves is named, which Temporal's time-out does not. */
+function activitiesOn<T extends object>(options: ActivityOptions & { taskQueue: string }): T {
+  const proxied = proxyActivities(options) as unknown as Record<string, Proxied>;
+  const call = (name: string) => async (input: unknown) => {
+    try {
+      return await proxied[name]?.executeWithOptions({ ...options, summary: summaryOf(name, input) }, [
+        input,
+      ]);
+    } catch (error) {
+      throw isUnserved(error) ? unserved(options.taskQueue) : error;
+    }
+  };
+  return new Proxy({} as T, { get: (_, name) => call(String(name)) });
+}
+
+function isUnserved(error: unknown): boolean {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof TimeoutFailure &&
+    error.cause.timeoutType === 'SCHEDULE_TO_START'
+  );
+}
+
+function unserved(queue: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'NoWorker',
+    message: `no worker answers on task queue ${queue}`,
+    details: [
+      `start one that serves it: holdfast worker --roles ${queue.replace(/^holdfast-(host|site)-/, '$1:')}; a parked runbook then goes on by itself`,
+    ],
+    nonRetryable: true,
+  });
+}

@@ -20,7 +20,7 @@ export async function createTestEnvironment(): Promise<TestWorkflowEnvironment> 
 }
 
 let installed = false;
-function quietRuntime(): void {
+export function quietRuntime(): void {
   if (installed) return;
   installed = true;
   Runtime.install({ logger: new DefaultLogger('ERROR') });

@@ -15,13 +15,6 @@ export interface Failure {
 
 export function failureOf(error: unknown): Failure {
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) {
-    if (error.cause instanceof TimeoutFailure && error.cause.timeoutType === 'SCHEDULE_TO_START') {
-      return {
-        type: 'NoWorker',
-        message: 'no worker took the step from its task queue in time',
-        hint: 'start `holdfast worker` with the role that serves this queue; a parked runbook then goes on by itself',
-      };
-    }
     if (error.cause instanceof TimeoutFailure) {
       return {
         type: 'ToolFailed',

@@ -1,0 +1,37 @@
+import { describeTarget, type Target } from '../model/target.ts';
+
+/** What of an activity's input its summary may name. */
+interface Named {
+  database?: string;
+  host?: string;
+  id?: string;
+  target?: Target;
+  base?: { backup: string };
+  instance?: { id: string };
+  tables?: string[] | null;
+  kind?: string;
+  planDigest?: string;
+}
+
+/** One line per activity, so that the history in the Temporal UI reads like the runbook. */
+const SUMMARIES: Record<string, (input: Named) => string> = {
+  describeRecovery: ({ database }) => `read the policy of ${database}`,
+  chooseBase: ({ database, target }) =>
+    `choose the base of ${database} for ${target === undefined ? 'the target' : describeTarget(target)}`,
+  provisionInstance: ({ id }) => `provision ${id}`,
+  restoreInstance: ({ base, instance }) => `restore ${base?.backup} into ${instance?.id}`,
+  replayInstance: ({ target }) => `replay to ${target === undefined ? 'the target' : describeTarget(target)}`,
+  checkInstance: ({ instance }) => `check ${instance?.id}`,
+  compareTables: ({ tables, database }) => `compare ${tables?.join(', ')} with ${database}`,
+  importTables: ({ database, planDigest }) => `import plan ${planDigest} into ${database}`,
+  verifyImport: ({ database }) => `look again at ${database}`,
+  removeInstance: ({ instance }) => `remove ${instance?.id}`,
+  writeEvidence: () => 'write the evidence',
+  takeLogicalBackup: ({ database }) => `dump ${database}`,
+  takePhysicalBackup: ({ database, kind }) => `${kind} physical backup of ${database}`,
+  watchHost: ({ host }) => `watch the log archives of ${host}`,
+};
+
+export function summaryOf(activity: string, input: unknown): string {
+  return SUMMARIES[activity]?.((input ?? {}) as Named) ?? activity;
+}

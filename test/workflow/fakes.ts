@@ -1,0 +1,109 @@
+import type { createPlanningActivities } from '../../src/activities/planning.ts';
+import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
+import type { Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
+import type { Evidence } from '../../src/model/evidence.ts';
+import type { TableChange } from '../../src/model/plan.ts';
+
+export type RunbookActivities = ReturnType<typeof createPlanningActivities> &
+  ReturnType<typeof createRecoveryActivities>;
+
+export interface Fakes {
+  activities: RunbookActivities;
+  /** names of the activities in the order in which they were called */
+  calls: string[];
+  evidence: () => Omit<Evidence, 'formatVersion' | 'workflowId' | 'writtenAt'> | null;
+}
+
+const REPLAYED = {
+  access: { host: '/socket', port: 5432, user: 'postgres', password: null, database: 'shop', tls: null },
+  url: 'postgresql://postgres@/shop?host=/socket',
+  position: 'before commit of transaction 742',
+  lsn: '0/5000148',
+  lastTransactionAt: '2026-01-31T14:04:58Z',
+};
+
+export function comparisonOf(inserts: number, digest = `digest-${inserts}`): Comparison {
+  const change = { table: 'public.orders', inserts, updates: 0, deletes: 0, orphans: 0, uniqueClashes: 0 };
+  return {
+    plan: {
+      digest,
+      summary: `insert ${inserts} rows`,
+      backup: '20260131-020000F',
+      target: { time: '2026-01-31T14:05:00Z' },
+      position: REPLAYED.position,
+      conflict: 'insert-missing',
+      estimateSeconds: 3,
+      changes: [change],
+      notices: [],
+    },
+    comparisons: [{ change, keysSha256: 'x', keysFile: '/keys', notices: [] }],
+  };
+}
+
+/**
+ * Activities that return at once, for what a workflow alone decides: the order of steps, decisions, clean-up.
+ * The real ones run against real servers in test/engine and test/e2e.
+ */
+export function fakeActivities(
+  options: { settings?: Partial<RecoverySettings>; activities?: Partial<RunbookActivities> } = {},
+): Fakes {
+  const calls: string[] = [];
+  let evidence: ReturnType<Fakes['evidence']> = null;
+  const settings: RecoverySettings = {
+    engine: 'postgres',
+    site: 'local',
+    siteHosts: ['local'],
+    approval: { people: 1, requesterMayApprove: true, approvers: [], timeLimitMs: 60_000 },
+    objectives: { rpoSeconds: 3_600, rtoSeconds: 1_800 },
+    noWorkerAfterMs: 30_000,
+    parkLimitMs: 60_000,
+    instanceLifetimeMs: 3_600_000,
+    ...options.settings,
+  };
+  const result = comparisonOf(25);
+  const activities = {
+    describeRecovery: async () => settings,
+    findChangeHolder: async () => 'pitr/shop/first',
+    chooseBase: async ({ tables }) => ({
+      backup: '20260131-020000F',
+      serverMajor: 15,
+      databaseBytes: 1e9,
+      timeline: 1,
+      consistentAt: '0/3000100',
+      lastLog: '000000010000000000000005',
+      logs: 2,
+      estimateSeconds: 30,
+      tables,
+      notices: [],
+    }),
+    provisionInstance: async ({ id, site }) => ({
+      id,
+      site,
+      host: 'local',
+      expiresAt: '2026-02-01T00:00:00Z',
+    }),
+    restoreInstance: async () => {},
+    replayInstance: async () => REPLAYED,
+    checkInstance: async () => [{ name: 'amcheck', verdict: 'pass', detail: '1 table' }],
+    compareTables: async () => result,
+    importTables: async () => ({
+      tables: [{ ...(result.comparisons[0]?.change as TableChange), applied: 25, vanished: 0 }],
+      transaction: '790',
+      alreadyDone: false,
+    }),
+    verifyImport: async () => [{ name: 'rows', verdict: 'pass', detail: '25 present' }],
+    removeInstance: async () => {},
+    writeEvidence: async (given) => {
+      evidence = structuredClone(given);
+      return 'evidence/shop/x.json';
+    },
+    ...options.activities,
+  } as RunbookActivities;
+  for (const [name, activity] of Object.entries(activities) as [string, (input: never) => unknown][]) {
+    (activities as unknown as Record<string, unknown>)[name] = (input: never) => {
+      calls.push(name);
+      return activity(input);
+    };
+  }
+  return { activities, calls, evidence: () => evidence };
+}
