@@ -1,3 +1,7 @@
+import { lookup } from 'node:dns/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { HoldfastError } from '../../model/failure.ts';
 import type { ServerAccess } from '../engine.ts';
@@ -15,6 +19,8 @@ export interface ConnectOptions {
   lockTimeoutMs?: number;
 }
 
+/** Debian's and Alpine's bundle; `system` is understood by libpq 16 and newer alone. */
+const SYSTEM_AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt';
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
@@ -86,18 +92,48 @@ export function clientConfig(access: ServerAccess): pg.ClientConfig {
   };
 }
 
-/** The environment by which PostgreSQL's own programs reach the server: the password is never an argument. */
+/**
+ * The environment by which PostgreSQL's own programs reach the server: the password is never an argument.
+ * The authority is the system's; {@link withClientEnvironment} serves one of the configuration.
+ */
 export function clientEnvironment(access: ServerAccess): Record<string, string> {
+  const plain = access.tls === null || access.host.startsWith('/');
   return {
     PGHOST: access.host,
     PGPORT: String(access.port),
     PGUSER: access.user,
     PGDATABASE: access.database,
     PGCONNECT_TIMEOUT: '10',
-    ...(access.password === null ? {} : { PGPASSWORD: access.password }),
     PGPASSFILE: '/dev/null',
-    PGSSLMODE: access.tls === null || access.host.startsWith('/') ? 'disable' : 'verify-full',
+    ...(access.password === null ? {} : { PGPASSWORD: access.password }),
+    ...(plain ? { PGSSLMODE: 'disable' } : { PGSSLMODE: 'verify-full', PGSSLROOTCERT: SYSTEM_AUTHORITIES }),
   };
+}
+
+/** Calls work with the same, and with the certificate authority in a file that lives as long as the work. */
+export async function withClientEnvironment<T>(
+  access: ServerAccess,
+  work: (environment: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const environment = clientEnvironment(access);
+  if (environment.PGSSLMODE === 'disable' || access.tls === null) return work(environment);
+  const { ca, serverName } = access.tls;
+  if (serverName !== null) {
+    // libpq checks the certificate against PGHOST and connects to PGHOSTADDR.
+    environment.PGHOST = serverName;
+    environment.PGHOSTADDR = (await lookup(access.host)).address;
+  }
+  if (ca === null) return work(environment);
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-ca-'));
+  try {
+    const file = join(folder, 'ca.crt');
+    await writeFile(file, ca);
+    // Programs run as other users too, and a certificate is no secret.
+    await chmod(folder, 0o755);
+    return await work({ ...environment, PGSSLROOTCERT: file });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function isLocal(host: string): boolean {
