@@ -1,12 +1,16 @@
 import { Client, Connection } from '@temporalio/client';
+import { loadConfig } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
 import { type StartedRun, startRun } from '../runbook.ts';
+import { applySchedules, type ScheduleChange } from '../schedule-apply.ts';
+import { desiredSchedules, ownerOf } from '../schedules.ts';
 import { DATABASE } from './configuration.ts';
 import type { UpResult } from './stack.ts';
 import { type DevDescription, readState, writeState } from './state.ts';
 
 /** Runs `work` with a client of the environment's own Temporal server, whatever TEMPORAL_* variables say. */
 export async function withTemporal<T>(
-  { temporal }: DevDescription,
+  { temporal }: Pick<DevDescription, 'temporal'>,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const connection = await Connection.connect({ address: temporal.address });
@@ -18,22 +22,41 @@ export async function withTemporal<T>(
 }
 
 /**
- * Starts the first backups of the sample database, once, so that there is something to recover from at once.
- * Returns what to tell people, a line each.
+ * Applies the schedules of the configuration and, once, starts the first backups of the sample database, so that
+ * there is something to recover from at once. Returns what to tell people, a line each.
  */
 export async function protect(directory: string, result: UpResult): Promise<string[]> {
-  const state = await readState(directory);
-  if (state.protected) return [];
-  const runs = await withTemporal(result.description, startFirstBackups);
-  await writeState(directory, { ...state, protected: true });
-  return runs.map((run) => `first backup started: ${run.workflowId}`);
+  const { config } = await loadConfig(result.config);
+  return withTemporal(result.description, async (client) => {
+    const changes = await scheduleAll(client, config);
+    const changed = changes.filter(({ kind }) => kind !== 'keep').length;
+    const lines = [
+      `${changes.length} schedules${changed === 0 ? '' : `, ${changed} of them new or changed`}`,
+    ];
+    const state = await readState(directory);
+    if (state.protected || !(DATABASE in config.databases)) return lines;
+    const runs = [await backUp(client, 'full'), await backUp(client, 'logical')];
+    await writeState(directory, { ...state, protected: true });
+    return [...lines, ...runs.map((run) => `first backup started: ${run.workflowId}`)];
+  });
 }
 
-/** A full physical backup and a logical one of the sample database, as workflows. */
-export async function startFirstBackups(client: Client): Promise<StartedRun[]> {
+/** Applies every schedule, and starts the ones that keep a watcher alive now, not minutes later. */
+export async function scheduleAll(client: Client, config: Config): Promise<ScheduleChange[]> {
+  const desired = desiredSchedules(config);
+  const changes = await applySchedules(client, desired, ownerOf(config));
+  for (const { id, everyMs, overlap } of desired) {
+    // One that runs already is left alone.
+    if (everyMs !== null) await client.schedule.getHandle(id).trigger(overlap);
+  }
+  return changes;
+}
+
+/** Starts a backup of the sample database. */
+export async function backUp(client: Client, kind: 'full' | 'logical'): Promise<StartedRun> {
   const engine = 'postgres';
-  return [
-    await startRun(client, { type: 'physicalBackup', engine, input: { database: DATABASE, kind: 'full' } }),
-    await startRun(client, { type: 'logicalBackup', engine, input: { database: DATABASE } }),
-  ];
+  if (kind === 'logical') {
+    return startRun(client, { type: 'logicalBackup', engine, input: { database: DATABASE } });
+  }
+  return startRun(client, { type: 'physicalBackup', engine, input: { database: DATABASE, kind } });
 }
