@@ -12,8 +12,14 @@ export function defaultLogical(name: string): string {
   return `${minute} ${hour} * * *`;
 }
 
-/** Full on Sunday between 20:00 and 23:59, and a differential every so many hours (a divisor of 24) besides. */
-export function defaultPhysical(name: string, everyHours: number): { full: string[]; diff: string[] } {
+/**
+ * Full on Sunday between 20:00 and 23:59, and a differential every so many hours (a divisor of 24) besides.
+ * `everyDay` are the differentials beside a full at another time.
+ */
+export function defaultPhysical(
+  name: string,
+  everyHours: number,
+): { full: string[]; diff: string[]; everyDay: string[] } {
   const { hour, minute } = slotOf(`physical/${name}`, PHYSICAL_FROM_HOUR);
   const hours: number[] = [];
   for (let step = 0; step < 24; step += everyHours) hours.push((hour + step) % 24);
@@ -22,12 +28,7 @@ export function defaultPhysical(name: string, everyHours: number): { full: strin
   // On Sunday the full takes the place of the differential of its hour: the tool allows one backup at a time.
   const others = hours.filter((each) => each !== hour);
   if (others.length > 0) diff.push(`${minute} ${sorted(others)} * * 0`);
-  return { full: [`${minute} ${hour} * * 0`], diff };
-}
-
-/** The same times of day on all days, for a full that is set by hand. */
-export function everyDayDifferential(diff: readonly string[]): string[] {
-  return diff.slice(0, 1).map((cron) => cron.replace(/ 1-6$/, ' *'));
+  return { full: [`${minute} ${hour} * * 0`], diff, everyDay: [`${minute} ${sorted(hours)} * * *`] };
 }
 
 function slotOf(key: string, fromHour: number): { hour: number; minute: number } {

@@ -1,7 +1,7 @@
 import { largestGapMs } from './cron.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import type { Objectives } from './objective.ts';
-import { defaultLogical, defaultPhysical, everyDayDifferential } from './schedule-spread.ts';
+import { defaultLogical, defaultPhysical } from './schedule-spread.ts';
 
 /** The model behind the arithmetic, for as long as no drill has measured this database. */
 export const MODEL = {
@@ -101,8 +101,7 @@ function physicalTier(
 ): PhysicalTier {
   const derived = defaultPhysical(name, differentialEveryHours(objectives.rtoMs));
   const full = set.full === undefined ? derived.full : [set.full];
-  // A full at another time leaves Sunday's place free.
-  let diff = set.full === undefined ? derived.diff : everyDayDifferential(derived.diff);
+  let diff = set.full === undefined ? derived.diff : derived.everyDay;
   if (set.diff === 'off') diff = [];
   else if (set.diff !== undefined) diff = [set.diff];
   const fullGapMs = largestGapMs(full) ?? Number.POSITIVE_INFINITY;

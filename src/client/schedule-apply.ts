@@ -1,0 +1,124 @@
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  type ScheduleDescription,
+  ScheduleNotFoundError,
+} from '@temporalio/client';
+import { fieldsOfDescription, fieldsOfDesired, optionsOf, ownerOfDescription } from './schedule-form.ts';
+import { type DesiredSchedule, SCHEDULE_PREFIX } from './schedules.ts';
+
+/** What has to happen to one schedule. `paused` is a person's doing, and stays. */
+export interface ScheduleChange {
+  id: string;
+  kind: 'create' | 'update' | 'remove' | 'keep';
+  /** settings that differ; all of them for a new one */
+  fields: { name: string; from: string | null; to: string | null }[];
+  paused: { note: string | null } | null;
+}
+
+/** Requests in flight: a fleet has thousands of schedules. */
+const AT_ONCE = 16;
+
+/** The difference between what has to be and what the server has. Reads only. */
+export async function diffSchedules(
+  client: Client,
+  desired: readonly DesiredSchedule[],
+  owner: string,
+): Promise<ScheduleChange[]> {
+  const changes = await inParallel(desired, async (schedule) =>
+    changeOf(schedule, await describe(client, schedule.id)),
+  );
+  const wanted = new Set(desired.map(({ id }) => id));
+  const others: string[] = [];
+  for await (const { scheduleId } of client.schedule.list()) {
+    if (scheduleId.startsWith(SCHEDULE_PREFIX) && !wanted.has(scheduleId)) others.push(scheduleId);
+  }
+  const removals = await inParallel(others.sort(), async (id): Promise<ScheduleChange[]> => {
+    const found = await describe(client, id);
+    // Another installation may share the namespace: what it protects is none of our business.
+    if (found === null || ownerOfDescription(found.action) !== owner) return [];
+    return [{ id, kind: 'remove', fields: [], paused: pausedOf(found) }];
+  });
+  return [...changes, ...removals.flat()];
+}
+
+/** Makes the server have what has to be, and only that; gives what was done. Safe to repeat and to run twice at once. */
+export async function applySchedules(
+  client: Client,
+  desired: readonly DesiredSchedule[],
+  owner: string,
+): Promise<ScheduleChange[]> {
+  const changes = await diffSchedules(client, desired, owner);
+  const byId = new Map(desired.map((schedule) => [schedule.id, schedule]));
+  await inParallel(changes, async ({ id, kind }) => {
+    const schedule = byId.get(id);
+    if (kind === 'remove') await remove(client, id);
+    else if (kind === 'create' && schedule !== undefined) await create(client, schedule);
+    else if (kind === 'update' && schedule !== undefined) await update(client, schedule);
+  });
+  return changes;
+}
+
+function changeOf(schedule: DesiredSchedule, found: ScheduleDescription | null): ScheduleChange {
+  const wanted = Object.entries(fieldsOfDesired(schedule));
+  if (found === null) {
+    const fields = wanted.map(([name, to]) => ({ name, from: null, to }));
+    return { id: schedule.id, kind: 'create', fields, paused: null };
+  }
+  const present = fieldsOfDescription(found);
+  const fields = wanted
+    .filter(([name, to]) => present[name] !== to)
+    .map(([name, to]) => ({ name, from: present[name] ?? null, to }));
+  return { id: schedule.id, kind: fields.length === 0 ? 'keep' : 'update', fields, paused: pausedOf(found) };
+}
+
+async function create(client: Client, schedule: DesiredSchedule): Promise<void> {
+  try {
+    await client.schedule.create({ scheduleId: schedule.id, ...optionsOf(schedule) });
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    await update(client, schedule);
+  }
+}
+
+async function update(client: Client, schedule: DesiredSchedule): Promise<void> {
+  await client.schedule
+    .getHandle(schedule.id)
+    // Without the previous state an update takes a person's pause away.
+    .update(({ state }) => ({ ...optionsOf(schedule), state }));
+}
+
+async function remove(client: Client, id: string): Promise<void> {
+  try {
+    await client.schedule.getHandle(id).delete();
+  } catch (error) {
+    if (!(error instanceof ScheduleNotFoundError)) throw error;
+  }
+}
+
+async function describe(client: Client, id: string): Promise<ScheduleDescription | null> {
+  try {
+    return await client.schedule.getHandle(id).describe();
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return null;
+    throw error;
+  }
+}
+
+function pausedOf({ state }: ScheduleDescription): ScheduleChange['paused'] {
+  return state.paused ? { note: state.note || null } : null;
+}
+
+/** Results in the order of the items, so many at once. */
+export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await work(items[index] as T);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
+  return results;
+}

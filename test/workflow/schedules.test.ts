@@ -1,0 +1,159 @@
+import { ScheduleOverlapPolicy } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { applySchedules, diffSchedules, type ScheduleChange } from '../../src/client/schedule-apply.ts';
+import { listSchedules } from '../../src/client/schedule-list.ts';
+import { desiredSchedules, ownerOf } from '../../src/client/schedules.ts';
+import { databaseText, exampleConfig } from '../unit/config/example.ts';
+import { createTestEnvironment } from './environment.ts';
+
+let environment: TestWorkflowEnvironment;
+beforeAll(async () => {
+  environment = await createTestEnvironment();
+});
+afterAll(async () => {
+  await environment?.teardown();
+});
+
+const config = exampleConfig({ databases: databaseText('shop') + databaseText('users', '', 'db2') });
+const desired = desiredSchedules(config);
+const owner = ownerOf(config);
+
+beforeEach(async () => {
+  for await (const { scheduleId } of environment.client.schedule.list()) {
+    await environment.client.schedule.getHandle(scheduleId).delete();
+  }
+  await expect.poll(listedIds, { timeout: 20_000 }).toEqual([]);
+});
+
+async function listedIds(): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { scheduleId } of environment.client.schedule.list()) ids.push(scheduleId);
+  return ids.sort();
+}
+
+const kinds = (changes: ScheduleChange[]) =>
+  Object.fromEntries(changes.filter(({ kind }) => kind !== 'keep').map(({ id, kind }) => [id, kind]));
+
+test('creates what is missing, and has nothing to do the second time', async () => {
+  const { client } = environment;
+  const first = await applySchedules(client, desired, owner);
+  expect(new Set(first.map(({ kind }) => kind))).toEqual(new Set(['create']));
+  expect(await diffSchedules(client, desired, owner)).toEqual(
+    desired.map(({ id }) => ({ id, kind: 'keep', fields: [], paused: null })),
+  );
+});
+
+test('two people who apply at once get the same schedules', async () => {
+  const { client } = environment;
+  await Promise.all([applySchedules(client, desired, owner), applySchedules(client, desired, owner)]);
+  expect(kinds(await diffSchedules(client, desired, owner))).toEqual({});
+});
+
+test('keeps a pause and its note through an update, and says so', async () => {
+  const { client } = environment;
+  await applySchedules(client, desired, owner);
+  await client.schedule.getHandle('holdfast/logical/shop').pause('disk is being moved, Ann');
+  const changed = desiredSchedules(
+    exampleConfig({
+      databases:
+        databaseText('shop', 'tiers: {logical: {schedule: "15 3 * * MON-FRI"}}') +
+        databaseText('users', '', 'db2'),
+    }),
+  );
+  const changes = await applySchedules(client, changed, owner);
+  expect(changes.find(({ id }) => id === 'holdfast/logical/shop')).toMatchObject({
+    kind: 'update',
+    paused: { note: 'disk is being moved, Ann' },
+    fields: [
+      { name: 'when', to: '15 3 * * 1-5' },
+      { name: 'catch-up', from: '1d', to: '3d' },
+    ],
+  });
+  const after = await client.schedule.getHandle('holdfast/logical/shop').describe();
+  expect(after.state).toMatchObject({ paused: true, note: 'disk is being moved, Ann' });
+  expect(kinds(await diffSchedules(client, changed, owner))).toEqual({});
+});
+
+test('sees what a person changed at the server, and sets it back', async () => {
+  const { client } = environment;
+  await applySchedules(client, desired, owner);
+  await client.schedule
+    .getHandle('holdfast/physical-full/shop')
+    .update(({ spec, action, policies, state }) => ({
+      spec: { ...spec, skip: [{ hour: 3 }] },
+      action,
+      state,
+      policies: { ...policies, pauseOnFailure: true, overlap: ScheduleOverlapPolicy.ALLOW_ALL },
+    }));
+  const changes = await diffSchedules(client, desired, owner);
+  expect(kinds(changes)).toEqual({ 'holdfast/physical-full/shop': 'update' });
+  const fields = changes.find(({ kind }) => kind === 'update')?.fields.map(({ name }) => name);
+  expect(fields).toEqual(['when', 'overlap', 'pause on failure']);
+  await applySchedules(client, desired, owner);
+  expect(kinds(await diffSchedules(client, desired, owner))).toEqual({});
+});
+
+test('removes schedules of ours that nobody wants, and leaves those of others', async () => {
+  const { client } = environment;
+  const action = { type: 'startWorkflow', workflowType: 'x', taskQueue: 'x', args: [] } as const;
+  const other = exampleConfig();
+  other.repository.bucket = 'other-bucket';
+  const theirs = desiredSchedules(other)
+    .map((schedule) => ({ ...schedule, id: schedule.id.replace(/shop$/, 'theirs') }))
+    .filter(({ id }) => id.endsWith('theirs'));
+  await applySchedules(client, theirs, ownerOf(other));
+  await client.schedule.create({
+    scheduleId: 'nightly-report',
+    spec: { intervals: [{ every: '1d' }] },
+    action,
+  });
+  await applySchedules(client, desired, owner);
+  await expect.poll(listedIds).toHaveLength(desired.length + theirs.length + 1);
+
+  const fewer = desiredSchedules(exampleConfig());
+  const gone = desired.map(({ id }) => id).filter((id) => !fewer.some((each) => each.id === id));
+  expect(gone).toContain('holdfast/logical/users');
+  expect(gone).toContain('holdfast/log-archive-watch/db2');
+  expect(kinds(await applySchedules(client, fewer, owner))).toEqual(
+    Object.fromEntries(gone.map((id) => [id, 'remove'])),
+  );
+  const left = [...fewer.map(({ id }) => id), ...theirs.map(({ id }) => id), 'nightly-report'].sort();
+  await expect.poll(listedIds).toEqual(left);
+});
+
+test('lists the next run, the last run and its result', async () => {
+  const { client } = environment;
+  await applySchedules(client, desired, owner);
+  await client.schedule.getHandle('holdfast/logical/users').pause('no');
+  await client.schedule.getHandle('holdfast/logical/shop').trigger();
+  await expect
+    .poll(async () => (await listSchedules(client)).find(({ id }) => id === 'holdfast/logical/shop'))
+    .toMatchObject({
+      lastResult: 'running',
+      lastWorkflowId: expect.stringMatching(/^backup\/logical\/shop-\d{4}-/),
+      nextRunAt: expect.stringMatching(/Z$/),
+      paused: false,
+      missed: 0,
+    });
+  const rows = await listSchedules(client);
+  const run = client.workflow.getHandle(
+    rows.find(({ lastWorkflowId }) => lastWorkflowId)?.lastWorkflowId ?? '',
+  );
+  const { typedSearchAttributes, taskQueue } = await run.describe();
+  expect(taskQueue).toBe('holdfast');
+  expect(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value])).toEqual(
+    expect.arrayContaining([
+      ['HoldfastDatabase', 'shop'],
+      ['HoldfastEngine', 'postgres'],
+      ['HoldfastRunbook', 'logicalBackup'],
+    ]),
+  );
+  await run.terminate();
+  expect(rows.find(({ id }) => id === 'holdfast/logical/users')).toMatchObject({
+    paused: true,
+    note: 'no',
+    nextRunAt: null,
+    lastRunAt: null,
+  });
+});
