@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { createSocketDirectory, socketDirectory } from '../../instances/socket.ts';
+import type { InstancePlace, ServerAccess } from '../engine.ts';
+import { userIds } from '../process.ts';
+
+/** The port is only part of the socket's name: an instance listens on no network. */
+export const INSTANCE_PORT = 5432;
+
+/** Where everything of a restored server lies. */
+export interface Layout {
+  data: string;
+  tablespaces: string;
+  sockets: string;
+  configuration: string;
+  logs: string;
+  spool: string;
+  locks: string;
+}
+
+export function layoutOf(place: InstancePlace): Layout {
+  const under = (name: string) => join(place.directory, name);
+  return {
+    data: under('data'),
+    tablespaces: under('tablespaces'),
+    sockets: socketDirectory(place.directory),
+    configuration: under('configuration'),
+    logs: under('log'),
+    spool: under('spool'),
+    locks: under('lock'),
+  };
+}
+
+/** Makes the folders that are not there yet, for the instance's user only. */
+export async function prepareLayout(place: InstancePlace): Promise<Layout> {
+  const layout = layoutOf(place);
+  const owner = userIds(place.user ?? userInfo().username);
+  for (const folder of [
+    layout.data,
+    layout.tablespaces,
+    layout.configuration,
+    layout.logs,
+    layout.spool,
+    layout.locks,
+  ]) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chown(folder, owner.uid, owner.gid);
+  }
+  await createSocketDirectory(place.directory, owner);
+  return layout;
+}
+
+/** Writes a file of the instance's user, beside and renamed, so that a reader never sees half of it. */
+export async function writeOwned(place: InstancePlace, path: string, text: string): Promise<void> {
+  const beside = `${path}.${randomBytes(6).toString('hex')}`;
+  const owner = userIds(place.user ?? userInfo().username);
+  const file = await open(beside, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.chown(owner.uid, owner.gid);
+    await file.sync();
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+}
+
+export function instanceAccess(
+  place: InstancePlace,
+  server: { user: string; database: string },
+): ServerAccess {
+  return {
+    host: layoutOf(place).sockets,
+    port: INSTANCE_PORT,
+    user: server.user,
+    password: null,
+    database: server.database,
+    tls: null,
+  };
+}
+
+export async function readIfThere(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+}

@@ -1,0 +1,48 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Target } from '../../model/target.ts';
+import type { InstancePlace } from '../engine.ts';
+import type { InstanceParameters } from './control-data.ts';
+import { readIfThere, writeOwned } from './place.ts';
+
+/** Where the replay stopped. */
+export interface Reached {
+  position: string;
+  lsn: string;
+  lastTransactionAt: string | null;
+}
+
+/** What a later attempt has to know of a replay: `replay.json` in the instance's directory. */
+export interface ReplayState {
+  target: Target;
+  timeline: number;
+  serverMajor: number;
+  user: string;
+  database: string;
+  parameters: InstanceParameters;
+  /** the server's log since its last start */
+  log: string;
+  /** a machine that restarted may have lost what a server without fsync wrote */
+  bootId: string;
+  reached: Reached | null;
+}
+
+const pathOf = (place: InstancePlace) => join(place.directory, 'replay.json');
+
+export async function readReplayState(place: InstancePlace): Promise<ReplayState | null> {
+  const text = await readIfThere(pathOf(place));
+  return text === null ? null : (JSON.parse(text) as ReplayState);
+}
+
+export async function writeReplayState(place: InstancePlace, state: ReplayState): Promise<void> {
+  await writeOwned(place, pathOf(place), `${JSON.stringify(state, null, 2)}\n`);
+}
+
+export async function removeReplayState(place: InstancePlace): Promise<void> {
+  await rm(pathOf(place), { force: true });
+}
+
+/** Changes with every start of the machine (random(4)); empty where the system has none. */
+export async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+}

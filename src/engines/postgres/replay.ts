@@ -1,0 +1,185 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoldfastError } from '../../model/failure.ts';
+import type { Run } from '../../model/progress.ts';
+import { describeTarget, type Target } from '../../model/target.ts';
+import { parseLsn } from '../../model/wal.ts';
+import type { ReplayInput, ReplayResult } from '../engine.ts';
+import { withConnection } from './connection.ts';
+import { raise, readParameters } from './control-data.ts';
+import { endStrays, serverPid } from './instance-processes.ts';
+import { repositoryEnvironment } from './pgbackrest.ts';
+import { instanceAccess, layoutOf, prepareLayout, writeOwned } from './place.ts';
+import { bootId, type Reached, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
+import { awaitPause, isLater } from './replay-wait.ts';
+import { newLog, startServer, stop } from './server.ts';
+import { writeArchiveGet, writeSettings } from './settings.ts';
+
+/** Each start can find one more parameter that the primary raised. */
+const STARTS = 6;
+
+/**
+ * Starts the restored server isolated, replays to the target, pauses there and proves the position. A second
+ * run finds the server of the first and waits on. Another target than before is taken up where it lies further
+ * on; else it throws InstanceLost, and the files have to be restored again. Throws TargetNotReached, LogGap,
+ * TargetNotRecoverable, NotEnoughSpace, RepositoryUnavailable, RepositoryRefused.
+ */
+export async function replay(input: ReplayInput, run: Run): Promise<ReplayResult> {
+  const { place } = input;
+  await prepareLayout(place);
+  const before = await readReplayState(place);
+  if (before !== null) await requireUsable(before, input);
+  try {
+    const state =
+      (before !== null && isSame(before, input) ? await waitForRunning(before, input, run) : null) ??
+      (await startAndWait(before, input, run));
+    await requireIsolation(state, input, run);
+    return resultOf(state, input);
+  } catch (error) {
+    // Nothing half recovered goes on by itself: neither after a cancellation nor after a failure.
+    await stop(place);
+    throw error;
+  }
+}
+
+/** A server of an earlier attempt that is on its way to the same target, or there. */
+async function waitForRunning(
+  state: ReplayState,
+  input: ReplayInput,
+  run: Run,
+): Promise<(ReplayState & { reached: Reached }) | null> {
+  const pid = await serverPid(input.place);
+  if (pid === null) return null;
+  const outcome = await awaitPause(input.place, { pid, state, lastLog: input.lastLog }, run);
+  return 'tooLow' in outcome ? null : await keep(input, { ...state, reached: outcome });
+}
+
+async function startAndWait(
+  before: ReplayState | null,
+  input: ReplayInput,
+  run: Run,
+): Promise<ReplayState & { reached: Reached }> {
+  const { place, serverMajor } = input;
+  let parameters = await readParameters(place, serverMajor, run.signal);
+  if (before !== null) parameters = raise(parameters, before.parameters);
+  for (let start = 1; start <= STARTS; start += 1) {
+    await stop(place);
+    const log = newLog(place);
+    const state: ReplayState = {
+      ...{ target: input.target, timeline: input.timeline, serverMajor, parameters, log },
+      ...{ user: input.user, database: input.database, bootId: await bootId(), reached: null },
+    };
+    await writeReplayState(place, state);
+    await writeSettings(place, { ...state, archiveGet: await writeArchiveGet(place), fsync: false });
+    await writeSignal(input);
+    await endStrays(place);
+    const pid = await startServer(place, { serverMajor, log, environment: archiveEnvironment(input) });
+    const outcome = await awaitPause(place, { pid, state, lastLog: input.lastLog }, run);
+    if (!('tooLow' in outcome)) return keep(input, { ...state, reached: outcome });
+    parameters = raise(parameters, outcome.tooLow);
+  }
+  throw new HoldfastError('ToolFailed', 'the restored server asks for ever higher parameters', {
+    hint: 'see the server log of the instance',
+    retryable: false,
+  });
+}
+
+async function keep<T extends ReplayState>(input: ReplayInput, state: T): Promise<T> {
+  await writeReplayState(input.place, state);
+  return state;
+}
+
+/** `latest` is replayed as a standby: at the end of the logs it waits, where a recovery would promote. */
+async function writeSignal({ place, target }: ReplayInput): Promise<void> {
+  const { data } = layoutOf(place);
+  const [wanted, other] =
+    'latest' in target ? ['standby.signal', 'recovery.signal'] : ['recovery.signal', 'standby.signal'];
+  await rm(join(data, other as string), { force: true });
+  await writeOwned(place, join(data, wanted as string), '');
+}
+
+/** The repository for restore_command: in the environment of the server and nowhere on the disk. */
+function archiveEnvironment({ place, repository, stanza }: ReplayInput): Record<string, string> {
+  const { data, spool, locks, logs } = layoutOf(place);
+  return {
+    ...repositoryEnvironment(repository),
+    PGBACKREST_STANZA: stanza,
+    PGBACKREST_PG1_PATH: data,
+    PGBACKREST_ARCHIVE_ASYNC: 'y',
+    PGBACKREST_PROCESS_MAX: '2',
+    PGBACKREST_SPOOL_PATH: spool,
+    PGBACKREST_LOCK_PATH: locks,
+    PGBACKREST_LOG_PATH: logs,
+    PGBACKREST_LOG_LEVEL_FILE: 'off',
+    PGBACKREST_LOG_LEVEL_CONSOLE: 'off',
+    PGBACKREST_LOG_LEVEL_STDERR: 'warn',
+  };
+}
+
+async function requireUsable(before: ReplayState, input: ReplayInput): Promise<void> {
+  const again = (why: string) =>
+    new HoldfastError(
+      'InstanceLost',
+      `the restored files cannot be replayed to ${describeTarget(input.target)}: ${why}`,
+      {
+        hint: 'restore the files again: those that are right already are kept',
+      },
+    );
+  if (before.bootId !== (await bootId())) throw again('the machine was restarted since');
+  if (!isSame(before, input) && !isFurther(before, input)) {
+    throw again(`they have been replayed towards ${describeTarget(before.target)} already`);
+  }
+}
+
+function isSame(before: ReplayState, input: ReplayInput): boolean {
+  return before.timeline === input.timeline && JSON.stringify(before.target) === JSON.stringify(input.target);
+}
+
+/** Whether a target lies beyond an earlier one for certain: a replay cannot go back. */
+export function isFurther(
+  before: { target: Target; timeline: number; reached: { lsn: string } | null },
+  next: { target: Target; timeline: number },
+): boolean {
+  const [from, to] = [before.target, next.target];
+  if (before.timeline !== next.timeline || 'latest' in from) return false;
+  if ('latest' in to) return true;
+  if ('backup' in from) return !('backup' in to);
+  if ('time' in from && 'time' in to) return isLater(to.time, from.time, false);
+  if ('lsn' in from && 'lsn' in to) return parseLsn(to.lsn) > parseLsn(from.lsn);
+  if ('lsn' in to && before.reached !== null) return parseLsn(to.lsn) > parseLsn(before.reached.lsn);
+  return false;
+}
+
+/** Looks at the running server itself: whatever its files say, it must not be able to touch production. */
+async function requireIsolation(state: ReplayState, { place }: ReplayInput, run: Run): Promise<void> {
+  const access = instanceAccess(place, state);
+  const wanted: Record<string, string> = {
+    archive_mode: 'off',
+    listen_addresses: '',
+    primary_conninfo: '',
+    max_logical_replication_workers: '0',
+    transaction_read_only: 'on',
+  };
+  await withConnection(access, { signal: run.signal, applicationName: 'isolation' }, async (client) => {
+    for (const [name, value] of Object.entries(wanted)) {
+      const { rows } = await client.query<{ value: string }>(
+        'SELECT pg_catalog.current_setting($1) AS value',
+        [name],
+      );
+      if (rows[0]?.value === value) continue;
+      throw new HoldfastError(
+        'CheckFailed',
+        `the restored server is not isolated: ${name} is ${rows[0]?.value}`,
+        {
+          hint: 'this is a fault of Holdfast: the server has been stopped, please report it',
+        },
+      );
+    }
+  });
+}
+
+function resultOf(state: ReplayState & { reached: Reached }, { place }: ReplayInput): ReplayResult {
+  const access = instanceAccess(place, state);
+  const url = `postgresql://${encodeURIComponent(access.user)}@/${encodeURIComponent(access.database)}?host=${encodeURIComponent(access.host)}`;
+  return { access, url, ...state.reached };
+}

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoldfastError } from '../../model/failure.ts';
+import type { Progress, Run } from '../../model/progress.ts';
+import type { RestoreInput } from '../engine.ts';
+import { runPgbackrest } from './pgbackrest.ts';
+import { layoutOf, prepareLayout } from './place.ts';
+import { removeReplayState } from './replay-state.ts';
+import { stop } from './server.ts';
+
+const PROCESSES = 2;
+
+/**
+ * Restores a backup's files into an instance's place, all tablespaces below it. After a kill, a second run
+ * keeps the files that are right already. Throws UnknownBackup, NotEnoughSpace, ChecksumMismatch,
+ * BackupUnusable, RepositoryUnavailable, RepositoryRefused.
+ */
+export async function restore(input: RestoreInput, run: Run): Promise<void> {
+  const { place, backup } = input;
+  await stop(place);
+  // Files that are restored again are no longer where a replay had brought them.
+  await removeReplayState(place);
+  const layout = await prepareLayout(place);
+  await removeUnusableRemains(input);
+  await prepareLayout(place);
+  const progress = restoreProgress();
+  try {
+    await runPgbackrest('restore', argumentsOf(input), {
+      repository: input.repository,
+      stanza: input.stanza,
+      user: place.user,
+      signal: run.signal,
+      lockDirectory: layout.locks,
+      onLine: (line) => {
+        const now = progress(line);
+        if (now !== null) run.progress(now);
+      },
+      env: {
+        PGBACKREST_PG1_PATH: layout.data,
+        PGBACKREST_LOG_PATH: layout.logs,
+        PGBACKREST_SPOOL_PATH: layout.spool,
+        PGBACKREST_PROCESS_MAX: String(PROCESSES),
+      },
+    });
+  } catch (error) {
+    throw run.signal.aborted ? run.signal.reason : restoreFailure(error, backup);
+  }
+  await requireMajor(input);
+}
+
+function argumentsOf({ place, backup, databases }: RestoreInput): string[] {
+  return [
+    `--set=${backup}`,
+    '--type=none',
+    '--delta',
+    '--archive-mode=off',
+    `--tablespace-map-all=${layoutOf(place).tablespaces}`,
+    ...(databases ?? []).map((name) => `--db-include=${name}`),
+  ];
+}
+
+/**
+ * pgBackRest goes on only in a folder with its manifest or a PG_VERSION. One that was killed before it had
+ * written either leaves folders in which it refuses to work.
+ */
+async function removeUnusableRemains({ place }: RestoreInput): Promise<void> {
+  const { data, tablespaces, spool, locks } = layoutOf(place);
+  await rm(join(data, 'postmaster.pid'), { force: true });
+  for (const folder of [spool, locks]) await rm(folder, { recursive: true, force: true });
+  if (['PG_VERSION', 'backup.manifest'].some((name) => existsSync(join(data, name)))) return;
+  for (const folder of [data, tablespaces]) await rm(folder, { recursive: true, force: true });
+}
+
+const FILE = /(?:restore file|restore zeroed file) .* \(([\d.]+)(B|KB|MB|GB|TB), ([\d.]+)%\)/;
+const UNITS = { B: 1, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 } as const;
+
+/** Bytes so far and in all, from pgBackRest's line for each file, which names its size and the share so far. */
+export function restoreProgress(): (line: string) => Progress | null {
+  let done = 0;
+  let files = 0;
+  return (line) => {
+    const found = FILE.exec(line);
+    if (found === null) return null;
+    done += Number(found[1]) * UNITS[found[2] as keyof typeof UNITS];
+    files += 1;
+    const share = Number(found[3]) / 100;
+    const total = share > 0 ? { total: Math.max(Math.round(done / share), Math.round(done)) } : {};
+    return {
+      phase: 'restoring files',
+      done: Math.round(done),
+      ...total,
+      unit: 'bytes',
+      detail: `${files} files`,
+    };
+  };
+}
+
+function restoreFailure(error: unknown, backup: string): unknown {
+  if (!(error instanceof HoldfastError) || error.type !== 'ToolFailed') return error;
+  const said = error.message;
+  const make = (type: 'ChecksumMismatch' | 'BackupUnusable', message: string) =>
+    new HoldfastError(type, message, {
+      hint: 'use another backup (`holdfast catalog` lists them), and look into this one',
+      cause: error,
+    });
+  if (
+    /checksum|\[095\]|CryptoError|FormatError|\[029\]|(?:lz4|zst|gz|bz2)[^ ]* error|corrupt|flush/i.test(said)
+  ) {
+    return make('ChecksumMismatch', `backup ${backup} is damaged: ${said}`);
+  }
+  if (/\[055\]|missing file|unable to open missing/.test(said)) {
+    return make('BackupUnusable', `backup ${backup} lacks a file: ${said}`);
+  }
+  if (/No space left|\[ENOSPC\]|28\] /.test(said)) {
+    return new HoldfastError('NotEnoughSpace', `the disk of the instance ran full: ${said}`, {
+      hint: 'free space on the site and resume: files that are there already are kept',
+    });
+  }
+  return error;
+}
+
+async function requireMajor({ place, serverMajor, backup }: RestoreInput): Promise<void> {
+  const version = (await readFile(join(layoutOf(place).data, 'PG_VERSION'), 'utf8')).trim();
+  if (Number(version) === serverMajor) return;
+  throw new HoldfastError(
+    'BackupUnusable',
+    `backup ${backup} is of PostgreSQL ${version}, not ${serverMajor}`,
+    {
+      hint: `take a backup of this server: a backup of ${version} starts under ${version} only`,
+    },
+  );
+}

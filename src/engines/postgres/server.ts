@@ -1,0 +1,110 @@
+import { spawn } from 'node:child_process';
+import { open, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { HoldfastError } from '../../model/failure.ts';
+import type { Run } from '../../model/progress.ts';
+import type { InstancePlace } from '../engine.ts';
+import { userIds } from '../process.ts';
+import { endServer, endStrays, serverPid } from './instance-processes.ts';
+import { layoutOf, writeOwned } from './place.ts';
+import { postgresProgram } from './programs.ts';
+import { bootId, readReplayState, writeReplayState } from './replay-state.ts';
+import { awaitPause } from './replay-wait.ts';
+import { writeSettings } from './settings.ts';
+
+const ORDERLY_STOP_MS = 5_000;
+
+/** Ends every process of an instance. Not-found is success. */
+export async function stop(place: InstancePlace): Promise<void> {
+  await endServer(place, ORDERLY_STOP_MS);
+  await endStrays(place);
+}
+
+/**
+ * Whether the restored server runs; starts it again where its process ended, without the repository: the
+ * logs from its last restart point to the target are in its own pg_wal. It pauses at the same position.
+ * Throws InstanceLost where there was no finished replay.
+ */
+export async function ensureRunning(place: InstancePlace, run: Run): Promise<void> {
+  const state = await readReplayState(place);
+  if (state?.reached == null) throw lost(place, 'its replay was not finished');
+  if ((await serverPid(place)) === null) {
+    if (state.bootId !== (await bootId())) throw lost(place, 'the machine was restarted since');
+    await endStrays(place);
+    const log = newLog(place);
+    await writeSettings(place, { ...state, archiveGet: null, fsync: false });
+    const pid = await startServer(place, { serverMajor: state.serverMajor, log, environment: {} });
+    const restarted = { ...state, log };
+    const reached = await awaitPause(place, { pid, state: restarted, lastLog: null }, run);
+    if ('tooLow' in reached || reached.lsn !== state.reached.lsn) {
+      await stop(place);
+      throw lost(place, 'it did not come back to the same position');
+    }
+    await writeReplayState(place, restarted);
+  }
+}
+
+export interface ServerStart {
+  serverMajor: number;
+  log: string;
+  environment: Record<string, string>;
+}
+
+/**
+ * Starts the server of a place detached: it outlives this worker, and the next attempt finds it. Its
+ * environment is all that it knows of the repository. Gives its pid; it need not be ready.
+ */
+export async function startServer(place: InstancePlace, start: ServerStart): Promise<number> {
+  const { data, configuration } = layoutOf(place);
+  const postgres = await postgresProgram('postgres', start.serverMajor);
+  await removeStaleLock(place);
+  await writeOwned(place, start.log, '');
+  const log = await open(start.log, 'a');
+  try {
+    const [command, ...args] = [
+      ...asUser(place.user),
+      postgres,
+      ...['-D', data, '-c', `config_file=${join(configuration, 'postgresql.conf')}`],
+    ];
+    const child = spawn(command as string, args, {
+      cwd: data,
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+      env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...start.environment },
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    child.unref();
+    return child.pid as number;
+  } finally {
+    await log.close();
+  }
+}
+
+/** A log of each start by itself: what it says of the position is of this start. */
+export function newLog(place: InstancePlace): string {
+  const stamp = new Date().toISOString().replaceAll(/[-:.]/g, '');
+  return join(layoutOf(place).logs, `server-${stamp}.log`);
+}
+
+/** A server that was killed leaves its lock file, which pgBackRest takes for a running one. */
+export async function removeStaleLock(place: InstancePlace): Promise<void> {
+  if ((await serverPid(place)) !== null) return;
+  await rm(join(layoutOf(place).data, 'postmaster.pid'), { force: true });
+}
+
+/** setpriv without a death signal: unlike every tool, the server is to outlive the worker. */
+function asUser(user: string | null): string[] {
+  if (user === null || user === userInfo().username) return [];
+  const { uid, gid } = userIds(user);
+  return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
+}
+
+function lost(place: InstancePlace, why: string): HoldfastError {
+  return new HoldfastError('InstanceLost', `the restored server in ${place.directory} cannot go on: ${why}`, {
+    hint: 'restore and replay again',
+  });
+}
