@@ -18,9 +18,6 @@ import { asActivity } from './run.ts';
 /** How long a closed log may take to reach the repository before the target counts as out of reach. */
 const ARCHIVE_WAIT_MS = 120_000;
 
-const WATCH_AT_LEAST_MS = 2_000;
-const WATCH_AT_MOST_MS = 60_000;
-
 /** Light work of the control queue: configuration, the repository, evidence. */
 export const createPlanningActivities = (deps: Dependencies) => ({
   async describeRecovery(input: { database: string; site: string | null }): Promise<RecoverySettings> {
@@ -60,19 +57,16 @@ export const createPlanningActivities = (deps: Dependencies) => ({
     });
   },
 
-  /** Which databases of this host are watched, and how often. */
+  /** How many databases of this host are watched, and how often. */
   async describeWatch(input: { host: string }) {
     return asActivity(async () => {
       const { config } = deps.config;
-      const watched = Object.entries(config.databases)
-        .filter(
-          ([name, { host }]) => host === input.host && deps.engines[databaseOf(deps, name).config.engine],
-        )
-        .map(([name]) => name);
-      const ages = watched.map((name) => databaseOf(deps, name).tiers.log.maxAgeMs);
+      const every = Object.entries(config.databases)
+        .filter(([, { host }]) => host === input.host)
+        .flatMap(([name]) => databaseOf(deps, name).tiers.log?.watchEveryMs ?? []);
       return {
-        databases: watched,
-        intervalMs: Math.min(WATCH_AT_MOST_MS, Math.max(WATCH_AT_LEAST_MS, Math.min(...ages) / 5)),
+        databases: every.length,
+        intervalMs: Math.min(...every),
         noWorkerAfterMs: parseDuration(config.noWorkerAfter),
       };
     });

@@ -1,7 +1,6 @@
 import type { LogReport, PhysicalBackup } from '../engines/engine.ts';
 import { logicalInstructions, physicalInstructions } from '../engines/postgres/instructions.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
-import { parseDuration } from '../model/duration.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
@@ -72,7 +71,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
   }): Promise<BackupSummary> {
     return asActivity((run) =>
       withRepository(deps, 'backup', async (repository) => {
-        const { engine, stanza, config, retention } = databaseOf(deps, input.database);
+        const { engine, stanza, config, tiers } = databaseOf(deps, input.database);
         if (config.postgres === undefined) throw noPhysical(input.database);
         const tool = await toolFor(deps, 'backup');
         const backup = await engine.backup(
@@ -83,7 +82,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
             dataDirectory: config.postgres.dataDirectory,
             systemUser: config.postgres.systemUser,
             kind: input.kind,
-            retentionFull: Math.max(2, Math.ceil(retention.physicalMs / parseDuration('1w'))),
+            retentionFull: tiers.physical?.retentionFull ?? 2,
           },
           run,
         );
@@ -110,7 +109,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
       withRepository(deps, 'backup', async (repository) => {
         const reports: WatchReport[] = [];
         for (const [name, { host }] of Object.entries(deps.config.config.databases)) {
-          if (host !== input.host) continue;
+          if (host !== input.host || databaseOf(deps, name).tiers.log === null) continue;
           run.progress({ phase: `watching ${name}` });
           reports.push(await watch(deps, repository, name, run));
         }
@@ -137,7 +136,11 @@ async function dump(
     signal: run.signal,
   });
   const result = await engine.dump(
-    { access: await productionAccess(deps, input.database), sink, fingerprints: tiers.logical.fingerprints },
+    {
+      access: await productionAccess(deps, input.database),
+      sink,
+      fingerprints: tiers.logical?.fingerprints ?? true,
+    },
     run,
   );
   const objects = [
@@ -245,7 +248,7 @@ async function watch(
   try {
     const { engine, config, tiers } = databaseOf(deps, name);
     if (config.postgres === undefined) throw noPhysical(name);
-    const { maxAgeMs } = tiers.log;
+    const maxAgeMs = tiers.log?.maxAgeMs ?? Number.POSITIVE_INFINITY;
     const report = await engine.watchLog(
       {
         database: name,

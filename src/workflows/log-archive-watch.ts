@@ -30,7 +30,7 @@ export async function logArchiveWatch(given: unknown): Promise<void> {
   for (let round = 0; round < ROUNDS_PER_RUN && !workflowInfo().continueAsNewSuggested; round += 1) {
     // Read anew each round, so that a changed configuration counts without a restart.
     const settings = await control.describeWatch({ host });
-    if (settings.databases.length === 0) return;
+    if (settings.databases === 0) return;
     try {
       reports = await onHost(host, settings.noWorkerAfterMs).watchHost({ host });
       setCurrentDetails(detailsOf(host, reports));
