@@ -1,5 +1,13 @@
 import type { DecisionRecord, Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
-import { formatAge, formatParagraph, formatTable, formatTime, shellQuote, style } from '../output.ts';
+import {
+  formatAge,
+  formatBytes,
+  formatParagraph,
+  formatTable,
+  formatTime,
+  shellQuote,
+  style,
+} from '../output.ts';
 import type { PendingActivity, Speed } from '../progress.ts';
 import { formatSpan, formatTook } from './duration.ts';
 import { formatPlan } from './plan.ts';
@@ -16,6 +24,8 @@ export interface StatusView {
   width: number | null;
   /** arguments that every command shown has to repeat, such as `--config x.yaml` */
   options?: readonly string[];
+  /** what a job that has no plan returned: shown as names and values */
+  result?: unknown;
 }
 
 /** Everything about one run on a screen: steps, plan, decisions, and what a person has to do next. */
@@ -25,6 +35,7 @@ export function formatStatus(view: StatusView): string {
   if (status.plan !== null) parts.push(formatPlan(status.plan, width));
   if (status.decisions.length > 0) parts.push(formatDecisions(status.decisions, width));
   if (status.message !== null) parts.push(formatMessage(status, width));
+  if (view.result !== undefined && status.plan === null) parts.push(formatResult(view.result));
   const next = formatNext(view);
   if (next !== '') parts.push(next);
   return parts.filter((part) => part !== '').join('\n\n');
@@ -43,7 +54,12 @@ const OUTCOME_STYLE = {
 
 /** `COMPLETED`, `WAITING FOR DECISION`: the words of the contract, in capitals, so that no colour is needed. */
 export function formatOutcome(outcome: Outcome): string {
-  return style(['bold', OUTCOME_STYLE[outcome]], outcome.replaceAll('-', ' ').toUpperCase());
+  return styleOutcome(outcome, outcome.replaceAll('-', ' ').toUpperCase());
+}
+
+/** A text in the colour of an outcome. */
+export function styleOutcome(outcome: Outcome, text: string): string {
+  return style(['bold', OUTCOME_STYLE[outcome]], text);
 }
 
 function formatHead({ status, now, width }: StatusView): string {
@@ -130,6 +146,15 @@ function formatDecisions(decisions: readonly DecisionRecord[], width: number | n
 function formatMessage(status: RunbookStatus, width: number | null): string {
   const bad = OUTCOME_STYLE[status.outcome];
   return style(bad === 'cyan' ? 'yellow' : bad, formatParagraph(status.message ?? '', '', width));
+}
+
+/** The plain values of a result, in the order of the workflow: `sizeBytes  1.4 GiB`. */
+function formatResult(result: unknown): string {
+  if (typeof result !== 'object' || result === null || 'steps' in result) return '';
+  const rows = Object.entries(result)
+    .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
+    .map(([name, value]) => [name, /Bytes$/.test(name) ? formatBytes(Number(value)) : String(value)]);
+  return formatTable([{ head: '' }, { head: '' }], rows, { indent: '  ', head: false });
 }
 
 /** The exact commands that a person can type now. */

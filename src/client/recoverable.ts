@@ -1,0 +1,93 @@
+import { resolveAccess } from '../config/access.ts';
+import type { DatabaseView } from '../config/describe.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Catalog } from '../model/backup.ts';
+import { type FailureType, HoldfastError } from '../model/failure.ts';
+import type { Target } from '../model/target.ts';
+import type { Repository } from '../repository/repository.ts';
+
+/** A person waits: an S3 or a server that does not answer within this is left to the runbook. */
+const PATIENCE_MS = 5_000;
+
+/** Opens the repository for reading, for one command. */
+export async function withRepository<T>(
+  { config, directory }: LoadedConfig,
+  work: (repository: Repository) => Promise<T>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const { openRepository } = await import('../repository/repository.ts');
+  const repository = await openRepository(config.repository, {
+    use: 'restore',
+    baseDirectory: directory,
+    patienceMs,
+  });
+  try {
+    return await work(repository);
+  } finally {
+    repository.close();
+  }
+}
+
+/** What the repository holds of a database, read now. */
+export async function readCatalogOf(config: LoadedConfig, database: DatabaseView): Promise<Catalog> {
+  const { readCatalog } = await import('../repository/catalog.ts');
+  return withRepository(config, (repository) =>
+    readCatalog(repository, database.name, {
+      stanza: database.stanza,
+      rpoSeconds: database.objectives.rpoMs / 1_000,
+    }),
+  );
+}
+
+/** What says that the target or a table is wrong; anything else only says that it could not be looked at from here. */
+const VERDICTS: readonly FailureType[] = [
+  'InvalidInput',
+  'UnknownTable',
+  'UnknownBackup',
+  'TargetNotRecoverable',
+  'LogGap',
+  'BackupUnusable',
+  'NotSupported',
+];
+
+/** Throws what the runbook would refuse about the target; a note where the repository cannot be read from here. */
+export function checkTarget(
+  config: LoadedConfig,
+  database: DatabaseView,
+  target: Target,
+): Promise<string | null> {
+  return orNote('the runbook checks the target itself', async () => {
+    const { chooseBackup } = await import('../repository/choice.ts');
+    const { readRecoverability } = await import('../repository/catalog.ts');
+    const known = await withRepository(config, (repository) =>
+      readRecoverability(repository, database.name, { stanza: database.stanza }),
+    );
+    chooseBackup({ target, now: new Date(), ...known });
+  });
+}
+
+/** Throws UnknownTable with the nearest names; a note where production cannot be asked from here. */
+export function checkTables(
+  config: LoadedConfig,
+  database: DatabaseView,
+  tables: readonly string[],
+): Promise<string | null> {
+  return orNote('the runbook looks the tables up itself', async () => {
+    const { ENGINES } = await import('../workers/engines.ts');
+    const access = await resolveAccess(database.config, config.directory);
+    await ENGINES[database.config.engine]?.resolveTables(access, tables, {
+      signal: AbortSignal.timeout(PATIENCE_MS),
+      progress: () => {},
+    });
+  });
+}
+
+async function orNote(then: string, look: () => Promise<void>): Promise<string | null> {
+  try {
+    await look();
+    return null;
+  } catch (error) {
+    if (error instanceof HoldfastError && VERDICTS.includes(error.type)) throw error;
+    return `${error instanceof Error ? error.message : String(error)}; ${then}`;
+  }
+}
