@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection } from '@temporalio/worker';
+import type { NativeConnection } from '@temporalio/worker';
 import type { LoadedConfig } from '../config/load.ts';
 import { HoldfastError } from '../model/failure.ts';
 
@@ -36,6 +36,8 @@ export async function connectTemporal(config: LoadedConfig): Promise<TemporalCli
 
 /** The same for a worker. Install the `Runtime` before. */
 export async function connectWorker(config: LoadedConfig): Promise<TemporalWorkerConnection> {
+  // Loaded here, because it brings the native core: commands have to be quick.
+  const { NativeConnection } = await import('@temporalio/worker');
   const { connectionOptions, address, namespace } = loadOptions(config);
   const connection = await attempt({ address, namespace }, () => NativeConnection.connect(connectionOptions));
   return { connection, address, namespace };

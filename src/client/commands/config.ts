@@ -1,0 +1,83 @@
+import { Command } from 'commander';
+import { noticesOf } from '../../config/checks.ts';
+import { objectivesOf, protectionOf } from '../../config/describe.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { formatDuration } from '../../model/duration.ts';
+import { action, openContext, withGlobalOptions } from '../options.ts';
+import { formatParagraph, style, terminalWidth } from '../output.ts';
+import { temporalPlace } from '../temporal.ts';
+
+/** The answer of `config check --output json`. */
+interface CheckAnswer {
+  path: string;
+  temporal: { address: string; namespace: string };
+  databases: {
+    name: string;
+    engine: string;
+    objectives: { rpoSeconds: number; rpoFrom: string; rtoSeconds: number; rtoFrom: string };
+    tiers: {
+      log: { maxAgeSeconds: number; worstSeconds: number } | null;
+      logical: { schedule: string[]; fingerprints: boolean } | null;
+      physical: { full: string[]; diff: string[]; fulls: number } | null;
+    };
+    /** how the tiers follow from the objectives */
+    arithmetic: string[];
+  }[];
+  notices: string[];
+}
+
+export function configCommand(): Command {
+  const check = new Command('check')
+    .description('check the configuration, and show the tiers and schedules that follow from the objectives')
+    .addHelpText('after', '\nExample:\n  holdfast config check --config holdfast.yaml');
+  withGlobalOptions(check).action(
+    action(async (_options: unknown, self: Command) => {
+      const context = await openContext(self);
+      const answer = checkAnswer(context.config);
+      context.print(answer, formatAnswer(answer));
+    }),
+  );
+  return new Command('config').description('check the configuration').addCommand(check);
+}
+
+/** What follows from a configuration that is right. */
+export function checkAnswer(loaded: LoadedConfig): CheckAnswer {
+  const databases = Object.entries(loaded.config.databases).map(([name, database]) => {
+    const { rpoMs, rtoMs, rpoFrom, rtoFrom } = objectivesOf(database);
+    const { tiers, lines } = protectionOf(name, database);
+    const { log, logical, physical } = tiers;
+    return {
+      name,
+      engine: database.engine,
+      objectives: { rpoSeconds: rpoMs / 1_000, rpoFrom, rtoSeconds: rtoMs / 1_000, rtoFrom },
+      tiers: {
+        log: log && { maxAgeSeconds: log.maxAgeMs / 1_000, worstSeconds: log.worstMs / 1_000 },
+        logical,
+        physical: physical && { full: physical.full, diff: physical.diff, fulls: physical.retentionFull },
+      },
+      arithmetic: lines,
+    };
+  });
+  const { address, namespace } = temporalPlace(loaded);
+  return {
+    path: loaded.path,
+    temporal: { address, namespace },
+    databases,
+    notices: noticesOf(loaded.config),
+  };
+}
+
+function formatAnswer({ path, temporal, databases, notices }: CheckAnswer): string {
+  const width = terminalWidth();
+  const lines = [`${path} is right`, `temporal: ${temporal.address}, namespace ${temporal.namespace}`];
+  for (const { name, engine, objectives, arithmetic } of databases) {
+    const { rpoSeconds, rtoSeconds } = objectives;
+    const aims = `RPO ${formatDuration(rpoSeconds * 1_000)}, RTO ${formatDuration(rtoSeconds * 1_000)}`;
+    lines.push('', `${style('bold', name)} (${engine}): ${aims}`);
+    lines.push(...arithmetic.map((line) => formatParagraph(line, '  ', width)));
+  }
+  if (databases.length === 0) lines.push('', 'there are no databases in it yet');
+  if (notices.length > 0) lines.push('', style('yellow', 'to know:'));
+  lines.push(...notices.map((notice) => formatParagraph(notice, '  ', width)));
+  return lines.join('\n');
+}
