@@ -28,18 +28,15 @@ export class Traffic {
 
   private constructor(client: pg.Client) {
     this.#client = client;
-    this.#done = this.#run();
+    this.#done = this.#run().finally(() => client.end());
     // Its failure is told at the end, to whoever waits for it.
     this.#done.catch(() => undefined);
   }
 
+  /** Stops after the order at hand. Throws where the application could not go on. */
   async end(): Promise<Written> {
     this.#stop.abort();
-    try {
-      await this.#done;
-    } finally {
-      await this.#client.end();
-    }
+    await this.#done;
     return this.written;
   }
 

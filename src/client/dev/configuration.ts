@@ -40,6 +40,7 @@ export function layoutOf(directory: string) {
     postgres: join(directory, 'postgres'),
     postgresData: join(directory, 'postgres', 'data'),
     pgbackrestConfig: join(directory, 'postgres', 'pgbackrest.conf'),
+    temporary: join(directory, 'tmp'),
     workerLog: join(directory, 'worker.log'),
     secrets: {
       accessKeyId: secret('s3-access-key-id'),

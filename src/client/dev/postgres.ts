@@ -238,6 +238,7 @@ async function prepare(
       ...options.archive,
       signal,
       user: options.systemUser,
+      lockDirectory: join(options.directory, 'pgbackrest', 'lock'),
       env: {
         PGBACKREST_PG1_PATH: dataDirectory,
         PGBACKREST_PG1_PORT: String(access.port),

@@ -1,3 +1,4 @@
+import { chmod, mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
@@ -20,11 +21,15 @@ export async function startWorker(options: {
   signal?: AbortSignal | undefined;
 }): Promise<number> {
   const log = layoutOf(options.directory).workerLog;
+  const temporary = layoutOf(options.directory).temporary;
+  await mkdir(temporary, { recursive: true });
+  await chmod(temporary, 0o1777);
   const pid = await startDetached({
     file: HOLDFAST,
     args: ['worker', '--config', options.config],
     directory: options.directory,
-    env: withoutTemporal(process.env),
+    // What its tools leave in a temporary folder goes with the state.
+    env: { ...withoutTemporal(process.env), TMPDIR: temporary },
     log,
   });
   const queues = options.queues ?? [CONTROL_QUEUE, hostQueue(HOST), siteQueue(SITE)];
