@@ -1,0 +1,45 @@
+import type { Catalog } from '../model/backup.ts';
+import type { Recoverability } from './chain.ts';
+import { continuityOf } from './continuity.ts';
+import { listHeartbeats } from './heartbeats.ts';
+import { listArchivedLogs } from './logs.ts';
+import { listManifests } from './manifests.ts';
+import type { Repository } from './repository.ts';
+
+/** Everything of one database that the repository holds and that recovery depends on. */
+export async function readRecoverability(
+  repository: Repository,
+  database: string,
+  options: { stanza: string },
+): Promise<Recoverability> {
+  // Logs last: a backup or heartbeat that is seen then has its logs listed, not the other way round.
+  const [manifests, heartbeats] = await Promise.all([
+    listManifests(repository, database),
+    listHeartbeats(repository, database),
+  ]);
+  return { manifests, heartbeats, segments: await listArchivedLogs(repository, options.stanza) };
+}
+
+/** The catalog as `holdfast catalog` shows it, from the repository alone. */
+export async function readCatalog(
+  repository: Repository,
+  database: string,
+  options: { stanza: string; now: Date },
+): Promise<Catalog> {
+  const recoverability = await readRecoverability(repository, database, options);
+  return {
+    database,
+    backups: recoverability.manifests.map((manifest) => ({
+      id: manifest.id,
+      tier: manifest.tier,
+      kind: manifest.kind,
+      startedAt: manifest.startedAt,
+      finishedAt: manifest.finishedAt,
+      sizeBytes: manifest.sizeBytes,
+      dependsOn: manifest.dependsOn,
+      lockedUntil: manifest.lockedUntil,
+      verified: null,
+    })),
+    ...continuityOf(recoverability, options.now),
+  };
+}

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { formatLsn, segmentStart } from '../../../src/model/wal.ts';
+import { chooseBackup } from '../../../src/repository/choice.ts';
+import { archivedRange, base, EPOCH, heartbeat, isoAt, logName, onTimeline } from './recoverability.ts';
+
+const now = new Date(EPOCH + 200_000);
+const two = {
+  manifests: [base('old', 1, 12_000), base('new', 5, 52_000), base('dump', 3, 32_000, { tier: 'logical' })],
+  segments: archivedRange(1, 9),
+  heartbeats: [heartbeat(25_000), heartbeat(47_000), heartbeat(75_000), heartbeat(95_000)],
+  now,
+};
+const withHole = { ...two, segments: [...archivedRange(1, 6), ...archivedRange(8, 9)] };
+
+describe('a time', () => {
+  test('is reached from the newest base that ended before it, with the logs up to the proof', () => {
+    expect(chooseBackup({ ...two, target: { time: isoAt(60_000) } })).toMatchObject({
+      manifest: { id: 'new' },
+      timeline: 1,
+      firstLog: logName(5),
+      lastLog: logName(7),
+      segments: 3,
+      reachable: 'yes',
+    });
+  });
+
+  test('a base that had started and not ended is not used', () => {
+    expect(chooseBackup({ ...two, target: { time: isoAt(51_000) } }).manifest.id).toBe('old');
+  });
+
+  test('in the future is refused', () => {
+    expect(() => chooseBackup({ ...two, target: { time: isoAt(200_001) } })).toThrow(/in the future/);
+  });
+
+  test('before the oldest base is refused, and names the oldest moment', () => {
+    expect(() => chooseBackup({ ...two, target: { time: isoAt(12_000) } })).toThrow(isoAt(13_000));
+  });
+
+  test('after the last heartbeat needs production to close its log', () => {
+    expect(chooseBackup({ ...two, target: { time: isoAt(95_000) } })).toMatchObject({
+      manifest: { id: 'new' },
+      lastLog: logName(9),
+      reachable: 'needs-closing',
+    });
+  });
+
+  test('behind a gap is refused, and names the logs and the last moment', () => {
+    expect(failureOf(() => chooseBackup({ ...withHole, target: { time: isoAt(80_000) } }))).toMatchObject({
+      type: 'LogGap',
+      message: expect.stringContaining(logName(7)),
+      hint: expect.stringMatching(/proved/),
+    });
+    const proved = { ...withHole, heartbeats: [...withHole.heartbeats, heartbeat(65_000)] };
+    expect(failureOf(() => chooseBackup({ ...proved, target: { time: isoAt(80_000) } }))).toMatchObject({
+      hint: expect.stringContaining(isoAt(64_999)),
+    });
+  });
+
+  test('with another offset is the same moment', () => {
+    const time = new Date(EPOCH + 3_660_000).toISOString().replace('Z', '+01:00');
+    expect(chooseBackup({ ...two, target: { time } }).manifest.id).toBe('new');
+  });
+});
+
+describe('an lsn', () => {
+  const lsnIn = (segment: number) => formatLsn(segmentStart(BigInt(segment)) + 500n);
+
+  test('is reached from the newest base that ended before it', () => {
+    expect(chooseBackup({ ...two, target: { lsn: lsnIn(4) } })).toMatchObject({
+      manifest: { id: 'old' },
+      lastLog: logName(4),
+      segments: 4,
+      reachable: 'yes',
+    });
+    expect(chooseBackup({ ...two, target: { lsn: lsnIn(8) } }).manifest.id).toBe('new');
+  });
+
+  test('not archived yet needs production to close its log', () => {
+    expect(chooseBackup({ ...two, target: { lsn: lsnIn(10) } }).reachable).toBe('needs-closing');
+  });
+
+  test('in or behind a gap, and before the oldest base, is refused', () => {
+    expect(failureOf(() => chooseBackup({ ...withHole, target: { lsn: lsnIn(7) } })).type).toBe('LogGap');
+    expect(failureOf(() => chooseBackup({ ...withHole, target: { lsn: lsnIn(9) } })).type).toBe('LogGap');
+    expect(failureOf(() => chooseBackup({ ...two, target: { lsn: lsnIn(0) } })).type).toBe(
+      'TargetNotRecoverable',
+    );
+  });
+});
+
+describe('latest', () => {
+  test('is the newest base and the last archived log', () => {
+    expect(chooseBackup({ ...two, target: { latest: true } })).toMatchObject({
+      manifest: { id: 'new' },
+      lastLog: logName(9),
+      segments: 5,
+      reachable: 'yes',
+    });
+  });
+
+  test('never silently stops before a gap', () => {
+    expect(failureOf(() => chooseBackup({ ...withHole, target: { latest: true } })).type).toBe('LogGap');
+  });
+});
+
+describe('a transaction or a restore point', () => {
+  test.each([{ xid: '4711' }, { name: 'before-release' }])(
+    '%o is looked for from the newest base',
+    (target) => {
+      const choice = chooseBackup({ ...two, target });
+      expect(choice).toMatchObject({ manifest: { id: 'new' }, lastLog: logName(9), reachable: 'yes' });
+      expect(choice.notices.join()).toMatch(/known only after the replay/);
+    },
+  );
+});
+
+describe('a backup', () => {
+  test('is its own target, with its own logs', () => {
+    expect(chooseBackup({ ...two, target: { backup: 'old' } })).toMatchObject({
+      manifest: { id: 'old' },
+      lastLog: logName(1),
+      segments: 1,
+      reachable: 'yes',
+    });
+  });
+
+  test('serves without any archived log', () => {
+    const choice = chooseBackup({ ...two, segments: [], target: { backup: 'old' } });
+    expect(choice).toMatchObject({ manifest: { id: 'old' }, segments: 0 });
+    expect(choice.notices.join()).toMatch(/not in the archive/);
+  });
+
+  test('that is unknown, logical or incomplete is refused by name', () => {
+    expect(failureOf(() => chooseBackup({ ...two, target: { backup: 'nwe' } }))).toMatchObject({
+      type: 'UnknownBackup',
+      hint: 'the newest are new, old',
+    });
+    expect(failureOf(() => chooseBackup({ ...two, target: { backup: 'dump' } })).type).toBe('NotSupported');
+    const manifests = [base('diff', 1, 12_000, { kind: 'diff', dependsOn: ['gone'] })];
+    expect(failureOf(() => chooseBackup({ ...two, manifests, target: { backup: 'diff' } })).type).toBe(
+      'BackupUnusable',
+    );
+  });
+});
+
+describe('timelines', () => {
+  const failover = {
+    manifests: [base('b', 1, 12_000)],
+    segments: [...archivedRange(1, 6), ...archivedRange(5, 8, 2)],
+    heartbeats: [heartbeat(65_000), heartbeat(55_000, 2), heartbeat(85_000, 2)],
+    now,
+  };
+
+  test('production’s own is followed, and the plan says so', () => {
+    const choice = chooseBackup({ ...failover, target: { time: isoAt(60_000) } });
+    expect(choice).toMatchObject({ timeline: 2, lastLog: logName(8, 2), segments: 8 });
+    expect(choice.notices.join()).toMatch(/timeline 2/);
+  });
+
+  test('another can be asked for, and one that is not there is refused', () => {
+    const choice = chooseBackup({ ...failover, target: { time: isoAt(60_000), timeline: 1 } });
+    expect(choice).toMatchObject({ timeline: 1, lastLog: logName(6), segments: 6 });
+    expect(() => chooseBackup({ ...failover, target: { latest: true, timeline: 3 } })).toThrow(/timeline 3/);
+  });
+
+  test('a base on the new one is used for what follows it', () => {
+    const manifests = [...failover.manifests, base('b2', 6, 62_000, onTimeline(2))];
+    const choice = chooseBackup({ ...failover, manifests, target: { latest: true } });
+    expect(choice).toMatchObject({
+      manifest: { id: 'b2' },
+      timeline: 2,
+      lastLog: logName(8, 2),
+      notices: [],
+    });
+  });
+});
+
+test('without a physical backup the hint says how to take one', () => {
+  expect(failureOf(() => chooseBackup({ ...two, manifests: [], target: { latest: true } }))).toMatchObject({
+    type: 'TargetNotRecoverable',
+    hint: expect.stringContaining('--tier physical'),
+  });
+});
+
+function failureOf(choose: () => unknown): { type?: string; message?: string; hint?: string } {
+  try {
+    choose();
+  } catch (error) {
+    return error as { type?: string };
+  }
+  return {};
+}
