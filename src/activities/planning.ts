@@ -6,9 +6,12 @@ import type { Run } from '../model/progress.ts';
 import type { Target } from '../model/target.ts';
 import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../model/workflow-id.ts';
 import { readRecoverability } from '../repository/catalog.ts';
+import type { Recoverability } from '../repository/chain.ts';
 import { type Choice, chooseBackup } from '../repository/choice.ts';
+import { continuityOf } from '../repository/continuity.ts';
 import { writeEvidence } from '../repository/evidence.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
+import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { estimateSeconds } from './estimate.ts';
@@ -110,33 +113,66 @@ export const createPlanningActivities = (deps: Dependencies) => ({
 });
 
 async function choose(deps: Dependencies, name: string, target: Target, run: Run): Promise<Choice> {
-  const { engine, stanza } = databaseOf(deps, name);
+  const { stanza } = databaseOf(deps, name);
   return withRepository(deps, 'backup', async (repository) => {
-    const look = async () =>
-      chooseBackup({ target, now: new Date(), ...(await readRecoverability(repository, name, { stanza })) });
-    let choice = await look();
-    if (choice.reachable === 'yes') return choice;
+    const read = () => readRecoverability(repository, name, { stanza });
+    const known = await read();
+    const choice = chooseBackup({ target, now: new Date(), ...known });
+    const wantsNewest = 'latest' in target;
+    if (choice.reachable === 'yes' && !wantsNewest) return choice;
 
     run.progress({ phase: 'closing the log in production, so that the target becomes reachable' });
-    const closed = await engine.closeLog(await productionAccess(deps, name), run);
-    await writeHeartbeat(repository, name, closed);
-    const deadline = Date.now() + ARCHIVE_WAIT_MS;
-    while (choice.reachable !== 'yes') {
-      if (Date.now() > deadline) {
-        throw new HoldfastError(
-          'TargetNotRecoverable',
-          `log ${closed.log} did not reach the repository in time`,
-          {
-            hint: 'see the archiver of the production server (pg_stat_archiver), or choose an earlier target',
-          },
-        );
-      }
-      run.progress({ phase: `waiting for log ${closed.log} in the repository` });
-      await sleep(1_000, undefined, { signal: run.signal });
-      choice = await look();
-    }
-    return choice;
+    const closed = await closeLog(deps, repository, name, run).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
+      // A production that is gone is what `latest` is for.
+      if (wantsNewest) return null;
+      throw outOfReach(known, error);
+    });
+    return closed === null ? choice : untilArchived(closed, target, read, run);
   });
+}
+
+/** Commits a heartbeat and closes its log, and marks in the repository which moments that makes recoverable. */
+async function closeLog(deps: Dependencies, repository: Repository, name: string, run: Run) {
+  const closed = await databaseOf(deps, name).engine.closeLog(await productionAccess(deps, name), run);
+  await writeHeartbeat(repository, name, closed);
+  return closed;
+}
+
+async function untilArchived(
+  closed: { log: string },
+  target: Target,
+  read: () => Promise<Recoverability>,
+  run: Run,
+): Promise<Choice> {
+  const deadline = Date.now() + ARCHIVE_WAIT_MS;
+  for (;;) {
+    const known = await read();
+    if (known.segments.some(({ name }) => name === closed.log)) {
+      const choice = chooseBackup({ target, now: new Date(), ...known });
+      if (choice.reachable === 'yes') return choice;
+    }
+    if (Date.now() > deadline) {
+      throw new HoldfastError(
+        'TargetNotRecoverable',
+        `log ${closed.log} did not reach the repository in time`,
+        {
+          hint: 'see the archiver of the production server (pg_stat_archiver), or choose an earlier target',
+        },
+      );
+    }
+    run.progress({ phase: `waiting for log ${closed.log} in the repository` });
+    await sleep(1_000, undefined, { signal: run.signal });
+  }
+}
+
+function outOfReach(known: Recoverability, cause: HoldfastError): HoldfastError {
+  const last = continuityOf(known, new Date()).lastRecoverableAt;
+  return new HoldfastError(
+    'TargetNotRecoverable',
+    'the target is later than what the archive proves, and production, which could close its log, does not answer',
+    { hint: last === null ? 'use latest' : `use latest, or a time up to ${last}`, cause },
+  );
 }
 
 function baseOf(choice: Choice, tables: string[] | null): Base {
