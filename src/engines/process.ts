@@ -253,8 +253,13 @@ function redact(text: string, secrets: readonly string[]): string {
 
 /** The last lines, without those in which PostgreSQL's tools quote rows and statements. */
 function publicTail(output: string): string {
-  const lines = output
-    .split('\n')
-    .filter((line) => line.trim() !== '' && !/\b(?:CONTEXT|DETAIL|STATEMENT|QUERY|Command was):/i.test(line));
+  const lines: string[] = [];
+  let quoting = false;
+  for (const line of output.split('\n')) {
+    if (/^Command was:/.test(line)) quoting = true;
+    else if (/^[\w./-]+: /.test(line)) quoting = false;
+    if (!quoting && line.trim() !== '' && !/\b(?:CONTEXT|DETAIL|STATEMENT|QUERY): /.test(line))
+      lines.push(line);
+  }
   return lines.slice(-5).join(' / ').slice(-1_500) || 'it said nothing';
 }

@@ -29,6 +29,7 @@ export function canonicalExpression(text: string): string {
   return text
     .replace(CAST, '')
     .replace(/[()\s]+/g, ' ')
+    .replace(/ ?([,;[\]]) ?/g, '$1')
     .trim();
 }
 
@@ -51,7 +52,7 @@ const QUERIES = [
        (SELECT 'inherits ' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
           FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid),
        CASE WHEN c.relrowsecurity THEN 'row security' END, CASE WHEN c.relforcerowsecurity THEN 'forced' END,
-       'identity ' || c.relreplident,
+       'identity ' || c.relreplident::text,
        (SELECT 'with ' || string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o)) AS definition
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relpersistence <> 't' AND ${OWN('n.nspname')}
@@ -60,8 +61,8 @@ const QUERIES = [
      concat_ws(' ', row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum),
        replace(replace(format_type(a.atttypid, a.atttypmod), '(', '['), ')', ']'),
        CASE WHEN a.attnotnull THEN 'not null' END,
-       CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity END,
-       CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated END,
+       CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity::text END,
+       CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
        CASE WHEN a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation::text END,
        'default ' || pg_get_expr(d.adbin, d.adrelid)) AS definition
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -99,7 +100,7 @@ const QUERIES = [
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
             AND d.objid = p.oid AND d.deptype = 'i')`,
   `SELECT 'trigger' AS kind, tgrelid::regclass::text || '.' || quote_ident(tgname) AS name,
-     pg_get_triggerdef(g.oid) || ' ' || tgenabled AS definition
+     pg_get_triggerdef(g.oid) || ' ' || tgenabled::text AS definition
      FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT tgisinternal AND tgparentid = 0 AND ${OWN('n.nspname')} AND c.relpersistence <> 't'`,
