@@ -145,88 +145,144 @@ async function lockDirectory(user: string | null, repository: ToolRepository): P
   return folder;
 }
 
-/** pgBackRest's exit codes (its `error.yaml`) as ours; its message says more than the code where both are given. */
+interface Failure {
+  command: string;
+  exitCode: number | null;
+  /** everything it said, headers of S3's answers with it */
+  output: string;
+  /** its first error alone, on one line */
+  said: string;
+  host: string;
+  place: string;
+  bucket: string;
+  stanza: string;
+  caFile: string | null;
+}
+
+/**
+ * What pgBackRest's exit code (its `error.yaml`) and words mean, the first that fits. It reports the same cause
+ * by different codes: its words decide before its codes do.
+ */
+const MEANINGS: { fits: (failure: Failure) => boolean; error: (failure: Failure) => HoldfastError }[] = [
+  {
+    fits: ({ exitCode }) => exitCode === 50,
+    error: ({ stanza }) =>
+      new HoldfastError('LockNotAvailable', `another pgBackRest command holds the lock of stanza ${stanza}`, {
+        hint: 'wait for it to end; `ps -C pgbackrest -f` shows it',
+      }),
+  },
+  {
+    fits: ({ output }) => /failed with 40[13]/.test(output),
+    error: ({ place, output }) =>
+      new HoldfastError(
+        'RepositoryRefused',
+        `the repository ${place} refused pgBackRest (${/<Code>(\w+)</.exec(output)?.[1] ?? '403'})`,
+        { hint: 'check the repository credentials and their rights on this bucket and prefix' },
+      ),
+  },
+  {
+    fits: ({ output }) => /NoSuchBucket/.test(output),
+    error: ({ bucket, host }) =>
+      new HoldfastError('RepositoryRefused', `there is no bucket ${bucket} at ${host}`, {
+        hint: 'create it, or correct repository.bucket in the configuration',
+      }),
+  },
+  {
+    fits: ({ output }) => /unable to verify certificate|unable to (?:find hostname|set.*CA)/i.test(output),
+    error: ({ host, caFile }) =>
+      new HoldfastError('RepositoryUnavailable', `the certificate of ${host} cannot be verified`, {
+        hint: `check repository.caFile (${caFile ?? "the system's authorities are used"})`,
+      }),
+  },
+  {
+    fits: ({ exitCode, output }) =>
+      exitCode === 49 ||
+      /unable to connect to|unable to get address for|HTTP request failed with 5/.test(output),
+    error: ({ place, said }) =>
+      new HoldfastError('RepositoryUnavailable', `the repository ${place} cannot be reached: ${said}`, {
+        hint: 'check the endpoint and the network of this host',
+      }),
+  },
+  {
+    fits: ({ output }) => /CryptoError|key\/value found outside of section|cipher header/i.test(output),
+    error: ({ place }) =>
+      new HoldfastError('RepositoryRefused', `the repository ${place} cannot be decrypted`, {
+        hint: 'repository.cipher must be the passphrase that the repository was created with',
+      }),
+  },
+  {
+    fits: ({ output }) => /control version|catalog version|unexpected pg version/i.test(output),
+    error: ({ said }) =>
+      new HoldfastError('NotSupported', `this pgBackRest does not know the server's version: ${said}`, {
+        hint: 'install a newer pgBackRest on this host',
+      }),
+  },
+  {
+    fits: ({ output }) => /archive\.info|backup\.info|stanza-create|stanza-upgrade/.test(output),
+    error: ({ stanza, place, said }) =>
+      new HoldfastError('InvalidConfiguration', `stanza ${stanza} is not usable at ${place}: ${said}`, {
+        hint: `check bucket and prefix; a new database needs pgBackRest's stanza-create, a major upgrade stanza-upgrade`,
+      }),
+  },
+  {
+    fits: ({ exitCode, said }) => exitCode === 75 || /backup set .* is not valid/.test(said),
+    error: ({ said }) =>
+      new HoldfastError('UnknownBackup', `pgBackRest knows no such backup: ${said}`, {
+        hint: '`holdfast catalog` lists the backups there are',
+      }),
+  },
+  {
+    fits: ({ exitCode }) => exitCode === 56 || exitCode === 57 || exitCode === 58,
+    error: ({ said }) =>
+      new HoldfastError('ConnectionFailed', `pgBackRest cannot reach the server: ${said}`, {
+        hint: "it runs as the server's operating-system user: check its data directory, port and pg_hba.conf",
+      }),
+  },
+  {
+    fits: ({ exitCode }) => exitCode === 82,
+    error: ({ said }) =>
+      new HoldfastError('BackupFailed', `the log did not reach the repository in time: ${said}`, {
+        hint: 'see pg_stat_archiver and the server log: archive_command has to work before a backup can',
+      }),
+  },
+  {
+    fits: ({ output }) => /No space left/i.test(output),
+    error: ({ command, said }) =>
+      new HoldfastError('NotEnoughSpace', `pgbackrest ${command}: ${said}`, { hint: 'free disk space' }),
+  },
+  {
+    fits: ({ output }) => /Permission denied|\[13\]/.test(output),
+    error: ({ command, said }) =>
+      new HoldfastError('PermissionDenied', `pgbackrest ${command}: ${said}`, {
+        hint: "check that it runs as the owner of the server's files",
+      }),
+  },
+];
+
+/** A failure of pgBackRest as ours. */
 export function pgbackrestFailure(
   command: string,
   where: { repository: ToolRepository; stanza: string },
   failure: { exitCode: number | null; output: string },
-): HoldfastError | undefined {
-  const { exitCode, output } = failure;
+): HoldfastError {
   const { endpoint, region, bucket, path, caFile } = where.repository;
   const host = endpoint ?? `s3.${region}.amazonaws.com`;
+  const { exitCode, output } = failure;
+  const said = firstError(output) || `exit code ${exitCode}`;
   const place = `s3://${bucket}/${path} at ${host}`;
-  const said = errorOf(output);
-  if (exitCode === 50) {
-    return new HoldfastError(
-      'LockNotAvailable',
-      `another pgBackRest command holds the lock of stanza ${where.stanza}`,
-      { hint: 'wait for it to end; `ps -C pgbackrest -f` shows it' },
-    );
-  }
-  if (/AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|\b403\b/.test(output)) {
-    return new HoldfastError('RepositoryRefused', `the repository ${place} refused pgBackRest: ${said}`, {
-      hint: 'check the repository credentials and their rights on this bucket and prefix',
-    });
-  }
-  if (/NoSuchBucket/.test(output)) {
-    return new HoldfastError('RepositoryRefused', `there is no bucket ${bucket} at ${host}`, {
-      hint: 'create it (`holdfast repository apply`), or correct repository.bucket in the configuration',
-    });
-  }
-  if (/certificate|TLS|crypto/i.test(said) && /unable to (?:verify|load|find)|verify failed/i.test(said)) {
-    return new HoldfastError('RepositoryUnavailable', `TLS to ${host} failed: ${said}`, {
-      hint: `check repository.caFile (${caFile ?? "the system's authorities are used"})`,
-    });
-  }
-  if (
-    exitCode === 49 ||
-    exitCode === 68 ||
-    /unable to (?:connect to|get address for)|timeout (?:connecting|waiting)|\b5\d\d \(/.test(said)
-  ) {
-    if (/database/.test(said)) return undefined;
-    return new HoldfastError('RepositoryUnavailable', `the repository ${place} cannot be reached: ${said}`, {
-      hint: 'it is tried again; check the endpoint and the network of this host',
-    });
-  }
-  if (exitCode === 95 || /cipher|decrypt|CryptoError/i.test(said)) {
-    return new HoldfastError('RepositoryRefused', `the repository ${place} cannot be decrypted: ${said}`, {
-      hint: 'repository.cipher must be the passphrase that the repository was created with',
-    });
-  }
-  if (/stanza-create|missing stanza|archive\.info.*(?:missing|not exist)|backup\.info/.test(output)) {
-    return new HoldfastError(
-      'InvalidConfiguration',
-      `stanza ${where.stanza} is not usable at ${place}: ${said}`,
-      {
-        hint: `run pgBackRest's stanza-create for ${where.stanza}; after a major upgrade, stanza-upgrade`,
-      },
-    );
-  }
-  if (exitCode === 75 || /backup set .* is not valid/.test(said)) {
-    return new HoldfastError('UnknownBackup', `pgBackRest knows no such backup: ${said}`, {
-      hint: '`holdfast catalog` lists the backups there are',
-    });
-  }
-  if (exitCode === 82) {
-    return new HoldfastError('BackupFailed', `the log did not reach the repository in time: ${said}`, {
-      hint: 'see pg_stat_archiver and the server log: archive_command has to work before a backup can',
-    });
-  }
-  if (/No space left/i.test(output)) {
-    return new HoldfastError('NotEnoughSpace', `pgbackrest ${command}: ${said}`, { hint: 'free disk space' });
-  }
-  return new HoldfastError('ToolFailed', `pgbackrest ${command} failed: ${said || `exit code ${exitCode}`}`);
+  const known = { command, exitCode, output, said, host, place, bucket, stanza: where.stanza, caFile };
+  const meaning = MEANINGS.find(({ fits }) => fits(known));
+  return meaning?.error(known) ?? new HoldfastError('ToolFailed', `pgbackrest ${command} failed: ${said}`);
 }
 
-/** The text behind `ERROR: [055]:`, on one line. */
-function errorOf(output: string): string {
-  const found = /ERROR: (\[\d+\]: [\s\S]*)/.exec(output)?.[1] ?? output.split('\n').slice(-3).join(' ');
-  return found
-    .split('\n')
-    .filter(
-      (line) => !/P\d\d +(?:INFO|DETAIL|DEBUG)/.test(line) && !/^\s*\*+|x-amz-|authorization/i.test(line),
-    )
-    .map((line) => line.trim())
+/** The text behind `ERROR: [055]:` up to the first hint or HTTP header, fit to print. */
+function firstError(output: string): string {
+  const found = /ERROR: \[\d+\]: ([\s\S]*)/.exec(output)?.[1] ?? output;
+  const lines = found.split('\n').map((line) => line.trim());
+  const end = lines.findIndex((line, index) => index > 0 && /^(?:HINT|\*\*\*|P\d\d )/.test(line));
+  return lines
+    .slice(0, end === -1 ? 4 : end)
     .join(' ')
-    .slice(0, 600);
+    .replace(/[^\x20-\x7e]+/g, '?')
+    .slice(0, 400);
 }
