@@ -3,9 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { DEFAULT_PORTS, type PortNumbers } from '../dev/choose-ports.ts';
 import { layoutOf } from '../dev/configuration.ts';
 import { inspectStack, type StackStatus } from '../dev/inspection.ts';
-import { protect } from '../dev/protect.ts';
 import { takeDown } from '../dev/shutdown.ts';
-import { bringUp, type UpResult } from '../dev/stack.ts';
+import type { UpResult } from '../dev/stack.ts';
 import { findStateDirectory, openStateDirectory, withStateLock } from '../dev/state.ts';
 import { untilInterrupted } from '../dev/wait.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
@@ -74,6 +73,9 @@ async function up(
   output: OutputFormat,
   run: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<void> {
+  // Loaded here: `status` and `down` have to be quick.
+  const { bringUp } = await import('../dev/stack.ts');
+  const { protect } = await import('../dev/protect.ts');
   const result = await bringUp({
     directory,
     ports: portsOf(options),

@@ -1,5 +1,5 @@
 import { layoutOf } from './configuration.ts';
-import { runningPrograms } from './stack.ts';
+import { runningPrograms } from './running.ts';
 import { type DevState, PROGRAMS, type ProgramName, readState } from './state.ts';
 
 export interface ProgramStatus {

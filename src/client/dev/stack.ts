@@ -14,14 +14,13 @@ import {
   writeS3Secrets,
 } from './configuration.ts';
 import { type RunningPostgres, startPostgres, stopPostgres } from './postgres.ts';
-import { identifyProcess, isRunning } from './process.ts';
+import { identifyProcess } from './process.ts';
+import { pidsOf, runningPrograms } from './running.ts';
 import { startS3 } from './s3.ts';
 import { createSample } from './sample.ts';
 import { endPrograms } from './shutdown.ts';
 import {
   type DevDescription,
-  type DevState,
-  PROGRAMS,
   type ProgramName,
   readState,
   type S3Facts,
@@ -152,20 +151,6 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     }
     throw error;
   }
-}
-
-/** The programs of the state that really run. */
-export async function runningPrograms(state: DevState): Promise<Set<ProgramName>> {
-  const running = new Set<ProgramName>();
-  for (const name of PROGRAMS) {
-    const identity = state.processes[name];
-    if (identity !== undefined && (await isRunning(identity))) running.add(name);
-  }
-  return running;
-}
-
-export function pidsOf(state: DevState): Record<string, number> {
-  return Object.fromEntries(Object.entries(state.processes).map(([name, { pid }]) => [name, pid]));
 }
 
 /** Runs statements on a connection of their own. */

@@ -1,0 +1,138 @@
+import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { isAlive } from '../../src/client/dev/detached.ts';
+import type { StackStatus } from '../../src/client/dev/inspection.ts';
+import { freePort } from '../../src/client/dev/ports.ts';
+import type { DevDescription } from '../../src/client/dev/state.ts';
+
+const HOLDFAST = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));
+const ANY_PORT = ['temporal', 'ui', 's3', 'postgres'].flatMap((name) => [`--${name}-port`, '0']);
+
+let state: string;
+
+beforeAll(async () => {
+  process.env.HOLDFAST_WORKFLOW_BUNDLE = inject('workflowBundle') ?? '';
+  state = await mkdtemp(join(tmpdir(), 'dev-'));
+  await chmod(state, 0o755);
+});
+
+afterAll(async () => {
+  await dev('down');
+  await rm(state, { recursive: true, force: true });
+});
+
+function dev(...args: string[]) {
+  return execa(HOLDFAST, ['dev', ...args, '--state', state], { reject: false, stdin: 'ignore' });
+}
+
+async function up(...args: string[]): Promise<StackStatus & { started: string[] }> {
+  const answer = await dev('up', '--detach', '--output', 'json', ...args);
+  expect(answer.stderr).toBe('');
+  return JSON.parse(answer.stdout);
+}
+
+async function description(): Promise<DevDescription> {
+  return JSON.parse(await readFile(join(state, 'dev.json'), 'utf8'));
+}
+
+async function withShop<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: (await description()).databases.shop?.url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+test('a taken port is named with its holder and the option, and nothing is started', async () => {
+  const port = await freePort();
+  const server = await listen(port);
+  try {
+    const answer = await dev('up', '--detach', ...ANY_PORT.slice(0, 4), '--s3-port', String(port));
+    expect(answer.exitCode).toBe(2);
+    expect(answer.stderr).toContain(`port ${port} for S3 is taken by`);
+    expect(answer.stderr).toContain(`(pid ${process.pid})`);
+    expect(answer.stderr).toContain('HINT: choose another with --s3-port N');
+    expect((await dev('status')).exitCode).toBe(1);
+  } finally {
+    server.close();
+  }
+});
+
+test('everything comes up, outlives its starter and is described for programs', async () => {
+  const result = await up(...ANY_PORT);
+  expect(result.started).toEqual(['temporal', 's3', 'postgres', 'worker']);
+  expect((await dev('status')).exitCode).toBe(0);
+
+  const found = await description();
+  expect(Object.values(found.pids).every(isAlive)).toBe(true);
+  expect((await stat(join(state, 'dev.json'))).mode & 0o777).toBe(0o600);
+  expect(found.databases.shop?.engine).toBe('postgres');
+  expect(found.sites.local?.queue).toBe('holdfast-site-local');
+  const sample = await withShop((client) =>
+    client.query(
+      'SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM customers) AS customers',
+    ),
+  );
+  expect(sample.rows).toEqual([{ orders: '5000', customers: '2000' }]);
+
+  const configuration = await readFile(join(state, 'holdfast.yaml'), 'utf8');
+  for (const secret of [found.s3.secretAccessKey, new URL(found.databases.shop?.url ?? '').password]) {
+    expect(configuration).not.toContain(secret);
+  }
+});
+
+test('a second up starts only what is not running', async () => {
+  const before = await description();
+  expect((await up()).started).toEqual([]);
+  expect((await description()).pids).toEqual(before.pids);
+
+  process.kill(before.pids.worker as number, 'SIGKILL');
+  const status: StackStatus = JSON.parse((await dev('status', '--output', 'json')).stdout);
+  expect(status.programs.filter((program) => program.state === 'stopped').map(({ name }) => name)).toEqual([
+    'worker',
+  ]);
+  expect((await up()).started).toEqual(['worker']);
+  const { worker: _, ...others } = before.pids;
+  expect((await description()).pids).toMatchObject(others);
+});
+
+test('down ends what up started and nothing else; the next up finds the same state', async () => {
+  await withShop((client) =>
+    client.query("INSERT INTO customers (email, name, country) VALUES ('a@b', 'A', 'DE')"),
+  );
+  const before = await description();
+  const bystander = execa('sleep', ['600'], { cwd: state, reject: false });
+  // A pid in the state that belongs to somebody else by now must not be ended.
+  const answer = await dev('down');
+  expect(answer.exitCode).toBe(0);
+  expect(Object.values(before.pids).filter(isAlive)).toEqual([]);
+  expect(isAlive(bystander.pid as number)).toBe(true);
+  bystander.kill();
+  await bystander;
+  expect((await description()).pids).toEqual({});
+  expect((await dev('down')).stdout).toContain('nothing was running');
+
+  await up();
+  const after = await description();
+  expect(after.s3).toEqual(before.s3);
+  expect(after.temporal).toEqual(before.temporal);
+  expect(after.databases).toEqual(before.databases);
+  const found = await withShop((client) => client.query("SELECT name FROM customers WHERE email = 'a@b'"));
+  expect(found.rows).toEqual([{ name: 'A' }]);
+});
