@@ -71,6 +71,9 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
       refusals.push({ path: ['retention', 'log'], message, hint });
     }
   }
+  lines.push(
+    `snapshot: monthly, kept ${formatDuration(retention.snapshotMs)}; this version does not take any yet`,
+  );
   return { lines, refusals };
 }
 
