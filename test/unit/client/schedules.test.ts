@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { desiredSchedules } from '../../../src/client/schedules.ts';
+import { INPUTS } from '../../../src/model/input.ts';
+import { databaseText, exampleConfig } from '../config/example.ts';
+
+const ids = (databases: string) => desiredSchedules(exampleConfig({ databases })).map(({ id }) => id);
+
+test('every tier of every database has its schedule, each watched host one, and there is a reaper', () => {
+  expect(ids(databaseText('shop') + databaseText('users') + databaseText('old', '', 'db2'))).toEqual([
+    'holdfast/logical/shop',
+    'holdfast/physical-full/shop',
+    'holdfast/physical-diff/shop',
+    'holdfast/logical/users',
+    'holdfast/physical-full/users',
+    'holdfast/physical-diff/users',
+    'holdfast/logical/old',
+    'holdfast/physical-full/old',
+    'holdfast/physical-diff/old',
+    'holdfast/log-archive-watch/db1',
+    'holdfast/log-archive-watch/db2',
+    'holdfast/instance-reaper',
+  ]);
+});
+
+test('what is off has none', () => {
+  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off}'))).toEqual([
+    'holdfast/logical/shop',
+    'holdfast/instance-reaper',
+  ]);
+  expect(
+    ids(databaseText('shop', 'tiers: {logical: off, physical: {full: "0 1 * * *", diff: off}}')),
+  ).toEqual(['holdfast/physical-full/shop', 'holdfast/log-archive-watch/db1', 'holdfast/instance-reaper']);
+});
+
+test('the inputs are those that the workflows accept', () => {
+  for (const { workflowType, input } of desiredSchedules(exampleConfig())) {
+    expect(INPUTS[workflowType].safeParse(input).success, workflowType).toBe(true);
+  }
+});
+
+test('overlap and catch-up are those of the tier', () => {
+  const byId = Object.fromEntries(desiredSchedules(exampleConfig()).map((each) => [each.id, each]));
+  expect(byId['holdfast/logical/shop']).toMatchObject({ overlap: 'SKIP', catchupWindowMs: 86_400_000 });
+  expect(byId['holdfast/physical-full/shop']).toMatchObject({
+    overlap: 'BUFFER_ONE',
+    catchupWindowMs: 7 * 86_400_000,
+  });
+  expect(byId['holdfast/log-archive-watch/db1']).toMatchObject({ overlap: 'SKIP', everyMs: 300_000 });
+});
