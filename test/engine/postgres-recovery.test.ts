@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { check } from '../../src/engines/postgres/check.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
@@ -46,7 +48,9 @@ beforeAll(async () => {
   moment.deleteLsn = await value('SELECT pg_current_wal_lsn()');
   await value("SELECT pg_create_restore_point('before release')");
   await sql('INSERT INTO public.orders SELECT n FROM generate_series(20101, 20150) n');
+  await sql('DROP EXTENSION amcheck');
   lastLog = await recovery.archive();
+  await sql('ALTER TABLE public.orders ADD COLUMN price numeric NOT NULL DEFAULT 0');
 });
 afterAll(() => recovery?.end());
 
@@ -179,6 +183,71 @@ test('a target later than the last commit says how far the logs reach, and leave
   expect(await rows(latest.access)).toBe('15150');
   await recovery.remove('late');
 });
+
+test('the checks: pages and indexes where amcheck is, and what production has changed since', async () => {
+  const place = await recovery.provision('check');
+  const { access } = await recover(recovery, place, backup, { time: moment.beforeDelete });
+  const input = {
+    ...{ place, serverMajor: 15, restored: access, production: recovery.production.access },
+    tables: ['public.orders'],
+  };
+  expect(await check(input, quietly)).toEqual([
+    {
+      name: 'integrity',
+      verdict: 'pass',
+      detail: 'pg_amcheck --heapallindexed of public.orders found no damage',
+    },
+    expect.objectContaining({ name: 'collations', verdict: 'pass' }),
+    {
+      name: 'extensions',
+      verdict: 'inconclusive',
+      detail: 'amcheck is 1.3 in the copy and absent in production',
+    },
+    {
+      name: 'schema',
+      verdict: 'inconclusive',
+      detail:
+        'production has changed since: public.orders: column price (numeric not null default 0) is new in production',
+    },
+  ]);
+
+  await damage(place.directory, access);
+  await ensureRunning(place, quietly);
+  expect((await check(input, quietly))[0]).toMatchObject({
+    verdict: 'fail',
+    detail: expect.stringContaining('public.orders'),
+  });
+  await recovery.remove('check');
+});
+
+test('without amcheck the page checksums are checked, and the server is back where it was', async () => {
+  const place = await recovery.provision('pages');
+  const reached = await recover(recovery, place, backup, { latest: true }, { lastLog });
+  const input = { place, serverMajor: 15, restored: reached.access, production: null, tables: null };
+  expect((await check(input, quietly))[0]).toMatchObject({
+    verdict: 'pass',
+    detail: expect.stringContaining('every page checksum is right'),
+  });
+  expect(await recovery.value('SELECT pg_last_wal_replay_lsn()', reached.access)).toBe(reached.lsn);
+  expect(await rows(reached.access)).toBe('15150');
+
+  await damage(place.directory, reached.access);
+  await ensureRunning(place, quietly);
+  expect((await check(input, quietly))[0]).toMatchObject({
+    verdict: 'fail',
+    detail: '1 pages have a wrong checksum',
+  });
+  await recovery.remove('pages');
+});
+
+/** Overwrites a part of a page of the table that no log touches. */
+async function damage(directory: string, access: Parameters<Recovery['value']>[1]): Promise<void> {
+  const path = await recovery.value("SELECT pg_relation_filepath('public.orders')", access);
+  await stop({ directory, user: RESTORE_USER });
+  const file = await open(join(directory, 'data', path), 'r+');
+  await file.write(Buffer.alloc(64, 0x5a), 0, 64, 8192 * 700 + 4000);
+  await file.close();
+}
 
 test('nothing of all this reached the repository: production is restored as ever', async () => {
   const archived = await logsInRepository();

@@ -38,6 +38,7 @@ export async function replay(input: ReplayInput, run: Run): Promise<ReplayResult
   } catch (error) {
     // Nothing half recovered goes on by itself: neither after a cancellation nor after a failure.
     await stop(place);
+    run.signal.throwIfAborted();
     throw error;
   }
 }

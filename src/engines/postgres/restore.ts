@@ -25,6 +25,7 @@ export async function restore(input: RestoreInput, run: Run): Promise<void> {
   await removeUnusableRemains(input);
   await prepareLayout(place);
   const progress = restoreProgress();
+  let readable = false;
   try {
     await runPgbackrest('restore', argumentsOf(input), {
       repository: input.repository,
@@ -33,6 +34,7 @@ export async function restore(input: RestoreInput, run: Run): Promise<void> {
       signal: run.signal,
       lockDirectory: layout.locks,
       onLine: (line) => {
+        readable ||= /INFO: +restore backup set/.test(line);
         const now = progress(line);
         if (now !== null) run.progress(now);
       },
@@ -41,10 +43,12 @@ export async function restore(input: RestoreInput, run: Run): Promise<void> {
         PGBACKREST_LOG_PATH: layout.logs,
         PGBACKREST_SPOOL_PATH: layout.spool,
         PGBACKREST_PROCESS_MAX: String(PROCESSES),
+        // A file that fails again at once is damaged; waiting is for whoever runs this again.
+        PGBACKREST_JOB_RETRY: '1',
       },
     });
   } catch (error) {
-    throw run.signal.aborted ? run.signal.reason : restoreFailure(error, backup);
+    throw run.signal.aborted ? run.signal.reason : restoreFailure(error, backup, readable);
   }
   await requireMajor(input);
 }
@@ -96,17 +100,20 @@ export function restoreProgress(): (line: string) => Progress | null {
   };
 }
 
-function restoreFailure(error: unknown, backup: string): unknown {
-  if (!(error instanceof HoldfastError) || error.type !== 'ToolFailed') return error;
+/** `readable`: the repository has been read and decrypted, so that what fails now is a file of the backup. */
+function restoreFailure(error: unknown, backup: string, readable: boolean): unknown {
+  if (!(error instanceof HoldfastError)) return error;
   const said = error.message;
   const make = (type: 'ChecksumMismatch' | 'BackupUnusable', message: string) =>
     new HoldfastError(type, message, {
       hint: 'use another backup (`holdfast catalog` lists them), and look into this one',
       cause: error,
     });
-  if (
-    /checksum|\[095\]|CryptoError|FormatError|\[029\]|(?:lz4|zst|gz|bz2)[^ ]* error|corrupt|flush/i.test(said)
-  ) {
+  if (readable && error.type === 'RepositoryRefused' && /cannot be decrypted/.test(said)) {
+    return make('ChecksumMismatch', `backup ${backup} is damaged: a file of it cannot be decrypted`);
+  }
+  if (error.type !== 'ToolFailed') return error;
+  if (/checksum|FormatError|\[029\]|(?:lz4|zst|gz|bz2)[^ ]* error|corrupt|flush/i.test(said)) {
     return make('ChecksumMismatch', `backup ${backup} is damaged: ${said}`);
   }
   if (/\[055\]|missing file|unable to open missing/.test(said)) {
