@@ -39,8 +39,6 @@ export async function connectWorker(config: LoadedConfig): Promise<TemporalWorke
   // Loaded here, because it brings the native core: commands have to be quick.
   const { NativeConnection } = await import('@temporalio/worker');
   const { connectionOptions, address, namespace } = loadOptions(config);
-  // Loaded here: it is the largest part of everything, and no other command needs it.
-  const { NativeConnection } = await import('@temporalio/worker');
   const connection = await attempt({ address, namespace }, () => NativeConnection.connect(connectionOptions));
   return { connection, address, namespace };
 }
