@@ -24,8 +24,8 @@ interface Run {
 }
 
 /** Everything of a run that is still there. Linux only: elsewhere there is no /proc, and only files are found. */
-export async function findLeaks(run: Run): Promise<Leaks> {
-  const until = Date.now() + SETTLE_MS;
+export async function findLeaks(run: Run, settleMs = SETTLE_MS): Promise<Leaks> {
+  const until = Date.now() + settleMs;
   let processes = await processesOf(run);
   while (processes.length > 0 && Date.now() < until) {
     await sleep(250);

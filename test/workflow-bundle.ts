@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,7 +22,17 @@ export async function bundleWorkflows(): Promise<string | null> {
   const temporary = `${path}.${process.pid}`;
   await writeFile(temporary, code);
   await rename(temporary, path);
+  await removeOld();
   return path;
+}
+
+/** Other runs may still read theirs: only what is a day old goes. */
+async function removeOld(): Promise<void> {
+  for (const file of await readdir(CACHE)) {
+    const path = join(CACHE, file);
+    const age = Date.now() - (await stat(path)).mtimeMs;
+    if (age > 86_400_000) await rm(path, { force: true });
+  }
 }
 
 /** Workflow code may import the model and other workflows only. */
