@@ -129,6 +129,5 @@ const LETTERS: Record<string, string> = {
 
 /** The opposite of {@link decodeField}, written as the server writes it. */
 export function encodeField(value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what COPY escapes
   return value.replace(/[\b\f\n\r\t\v\\]/g, (letter) => LETTERS[letter] ?? letter);
 }

@@ -18,7 +18,7 @@ export const BATCH_ROWS = 10_000;
 export function unnest(width: number, first = 1): string {
   const arrays = Array.from({ length: width }, (_, index) => `$${index + first}::pg_catalog.text[]`);
   const names = Array.from({ length: width }, (_, index) => `holdfast_${index + 1}`);
-  return `pg_catalog.unnest(${arrays.join(', ')}) WITH ORDINALITY AS holdfast(${[...names, 'holdfast_n'].join(', ')})`;
+  return `unnest(${arrays.join(', ')}) WITH ORDINALITY AS holdfast(${[...names, 'holdfast_n'].join(', ')})`;
 }
 
 /** `t."id" OPERATOR(pg_catalog.=) holdfast.holdfast_1::bigint AND …`, with the operator of the index. */
@@ -39,7 +39,7 @@ export async function preferIndexes(client: pg.Client, on: boolean): Promise<voi
   const value = on ? 'off' : 'on';
   await client.query(
     `SELECT pg_catalog.set_config(name, '${value}', false)
-     FROM pg_catalog.unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'jit']) AS name`,
+     FROM unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'jit']) AS name`,
   );
 }
 

@@ -56,7 +56,7 @@ async function prepareSession(client: pg.Client, database: string): Promise<void
   const names = Object.keys(settings);
   await client.query(
     `SELECT pg_catalog.set_config(name, value, false)
-     FROM pg_catalog.unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(name, value)`,
+     FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(name, value)`,
     [names, Object.values(settings)],
   );
   await client
@@ -128,7 +128,7 @@ async function applyStages(
     alreadyDone: false,
   };
   run.progress({ phase: 'committing' });
-  await input.journal.write({ transaction, planDigest: input.planDigest, result });
+  await orAbort(input.journal.write({ transaction, planDigest: input.planDigest, result }), run.signal);
   return result;
 }
 
@@ -137,4 +137,17 @@ function refuseOtherKey(pair: TablePair, key: readonly string[]): void {
   throw new HoldfastError('PlanChanged', `the key of ${pair.table} has changed since the plan was approved`, {
     hint: 'nothing was changed; look at the new plan and approve that',
   });
+}
+
+/** The journal knows no signal: an abort ends the wait for it, and with it production's locks. */
+async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }

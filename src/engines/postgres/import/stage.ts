@@ -69,7 +69,7 @@ function batchQuery(pair: TablePair, batch: KeyBatch): string {
   const arrays = batch.columns.map((values) => `${quoteLiteral(arrayLiteral(values))}::pg_catalog.text[]`);
   const names = batch.columns.map((_, index) => `holdfast_${index + 1}`);
   return `COPY (SELECT ${columns}
-    FROM pg_catalog.unnest(${arrays.join(', ')}) AS holdfast(${names.join(', ')})
+    FROM unnest(${arrays.join(', ')}) AS holdfast(${names.join(', ')})
     JOIN ${pair.restored.source} AS t ON ${keyCondition(pair.key, 't', pair.restored)}) TO STDOUT`;
 }
 

@@ -51,8 +51,8 @@ async function triggerStates(client: pg.Client, oids: readonly number[]): Promis
   const { rows } = await client.query<TriggerState>(
     `SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS relation,
        g.tgname AS name, g.tgenabled AS enabled
-     FROM (SELECT root AS oid, 0 AS level FROM pg_catalog.unnest($1::pg_catalog.oid[]) root
-       UNION SELECT p.relid, p.level FROM pg_catalog.unnest($1::pg_catalog.oid[]) root,
+     FROM (SELECT root AS oid, 0 AS level FROM unnest($1::pg_catalog.oid[]) root
+       UNION SELECT p.relid, p.level FROM unnest($1::pg_catalog.oid[]) root,
          pg_catalog.pg_partition_tree(root) p WHERE p.level > 0) t
      JOIN pg_catalog.pg_class c ON c.oid = t.oid
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

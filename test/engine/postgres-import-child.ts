@@ -1,0 +1,48 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import type { ImportInput, ImportJournal, ImportRecord } from '../../src/engines/engine.ts';
+import { importRows } from '../../src/engines/postgres/import/import.ts';
+
+/** A journal in a file, one record a line: two processes share it as two workers share the repository. */
+export function fileJournal(path: string): ImportJournal {
+  return {
+    async read() {
+      const text = await readFile(path, 'utf8').catch(() => '');
+      return text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as ImportRecord);
+    },
+    write: (record) => appendFile(path, `${JSON.stringify(record)}\n`),
+  };
+}
+
+/** Where a worker dies: in a phase of the import, around the journal's record, or after the commit. */
+export type Death = 'staging' | 'inserting' | 'before-journal' | 'after-journal' | 'after-commit';
+
+const die = () => process.kill(process.pid, 'SIGKILL');
+
+async function main(): Promise<void> {
+  const [inputFile, journalFile, death] = process.argv.slice(2) as [string, string, Death];
+  const input = JSON.parse(await readFile(inputFile, 'utf8')) as Omit<ImportInput, 'journal'>;
+  const journal = fileJournal(journalFile);
+  const dying: ImportJournal = {
+    read: journal.read,
+    async write(record) {
+      if (death === 'before-journal') die();
+      await journal.write(record);
+      if (death === 'after-journal') die();
+    },
+  };
+  await importRows(
+    { ...input, journal: dying },
+    {
+      signal: new AbortController().signal,
+      progress: ({ phase }) => {
+        if (phase.startsWith(death)) die();
+      },
+    },
+  );
+  die();
+}
+
+if (process.argv[1]?.endsWith('postgres-import-child.ts') === true) await main();
