@@ -59,9 +59,6 @@ function describe(issue: z.core.$ZodIssue, path: Path, root: unknown): ConfigIss
       return { path, message: `must be ${sizeOf(issue.origin)}at least ${issue.minimum}` };
     case 'too_big':
       return { path, message: `must be ${sizeOf(issue.origin)}at most ${issue.maximum}` };
-    case 'invalid_format':
-      if (issue.format === 'url') return { path, message: 'must be an https URL' };
-      return { path, message: issue.message };
     default:
       return { path, message: issue.message };
   }

@@ -134,12 +134,12 @@ export const configSchema = z.strictObject({
       profile: z.string().optional(),
       configFile: z.string().optional(),
       /** address of the Temporal UI, for links to a run's page */
-      ui: z.url({ protocol: /^https?$/ }).optional(),
+      ui: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
     })
     .default({}),
   repository: z.strictObject({
     /** left out: AWS itself */
-    endpoint: z.url({ protocol: /^https$/ }).optional(),
+    endpoint: z.url({ protocol: /^https$/, error: 'must be an https URL' }).optional(),
     region: z.string().min(1),
     bucket: z.string().min(3).max(63),
     prefix: z
