@@ -181,32 +181,34 @@ function dumpArguments(snapshot: string): string[] {
   ];
 }
 
-function dumpFailure(failure: { output: string }): HoldfastError | undefined {
-  const { output } = failure;
-  if (/permission denied|row-level security|row security/i.test(output)) {
-    return new HoldfastError('PermissionDenied', `pg_dump may not read everything: ${errorLine(output)}`, {
+/** Errors of pg_dump, told from what `--verbose` says; the first line alone, since later ones hold statements. */
+function dumpFailure(failure: { exitCode: number | null; output: string }): HoldfastError | undefined {
+  const errors = failure.output
+    .split('\n')
+    .filter((line) => /: (?:error|fatal): |ERROR: |FATAL: /.test(line));
+  if (failure.exitCode === null || errors.length === 0) return undefined;
+  const all = errors.join('\n');
+  const said = (errors[0] as string).replace(/^.*?error: */, '').slice(0, 300);
+  if (/permission denied|row-level security/i.test(all)) {
+    return new HoldfastError('PermissionDenied', `pg_dump may not read everything: ${said}`, {
       hint: 'dump as a superuser, or as a role with pg_read_all_data and BYPASSRLS',
     });
   }
-  if (/relation .* does not exist|cache lookup failed|could not open relation|lock timeout/i.test(output)) {
-    return new HoldfastError('BackupFailed', `the schema changed while it was dumped: ${errorLine(output)}`, {
+  if (/does not exist|cache lookup failed|could not open relation|lock timeout/i.test(all)) {
+    return new HoldfastError('BackupFailed', `the schema changed while it was dumped: ${said}`, {
       hint: 'it is tried again; keep migrations out of the backup window',
     });
   }
   if (
-    /server closed the connection|terminating connection|could not connect|connection to server/i.test(output)
+    /closed the connection|terminating connection|could not connect|connection to server|PQget|no connection/i.test(
+      all,
+    )
   ) {
-    return new HoldfastError('ConnectionFailed', `pg_dump lost the server: ${errorLine(output)}`, {
+    return new HoldfastError('ConnectionFailed', `pg_dump lost the server: ${said}`, {
       hint: 'it is tried again; see the log of the server',
     });
   }
-  return undefined;
-}
-
-/** The first error line: later ones hold statements. */
-function errorLine(output: string): string {
-  const line = output.split('\n').find((text) => /error:/.test(text)) ?? '';
-  return line.replace(/^.*?error: */, '').slice(0, 300);
+  return new HoldfastError('ToolFailed', `pg_dump failed: ${said}`);
 }
 
 /**

@@ -25,7 +25,12 @@ ${notices(manifest)}
 ${block([
   'set -eu',
   ...accessLines(repository),
-  ': "${PGHOST:?host of the server to restore to}" "${PGPORT:?its port}" "${PGUSER:?its superuser}" "${PGPASSWORD:?the password}"',
+  required(
+    ['PGHOST', 'host of the server to restore to'],
+    ['PGPORT', 'its port'],
+    ['PGUSER', 'its superuser'],
+    ['PGPASSWORD', 'the password'],
+  ),
   'export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY PGHOST PGPORT PGUSER PGPASSWORD',
   `mkdir -p ${shellQuote(`restore-${manifest.id}`)}`,
   `cd ${shellQuote(`restore-${manifest.id}`)}`,
@@ -37,9 +42,10 @@ ${block(fetched.flatMap((object) => fetchLines(object, repository)))}
 
 ## 3. Roles, grants and tablespaces
 
-"already exists" is harmless: it is your superuser. A tablespace wants its directory on the new server, or leave it out.
+Without the line that would give your superuser production's password. A tablespace wants its directory on the new
+server; an error about one that is not wanted is harmless.
 
-${block(manifest.globals === null ? ['# none in this backup'] : [`psql --no-psqlrc --quiet --dbname=postgres --file=${fileOf(manifest.globals)} || true`])}
+${block(manifest.globals === null ? ['# none in this backup'] : rolesLines(manifest.globals))}
 
 ## 4. The data
 
@@ -77,14 +83,17 @@ ${notices(manifest)}
 
 ${block([
   'set -eu',
-  ': "${PGBACKREST_REPO1_S3_KEY:?access key id}" "${PGBACKREST_REPO1_S3_KEY_SECRET:?secret access key}"',
+  required(
+    ['PGBACKREST_REPO1_S3_KEY', 'access key id'],
+    ['PGBACKREST_REPO1_S3_KEY_SECRET', 'secret access key'],
+  ),
   ...(repository.cipher === undefined
     ? []
     : [
-        ': "${PGBACKREST_REPO1_CIPHER_PASS:?passphrase of the repository}"',
+        required(['PGBACKREST_REPO1_CIPHER_PASS', 'passphrase of the repository']),
         'export PGBACKREST_REPO1_CIPHER_PASS',
       ]),
-  ': "${RESTORED:?an empty directory for the restored server}"',
+  required(['RESTORED', 'an empty directory for the restored server']),
   'export PGBACKREST_REPO1_S3_KEY PGBACKREST_REPO1_S3_KEY_SECRET',
   ...Object.entries(toolVariables(repository, stanza)).map(
     ([name, value]) => `export ${name}=${shellQuote(value)}`,
@@ -142,7 +151,7 @@ function notices(manifest: Manifest): string {
 function accessLines(repository: RepositoryConfig): string[] {
   const { endpoint, region, caFile } = repository;
   return [
-    ': "${AWS_ACCESS_KEY_ID:?access key id}" "${AWS_SECRET_ACCESS_KEY:?secret access key}"',
+    required(['AWS_ACCESS_KEY_ID', 'access key id'], ['AWS_SECRET_ACCESS_KEY', 'secret access key']),
     `export AWS_DEFAULT_REGION=${shellQuote(region)}`,
     ...(endpoint === undefined ? [] : [`export AWS_ENDPOINT_URL=${shellQuote(endpoint)}`]),
     ...(caFile === undefined ? [] : [`export AWS_CA_BUNDLE=${shellQuote(caFile)}`]),
@@ -155,6 +164,13 @@ function fetchLines(object: StoredObject, repository: RepositoryConfig): string[
   return [
     `aws s3api get-object --bucket ${shellQuote(repository.bucket)} --key ${key}${version} ${fileOf(object)} > /dev/null`,
     `echo ${shellQuote(`${object.sha256}  ${fileName(object)}`)} | sha256sum --check --quiet`,
+  ];
+}
+
+function rolesLines(globals: StoredObject): string[] {
+  return [
+    `grep -v -E "^(CREATE|ALTER) ROLE \\"?$PGUSER\\"?( WITH .*)?;" ${fileOf(globals)} > roles.sql`,
+    'psql --no-psqlrc --quiet --dbname=postgres --file=roles.sql || true',
   ];
 }
 
@@ -210,6 +226,11 @@ function block(lines: readonly string[], language = 'sh'): string {
 
 const fileName = (object: StoredObject): string => object.key.split('/').at(-1) as string;
 const fileOf = (object: StoredObject): string => shellQuote(fileName(object));
+
+/** A line that stops the shell, naming what is missing, until the variables are set. */
+function required(...variables: [name: string, meaning: string][]): string {
+  return `: ${variables.map(([name, meaning]) => `"\${${name}:?${meaning}}"`).join(' ')}`;
+}
 
 /** A word that a POSIX shell takes as it is. */
 export function shellQuote(text: string): string {
