@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, type WorkflowExecutionDescription, WorkflowFailedError } from '@temporalio/client';
+import {
+  type Client,
+  QueryNotRegisteredError,
+  type WorkflowExecutionDescription,
+  WorkflowFailedError,
+} from '@temporalio/client';
 import {
   ActivityFailure,
   ApplicationFailure,
@@ -44,8 +49,9 @@ export async function observe(
     client.options.loadedDataConverter,
   );
   const ended = closed ? await endOf(client, workflowId) : { message: null, result: null };
+  const { own, answered } = await queryStatus(client, workflowId);
   const answer =
-    (await queryStatus(client, workflowId)) ??
+    own ??
     (closed ? await options.readEvidence?.(databaseOf(description), workflowId) : null) ??
     (await statusOf(description, activities, closed));
   const outcome = outcomeOf(description.status.name, answer.outcome);
@@ -53,22 +59,33 @@ export async function observe(
     ...answer,
     outcome,
     ...(closed ? { waitingFor: null, instance: null } : {}),
-    message: answer.message ?? ended.message,
+    message: answer.message ?? ended.message ?? (closed || answered ? null : silenceOf(description)),
   };
   return { status: mergeProgress(status, activities), activities, closed, result: ended.result };
 }
 
-/** Null where the workflow knows no such query (a backup), or nobody is there to answer it. */
-async function queryStatus(client: Client, workflowId: string): Promise<RunbookStatus | null> {
+/** `own` is null where the workflow knows no such query (a backup), or nobody is there to answer it. */
+async function queryStatus(
+  client: Client,
+  workflowId: string,
+): Promise<{ own: RunbookStatus | null; answered: boolean }> {
   try {
-    return await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () =>
+    const own = await client.withDeadline(Date.now() + ANSWER_WITHIN_MS, () =>
       client.workflow.getHandle(workflowId).query<RunbookStatus>(QUERIES.status),
     );
+    return { own, answered: true };
   } catch (error) {
-    if (noAnswer(error) || isAway(error)) return null;
-    if (error instanceof Error && error.name === 'QueryNotRegisteredError') return null;
+    if (error instanceof QueryNotRegisteredError) return { own: null, answered: true };
+    if (noAnswer(error) || isAway(error)) return { own: null, answered: false };
     throw error;
   }
+}
+
+function silenceOf({ taskQueue }: WorkflowExecutionDescription): string {
+  return formatFailure(
+    `no worker answers on queue ${taskQueue}: steps, plan and decisions cannot be shown`,
+    'start one: holdfast worker --roles control',
+  );
 }
 
 /**

@@ -32,10 +32,7 @@ export async function withRepository<T>(
 export async function readCatalogOf(config: LoadedConfig, database: DatabaseView): Promise<Catalog> {
   const { readCatalog } = await import('../repository/catalog.ts');
   return withRepository(config, (repository) =>
-    readCatalog(repository, database.name, {
-      stanza: database.stanza,
-      rpoSeconds: database.objectives.rpoMs / 1_000,
-    }),
+    readCatalog(repository, database.name, { stanza: database.stanza, now: new Date() }),
   );
 }
 

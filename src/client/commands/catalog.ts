@@ -27,7 +27,8 @@ Examples:
       const { config, print } = await openContext(self);
       const database = describeDatabase(config.config, name);
       const catalog = await readCatalogOf(config, database);
-      print(catalog, formatCatalog({ catalog, now: new Date(), width: terminalWidth() }));
+      const objectiveSeconds = database.objectives.rpoMs / 1_000;
+      print(catalog, formatCatalog({ catalog, objectiveSeconds, now: new Date(), width: terminalWidth() }));
       return EXIT.done;
     }),
   );

@@ -5,13 +5,16 @@ import { formatWindow } from './window.ts';
 
 export interface CatalogView {
   catalog: Catalog;
+  /** how much may be lost; null: no objective is set */
+  objectiveSeconds: number | null;
   now: Date;
   width: number | null;
 }
 
 /** What can be recovered, and from what: the window first, then gaps, then the backups, newest first. */
-export function formatCatalog({ catalog, now, width }: CatalogView): string {
-  const parts = [formatRecoverable(catalog, now, width)];
+export function formatCatalog(view: CatalogView): string {
+  const { catalog, now, width } = view;
+  const parts = [formatRecoverable(view)];
   const picture = formatWindow(catalog, now, width ?? 100);
   if (picture !== '') parts.push(picture);
   if (catalog.gaps.length > 0) parts.push(formatGaps(catalog.gaps, width));
@@ -19,8 +22,8 @@ export function formatCatalog({ catalog, now, width }: CatalogView): string {
   return parts.join('\n\n');
 }
 
-function formatRecoverable(catalog: Catalog, now: Date, width: number | null): string {
-  const { lastRecoverableAt, rpoSeconds } = catalog;
+function formatRecoverable({ catalog, objectiveSeconds, now, width }: CatalogView): string {
+  const { lastRecoverableAt } = catalog;
   const lines = [style('bold', catalog.database)];
   if (lastRecoverableAt === null) {
     lines.push(
@@ -35,10 +38,10 @@ function formatRecoverable(catalog: Catalog, now: Date, width: number | null): s
         width,
       ),
     );
-    if (rpoSeconds !== null) {
-      const met = lost <= rpoSeconds * 1_000;
+    if (objectiveSeconds !== null) {
+      const met = lost <= objectiveSeconds * 1_000;
       const verdict = met ? style('green', 'met') : style('red', 'BROKEN');
-      lines.push(`  objective (RPO): ${formatSpan(rpoSeconds * 1_000)}, ${verdict}`);
+      lines.push(`  objective (RPO): ${formatSpan(objectiveSeconds * 1_000)}, ${verdict}`);
     }
   }
   for (const [index, interval] of catalog.intervals.entries()) {

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Answer, type CliEnvironment, createCliEnvironment } from './cli-environment.ts';
+
+let cli: CliEnvironment;
+beforeAll(async () => {
+  cli = await createCliEnvironment();
+});
+afterAll(async () => {
+  await cli?.close();
+});
+
+const PITR = ['restore', 'pitr'];
+const REASON = ['--reason', 'INC-42'];
+const AT = ['--time', '2026-01-31T14:05:00Z'];
+
+async function refused(given: string[], code: number): Promise<Answer> {
+  const answer = await cli.holdfast(...given);
+  expect(answer.error).toMatch(/\nHINT: /);
+  expect(answer.code).toBe(code);
+  expect(answer.out).toBe('');
+  return answer;
+}
+
+describe('what is refused before anything is started', () => {
+  it.each([
+    [
+      'a time without an offset',
+      ['shop', '--time', '2026-01-31T14:05:00', ...REASON],
+      /offset[\s\S]*--time 2026-01-31T14:05:00Z/,
+    ],
+    ['no target', ['shop', ...REASON], /no target is given\nHINT: .*--time, --lsn/],
+    ['two targets', ['shop', '--latest', ...AT, ...REASON], /--time and --latest exclude each other/],
+    ['an LSN that is none', ['shop', '--lsn', 'x', ...REASON], /--lsn x: must be an LSN/],
+    ['no reason', ['shop', ...AT], /required option '--reason/],
+    ['an unknown database', ['shpo', ...AT, ...REASON], /no database "shpo"[\s\S]*do you mean shop/],
+    [
+      'an unknown site',
+      ['shop', ...AT, ...REASON, '--site', 'moon'],
+      /no site "moon"\nHINT: the sites are local/,
+    ],
+    [
+      'another conflict rule',
+      ['shop', ...AT, ...REASON, '--conflict', 'replace'],
+      /replace is not supported/,
+    ],
+    [
+      'a duration that is none',
+      ['shop', ...AT, ...REASON, '--keep-instance', 'long'],
+      /keepInstance: must be a duration/,
+    ],
+    [
+      'an unknown option',
+      ['shop', ...AT, ...REASON, '--tabel', 'x'],
+      /unknown option '--tabel'[\s\S]*did you mean --table/,
+    ],
+  ])('%s', async (_what, given, expected) => {
+    expect((await refused([...PITR, ...given], 2)).error).toMatch(expected);
+  });
+
+  it('names the queues that nobody serves, and the worker that would', async () => {
+    const restore = await refused([...PITR, 'shop', ...AT, ...REASON], 1);
+    expect(restore.error).toMatch(
+      /no worker serves the task queues holdfast, holdfast-site-local, holdfast-host-local\nHINT: .*holdfast worker --roles control,site:local,host:local/,
+    );
+    const backup = await refused(['backup', 'shop', '--tier', 'logical'], 1);
+    expect(backup.error).toMatch(/holdfast, holdfast-host-local/);
+    expect((await cli.holdfast('list')).out).toBe('no runs');
+  });
+
+  it('refuses what a backup cannot be', async () => {
+    expect((await refused(['backup', 'shop', '--tier', 'snapshot'], 2)).error).toMatch(
+      /snapshot tier is not supported/,
+    );
+    expect((await refused(['backup', 'shop', '--tier', 'logical', '--kind', 'diff'], 2)).error).toMatch(
+      /always whole/,
+    );
+    expect((await refused(['backup', 'shop', '--tier', 'tape'], 2)).error).toMatch(/physical/);
+  });
+
+  it('suggests the command that was meant, in JSON too', async () => {
+    expect((await refused(['statsu'], 2)).error).toMatch(/did you mean status/);
+    const json = await cli.holdfast('statsu', '--output', 'json');
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.error).error).toMatchObject({
+      type: 'InvalidInput',
+      hint: expect.stringMatching(/status/),
+    });
+  });
+
+  it('never hands a name on to the query language', async () => {
+    expect((await refused(['list', '--database', "x' OR 'y'='y"], 2)).error).toMatch(
+      /not the name of a database/,
+    );
+  });
+});
+
+describe('without the servers', () => {
+  it('prints the url of a database without its password', async () => {
+    const { out, code } = await cli.holdfast('connect', 'shop', '--print');
+    expect(code).toBe(0);
+    expect(out).toBe('postgresql://holdfast@127.0.0.1:9/shop?sslmode=disable');
+  });
+
+  it('opens psql there with the password out of sight', async () => {
+    const answer = await cli.holdfast('connect', 'shop', '--', '-c', 'SELECT 1');
+    expect(answer.code).toBe(1);
+    expect(answer.error).toMatch(/127\.0\.0\.1.* port 9 failed: Connection refused/);
+    expect(answer.error + answer.out).not.toContain('not-told');
+  });
+
+  it('says that the repository is away', async () => {
+    const catalog = await cli.holdfast('catalog', 'shop');
+    expect(catalog.code).toBe(1);
+    expect(catalog.error).toMatch(/127\.0\.0\.1:9[\s\S]*HINT: /);
+    const all = await cli.holdfast('status', '--all');
+    expect(all.code).toBe(0);
+    expect(all.out).toMatch(/shop .*UNKNOWN/);
+    expect(all.out).toContain('nothing is running');
+  });
+
+  it('has help with an example for every command', async () => {
+    const help = await cli.holdfast('--help');
+    const names = [...help.out.matchAll(/^ {2}([a-z]+) {2,}/gm)].map((match) => match[1] as string);
+    expect(names).toEqual(
+      expect.arrayContaining(['backup', 'catalog', 'restore', 'approve', 'status', 'worker']),
+    );
+    for (const name of [
+      'backup',
+      'catalog',
+      'connect',
+      'approve',
+      'reject',
+      'resume',
+      'status',
+      'list',
+      'worker',
+    ]) {
+      const { out, code } = await cli.holdfast(name, '--help');
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`Examples?:\\n {2}holdfast ${name}`));
+      expect(out).toMatch(/--output[\s\S]*--config|--config[\s\S]*--output/);
+    }
+  });
+});
