@@ -108,7 +108,8 @@ export async function startRecovery(settings: Record<string, string> = {}): Prom
     sql,
     value,
     backup: async () => {
-      const common = { repository, stanza: STANZA, signal: quietly.signal, user: 'postgres' };
+      const lockDirectory = join(options.directory, 'pgbackrest', 'lock');
+      const common = { repository, stanza: STANZA, signal: quietly.signal, user: 'postgres', lockDirectory };
       const env = {
         PGBACKREST_PG1_PATH: production.dataDirectory,
         PGBACKREST_PG1_PORT: String(production.access.port),

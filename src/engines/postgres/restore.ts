@@ -34,7 +34,7 @@ export async function restore(input: RestoreInput, run: Run): Promise<void> {
       signal: run.signal,
       lockDirectory: layout.locks,
       onLine: (line) => {
-        readable ||= /INFO: +restore backup set/.test(line);
+        readable ||= /INFO: .*restore backup set/.test(line);
         const now = progress(line);
         if (now !== null) run.progress(now);
       },
