@@ -1,4 +1,9 @@
-import { isGrpcDeadlineError, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  isGrpcDeadlineError,
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { HoldfastError } from '../model/failure.ts';
 
 /** A worker that runs answers a query well within this. */
@@ -33,6 +38,16 @@ export function orUnknownRun(error: unknown, workflowId: string): unknown {
   if (!(error instanceof WorkflowNotFoundError) && codeOf(error) !== NOT_FOUND) return error;
   return new HoldfastError('InvalidInput', `there is no running workflow ${workflowId}`, {
     hint: 'holdfast list shows the runs that there are; a closed one takes no messages',
+    cause: error,
+  });
+}
+
+/** An error of the Temporal server with what it says: the client's own message names only the call. */
+export function inWords(error: unknown, address: string): unknown {
+  if (!(error instanceof ServiceError)) return error;
+  const why = error.cause?.message ?? error.message;
+  return new HoldfastError('ConnectionFailed', `temporal server at ${address}: ${why}`, {
+    hint: 'see whether it runs and is healthy: temporal operator cluster health',
     cause: error,
   });
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { RunbookStatus } from '../model/runbook.ts';
 import { type CommandContext, openContext } from './options.ts';
 import { withRepository } from './recoverable.ts';
+import { inWords } from './rpc.ts';
 import type { StartedRun } from './runbook.ts';
 import { connectTemporal } from './temporal.ts';
 import { pageOf, temporalCommand, temporalUi } from './temporal-ui.ts';
@@ -39,6 +40,8 @@ export async function withSession<T>(command: Command, work: (session: Session) 
       },
       readEvidence: (database, workflowId) => readEvidence(context, database, workflowId),
     });
+  } catch (error) {
+    throw inWords(error, address);
   } finally {
     await temporal.close();
   }

@@ -260,7 +260,8 @@ describe('without what a run needs', () => {
 
   it('answers for a run whose worker is gone from what the server knows', async () => {
     const handle = await start(cli.temporal);
-    const { out, code } = await cli.holdfast('status', handle.workflowId);
+    const { out, code, error } = await cli.holdfast('status', handle.workflowId);
+    expect(error).toBe('');
     expect(code).toBe(0);
     expect(out).toContain('RUNNING');
     expect(out).toContain('no worker answers');
