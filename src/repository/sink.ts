@@ -13,8 +13,9 @@ const SMALLEST_PART = 8 * MIB;
 const LARGEST_PART = 16 * MIB;
 /** S3's own limit. */
 const MOST_PARTS = 10_000;
-/** Three parts on their way and one being filled: 32 to 64 MiB of memory for a stream, whatever its size. */
-const BUFFERS = 4;
+/** Parts on their way and the one being filled, of a stream of any size; TLS holds about as much again. */
+const BUFFERED_BYTES = 32 * MIB;
+const FEWEST_BUFFERS = 3;
 const CLEANUP_MS = 30_000;
 
 export interface SinkOptions {
@@ -80,7 +81,8 @@ class StreamUpload {
 
   async run(partBytes: number): Promise<StoredObject[]> {
     try {
-      for await (const part of partsOf(this.#input.content, partBytes, BUFFERS)) {
+      const buffers = Math.max(FEWEST_BUFFERS, Math.floor(BUFFERED_BYTES / partBytes));
+      for await (const part of partsOf(this.#input.content, partBytes, buffers)) {
         if (part.isLast && this.#pieces.length === 0) return [await this.#putWhole(part)];
         await this.#send(part);
       }
