@@ -59,6 +59,11 @@ async function prepareSession(client: pg.Client, database: string): Promise<void
      FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(name, value)`,
     [names, Object.values(settings)],
   );
+  // A commit that was reported must outlive a crash of the server.
+  await client.query(
+    `SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
+     WHERE pg_catalog.current_setting('synchronous_commit') = 'off'`,
+  );
   await client
     .query('SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))', [
       `holdfast import ${database}`,

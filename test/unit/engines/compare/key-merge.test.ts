@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { mergeMissing } from '../../../../src/engines/postgres/compare/key-merge.ts';
+import {
+  compareKeyLines,
+  decodeField,
+  encodeField,
+  type KeyOrder,
+} from '../../../../src/engines/postgres/compare/key-order.ts';
+import { linesOf } from '../../../../src/engines/postgres/compare/line-window.ts';
+
+/** The text in pieces of these sizes, as a socket gives it: never at the ends of lines. */
+async function* inPieces(text: string, sizes: readonly number[]): AsyncGenerator<Buffer> {
+  const bytes = Buffer.from(text);
+  for (let start = 0, piece = 0; start < bytes.length; piece += 1) {
+    const size = sizes[piece % sizes.length] ?? 1;
+    yield Buffer.from(bytes.subarray(start, start + size));
+    start += size;
+  }
+}
+
+const textOf = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
+
+async function missing(
+  left: string[],
+  right: string[],
+  orders: KeyOrder[],
+  sizes: number[],
+): Promise<string[]> {
+  const found: Buffer[] = [];
+  await mergeMissing(
+    inPieces(textOf(left), sizes),
+    inPieces(textOf(right), [...sizes].reverse()),
+    orders,
+    (lines) => {
+      found.push(lines);
+    },
+    () => {},
+  );
+  return Buffer.concat(found).toString().split('\n').slice(0, -1);
+}
+
+const sizes = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 5 });
+
+describe('the merge', () => {
+  test('finds exactly the numbers that the other side lacks, whatever the pieces', async () => {
+    const numbers = fc.uniqueArray(fc.integer({ min: -300, max: 300 }), { maxLength: 400 });
+    await fc.assert(
+      fc.asyncProperty(numbers, numbers, sizes, async (left, right, pieces) => {
+        const sorted = (list: number[]) => [...list].sort((a, b) => a - b).map(String);
+        const there = new Set(right);
+        expect(await missing(sorted(left), sorted(right), ['integer'], pieces)).toEqual(
+          sorted(left.filter((number) => !there.has(number))),
+        );
+      }),
+    );
+  });
+
+  test('finds exactly the texts that the other side lacks, in the order of their decoded bytes', async () => {
+    const letters = fc.constantFrom('a', 'b', '\n', '\t', '\\', 'ä', '\u{1F600}', '!', '\b', ']', '\v');
+    const keys = fc.uniqueArray(
+      fc.array(letters, { maxLength: 5 }).map((parts) => parts.join('')),
+      { maxLength: 60 },
+    );
+    await fc.assert(
+      fc.asyncProperty(keys, keys, sizes, async (left, right, pieces) => {
+        const sorted = (list: string[]) =>
+          [...list]
+            .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+            .map((key) => `${encodeField(key)}\t1`);
+        const there = new Set(right);
+        expect(await missing(sorted(left), sorted(right), ['bytes', 'integer'], pieces)).toEqual(
+          sorted(left.filter((key) => !there.has(key))),
+        );
+      }),
+    );
+  });
+
+  test('refuses a stream that ends within a line', async () => {
+    const merge = mergeMissing(
+      inPieces('1\n2', [3]),
+      inPieces('1\n', [3]),
+      ['integer'],
+      () => {},
+      () => {},
+    );
+    await expect(merge).rejects.toThrow('within a line');
+  });
+});
+
+describe('keys', () => {
+  test('of numeric compare as PostgreSQL sorts them', () => {
+    const ordered = [
+      '-Infinity',
+      '-100.5',
+      '-100.25',
+      '-3',
+      '0',
+      '0.05',
+      '0.1',
+      '9',
+      '10',
+      '10.5',
+      'Infinity',
+      'NaN',
+    ];
+    for (const [left, leftText] of ordered.entries()) {
+      for (const [right, rightText] of ordered.entries()) {
+        const order = compareKeyLines(['numeric'], Buffer.from(leftText), Buffer.from(rightText));
+        expect([leftText, rightText, Math.sign(order)]).toEqual([
+          leftText,
+          rightText,
+          Math.sign(left - right),
+        ]);
+      }
+    }
+  });
+
+  test('compare field by field: a tab is no character of them', () => {
+    const compared = compareKeyLines(['bytes', 'bytes'], Buffer.from('a\tz'), Buffer.from('a\\b\ta'));
+    expect(compared).toBeLessThan(0);
+  });
+
+  test('are the same again after writing and reading', () => {
+    fc.assert(fc.property(fc.string(), (text) => decodeField(encodeField(text)) === text));
+    expect(encodeField('a\tb\\N\n')).toBe('a\\tb\\\\N\\n');
+  });
+
+  test('are lines for a newline only, not for what Unicode also calls one', async () => {
+    const lines: string[] = [];
+    for await (const line of linesOf(inPieces('a\u2028b\nc\r\n\n', [2, 1]))) lines.push(line);
+    expect(lines).toEqual(['a\u2028b', 'c\r', '']);
+  });
+});
