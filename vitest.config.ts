@@ -10,5 +10,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 240_000,
     teardownTimeout: 60_000,
+    // A busy machine is no failure.
+    expect: { poll: { timeout: 30_000, interval: 100 } },
   },
 });

@@ -9,5 +9,7 @@ export default defineConfig({
     testTimeout: 1_800_000,
     hookTimeout: 600_000,
     teardownTimeout: 60_000,
+    // A busy machine is no failure.
+    expect: { poll: { timeout: 30_000, interval: 100 } },
   },
 });

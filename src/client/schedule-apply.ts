@@ -74,7 +74,9 @@ function changeOf(schedule: DesiredSchedule, found: ScheduleDescription | null):
 
 async function create(client: Client, schedule: DesiredSchedule): Promise<void> {
   try {
-    await client.schedule.create({ scheduleId: schedule.id, ...optionsOf(schedule) });
+    // A watcher has to run from now on, not from the next interval.
+    const state = { triggerImmediately: schedule.everyMs !== null };
+    await client.schedule.create({ scheduleId: schedule.id, ...optionsOf(schedule), state });
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await update(client, schedule);

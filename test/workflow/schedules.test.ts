@@ -23,7 +23,7 @@ beforeEach(async () => {
   for await (const { scheduleId } of environment.client.schedule.list()) {
     await environment.client.schedule.getHandle(scheduleId).delete();
   }
-  await expect.poll(listedIds, { timeout: 20_000 }).toEqual([]);
+  await expect.poll(listedIds).toEqual([]);
 });
 
 async function listedIds(): Promise<string[]> {
@@ -137,9 +137,8 @@ test('lists the next run, the last run and its result', async () => {
       missed: 0,
     });
   const rows = await listSchedules(client);
-  const run = client.workflow.getHandle(
-    rows.find(({ lastWorkflowId }) => lastWorkflowId)?.lastWorkflowId ?? '',
-  );
+  const dump = rows.find(({ id }) => id === 'holdfast/logical/shop');
+  const run = client.workflow.getHandle(dump?.lastWorkflowId ?? '');
   const { typedSearchAttributes, taskQueue } = await run.describe();
   expect(taskQueue).toBe('holdfast');
   expect(typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value])).toEqual(
@@ -156,4 +155,18 @@ test('lists the next run, the last run and its result', async () => {
     nextRunAt: null,
     lastRunAt: null,
   });
+});
+
+test('watchers start with their schedule, backups at their time', async () => {
+  const { client } = environment;
+  await applySchedules(client, desired, owner);
+  const started = async () =>
+    (await listSchedules(client)).filter(({ lastRunAt }) => lastRunAt !== null).map(({ id }) => id);
+  await expect
+    .poll(started)
+    .toEqual([
+      'holdfast/instance-reaper',
+      'holdfast/log-archive-watch/db1',
+      'holdfast/log-archive-watch/db2',
+    ]);
 });

@@ -30,6 +30,7 @@ function applyCommand(): Command {
         const applied = dryRun ? changes : await applySchedules(client, desired, owner);
         if (output === 'json') print({ applied: !dryRun, changes: applied });
         else if (dryRun) print(null, 'nothing was changed (--dry-run)');
+        else if (changes.some(({ kind }) => kind !== 'keep')) print(null, 'applied');
       }),
     ),
   );
