@@ -27,7 +27,7 @@ export interface Sides {
   live(sql: string): Promise<Record<string, unknown>[]>;
   copy(sql: string): Promise<Record<string, unknown>[]>;
   input(tables: string[]): CompareInput;
-  plan(tables: string[], journal?: ImportJournal): Promise<ImportInput>;
+  plan(tables: string[], journal?: ImportJournal, restored?: ServerAccess): Promise<ImportInput>;
 }
 
 export interface SidesServer {
@@ -76,10 +76,11 @@ export async function startSides(): Promise<SidesServer> {
         live: (sql) => query(production, sql),
         copy: (sql) => query(restored, sql),
         input,
-        async plan(tables, journal = memoryJournal()) {
-          const comparisons = await compare(input(tables), quietly);
+        async plan(tables, journal = memoryJournal(), otherCopy = restored) {
+          const compared = { ...input(tables), restored: otherCopy };
+          const comparisons = await compare(compared, quietly);
           return {
-            ...input(tables),
+            ...compared,
             comparisons,
             planDigest: digestOf(comparisons),
             journal,
