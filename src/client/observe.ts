@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
   QueryNotRegisteredError,
+  ServiceError,
   type WorkflowExecutionDescription,
   WorkflowFailedError,
 } from '@temporalio/client';
@@ -76,7 +77,8 @@ async function queryStatus(
     return { own, answered: true };
   } catch (error) {
     if (error instanceof QueryNotRegisteredError) return { own: null, answered: true };
-    if (noAnswer(error) || isAway(error)) return { own: null, answered: false };
+    // Whatever the server says about it: it has just described the run, so that only the answer is missing.
+    if (error instanceof ServiceError || noAnswer(error)) return { own: null, answered: false };
     throw error;
   }
 }
