@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupKind } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
@@ -6,6 +7,14 @@ import { withClientEnvironment } from './connection.ts';
 import { inspect } from './inspect.ts';
 import { pgbackrestFailure, runPgbackrest } from './pgbackrest.ts';
 import { parsePgbackrestInfo } from './pgbackrest-info.ts';
+
+/**
+ * A small database is a thousand small files, each a request of its own unless they are bundled. Bundled backups
+ * cannot be resumed, which a large one wants more.
+ */
+const BUNDLE_BELOW_BYTES = 20e9;
+const LOCK_PATIENCE_MS = 5 * 60_000;
+const LOCK_POLL_MS = 1_000;
 
 export interface BackupInput {
   access: ServerAccess;
@@ -20,7 +29,7 @@ export interface BackupInput {
 /**
  * Engine.backup: pgBackRest, with the logs that the backup itself needs copied into it, so that it stands alone.
  * Without a full one before it, a `diff` becomes a full one, and is reported as such. An attempt that was
- * killed leaves no lock (the kernel's, of a dead process) and files that the next attempt resumes from.
+ * killed leaves nothing that the next one stumbles over: pgBackRest resumes from its files, or removes them.
  */
 export async function backup(input: BackupInput, run: Run): Promise<PhysicalBackup> {
   const { access, repository, stanza, systemUser } = input;
@@ -28,7 +37,7 @@ export async function backup(input: BackupInput, run: Run): Promise<PhysicalBack
   const facts = await inspect(access, run);
   let label: string | undefined;
   const follow = followBackup(facts.totalBytes, run);
-  await withClientEnvironment(access, (client) =>
+  const attempt = (client: Record<string, string>) =>
     runPgbackrest(
       'backup',
       [
@@ -43,14 +52,18 @@ export async function backup(input: BackupInput, run: Run): Promise<PhysicalBack
       ],
       {
         ...{ repository, stanza, signal: run.signal, user: systemUser },
-        env: { ...client, ...serverEnvironment(access, input.dataDirectory) },
+        env: {
+          ...client,
+          ...serverEnvironment(access, input.dataDirectory),
+          PGBACKREST_REPO1_BUNDLE: facts.totalBytes < BUNDLE_BELOW_BYTES ? 'y' : 'n',
+        },
         onLine: (line) => {
           label = /new backup label = (\S+)/.exec(line)?.[1] ?? label;
           follow(line);
         },
       },
-    ),
-  );
+    );
+  await withClientEnvironment(access, (client) => whenUnlocked(() => attempt(client), run));
   const found = (await listBackups({ repository, stanza, systemUser }, run)).find(({ id }) => id === label);
   if (found !== undefined) return found;
   throw new HoldfastError(
@@ -60,6 +73,24 @@ export async function backup(input: BackupInput, run: Run): Promise<PhysicalBack
       hint: 'see `pgbackrest info`; a retention that is too small expires a backup at once',
     },
   );
+}
+
+/**
+ * Processes of a pgBackRest that was killed hold its lock until the file that each of them is at has been copied:
+ * wait for them rather than fail.
+ */
+async function whenUnlocked<T>(attempt: () => Promise<T>, run: Run): Promise<T> {
+  const deadline = Date.now() + LOCK_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const locked = error instanceof HoldfastError && error.type === 'LockNotAvailable';
+      if (!locked || Date.now() > deadline) throw error;
+      run.progress({ phase: 'waiting for another pgBackRest command of this stanza' });
+      await sleep(LOCK_POLL_MS, undefined, { signal: run.signal }).catch(() => run.signal.throwIfAborted());
+    }
+  }
 }
 
 /** Where the server is, for a pgBackRest that runs beside it; host, password and TLS are libpq's variables. */

@@ -39,7 +39,10 @@ export function parsePgbackrestInfo(
 ): PhysicalBackup[] {
   // A system identifier has 64 bits, more than a number of JavaScript holds.
   const exact = text.replace(/("system-id":)\s*(\d+)/g, '$1"$2"');
-  const parsed = z.array(stanzaSchema).safeParse(readJson(exact));
+  const json = readJson(exact);
+  // With a wrong passphrase the message holds raw bytes of the repository's files, which is no JSON.
+  if (json === undefined) throw failure(text);
+  const parsed = z.array(stanzaSchema).safeParse(json);
   if (!parsed.success) {
     throw new HoldfastError('ToolFailed', 'the output of pgbackrest info is not understood', {
       hint: 'this version of pgBackRest may be newer than Holdfast knows',
@@ -59,7 +62,7 @@ function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
 }
 

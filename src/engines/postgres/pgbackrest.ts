@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chown, mkdir } from 'node:fs/promises';
+import { chown, mkdir, rmdir } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
@@ -32,7 +32,8 @@ export async function runPgbackrest(
   run: PgbackrestRun,
 ): Promise<ToolResult> {
   const text = run.stdout === 'text';
-  return runTool('pgbackrest', ['--no-config', ...args, command], {
+  const locks = run.lockDirectory ?? (await lockDirectory(run.user, run.repository));
+  const running = runTool('pgbackrest', ['--no-config', ...args, command], {
     signal: run.signal,
     user: run.user,
     stdout: run.stdout ?? 'lines',
@@ -42,7 +43,7 @@ export async function runPgbackrest(
     env: {
       ...repositoryEnvironment(run.repository),
       PGBACKREST_STANZA: run.stanza,
-      PGBACKREST_LOCK_PATH: run.lockDirectory ?? (await lockDirectory(run.user, run.repository)),
+      PGBACKREST_LOCK_PATH: locks,
       PGBACKREST_LOG_LEVEL_FILE: 'off',
       PGBACKREST_LOG_LEVEL_STDERR: text ? 'error' : 'off',
       PGBACKREST_LOG_LEVEL_CONSOLE: text ? 'off' : 'detail',
@@ -50,6 +51,8 @@ export async function runPgbackrest(
     },
     classify: (failure) => pgbackrestFailure(command, run, failure),
   });
+  // Stays while another command holds a lock in it; pgBackRest makes it anew where it is gone.
+  return running.finally(() => rmdir(locks).catch(() => {}));
 }
 
 /** A repository as pgBackRest's environment variables. */
