@@ -151,8 +151,10 @@ export function missingLogsFile(place: InstancePlace): string {
   return join(layoutOf(place).logs, 'missing-logs');
 }
 
+/** Unlike in SQL, a backslash is an escape here (source: PostgreSQL `guc-file.l`). */
 function quoteSetting(value: string | number): string {
-  return typeof value === 'number' ? String(value) : `'${value.replaceAll("'", "''")}'`;
+  if (typeof value === 'number') return String(value);
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
 /** An element of a list setting: a comma in the path would end it. */
