@@ -53,7 +53,8 @@ async function main({ yes, keep, output }: Options): Promise<ExitCode> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   let verdict: Verdict | null = null;
   try {
-    verdict = await play(narrator, stop, yes === true);
+    // A long statement does not hear the signal: it ends when its server is ended.
+    verdict = await Promise.race([play(narrator, stop, yes === true), rejectWhenAborted(stop.signal)]);
   } catch (error) {
     if (stop.signal.aborted) process.stderr.write('\ninterrupted\n');
     else reportFailure(error, output);
@@ -64,6 +65,10 @@ async function main({ yes, keep, output }: Options): Promise<ExitCode> {
   process.stdout.write(`${JSON.stringify(verdict ?? { ok: false })}\n`);
   if (verdict?.outcome === 'rejected') return EXIT.declined;
   return verdict?.ok === true ? EXIT.done : EXIT.failed;
+}
+
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }
 
 async function play(narrator: Narrator, stop: AbortController, yes: boolean): Promise<Verdict> {

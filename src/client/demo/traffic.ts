@@ -22,6 +22,8 @@ export class Traffic {
 
   static async start(url: string): Promise<Traffic> {
     const client = new pg.Client({ connectionString: url, application_name: 'shop' });
+    // A lost connection is told by the statement that needed it.
+    client.on('error', () => undefined);
     await client.connect();
     return new Traffic(client);
   }
