@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import type { Run } from '../../../model/progress.ts';
 import type { CompareInput, TableComparison } from '../../engine.ts';
 import { withConnection } from '../connection.ts';
+import { copyOut } from './copy-out.ts';
 import { findEffects, type MissingRows } from './effects.ts';
 import { insertOrder } from './insert-order.ts';
 import { mergeMissing } from './key-merge.ts';
@@ -103,11 +103,7 @@ function streamKeys(client: pg.Client, pair: TablePair, relation: Relation) {
   const expressions = keyColumnsOf(pair.key, relation).map((column) => keyExpression(column, 't'));
   const columns = expressions.map(({ text }) => text).join(', ');
   const order = expressions.map((expression) => expression.order).join(', ');
-  return client.query(
-    copyTo(`COPY (SELECT ${columns} FROM ${relation.source} AS t ORDER BY ${order}) TO STDOUT`, {
-      highWaterMark: 1 << 18,
-    }),
-  );
+  return copyOut(client, `COPY (SELECT ${columns} FROM ${relation.source} AS t ORDER BY ${order}) TO STDOUT`);
 }
 
 function countLines(lines: Buffer): number {

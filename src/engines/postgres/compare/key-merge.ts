@@ -18,7 +18,10 @@ export async function mergeMissing(
   const production = new LineWindow(productionKeys);
   while ((await restored.fill()) && (await production.fill())) {
     onWindow(restored.bytes);
-    for (const lines of mergeWindows(restored, production, orders)) await emit(lines);
+    for (const lines of mergeWindows(restored, production, orders)) {
+      const written = emit(lines);
+      if (written !== undefined) await written;
+    }
   }
   await production.drain();
   while (await restored.fill()) {
@@ -28,50 +31,67 @@ export async function mergeMissing(
   }
 }
 
-/** Merges what both windows hold until one is used up. */
+/** Merges what both windows hold until one is used up. Rows that were lost often lie together: runs go out whole. */
 function* mergeWindows(
   restored: LineWindow,
   production: LineWindow,
   orders: readonly KeyOrder[],
 ): Generator<Buffer> {
   let runStart = restored.start;
+  const run = () => restored.buffer.subarray(runStart, restored.start);
   while (restored.start < restored.end && production.start < production.end) {
     const same = commonLines(restored, production);
-    if (same > 0) {
-      restored.start += same;
-      production.start += same;
-      runStart = restored.start;
-      continue;
-    }
-    const order = compareKeyLines(orders, restored.line(), production.line());
+    const order = same > 0 ? 0 : compareKeyLines(orders, restored.line(), production.line());
     if (order < 0) {
       restored.start = restored.lineEnd() + 1;
-      // Rows that were lost often lie together: a run goes out as one piece.
-      if (restored.start < restored.end && compareKeyLines(orders, restored.line(), production.line()) < 0)
-        continue;
-      yield restored.buffer.subarray(runStart, restored.start);
-    } else {
-      production.start = production.lineEnd() + 1;
-      if (order === 0) restored.start = restored.lineEnd() + 1;
+      continue;
+    }
+    if (restored.start > runStart) yield run();
+    if (order > 0) production.start = production.lineEnd() + 1;
+    else {
+      restored.start = same > 0 ? restored.start + same : restored.lineEnd() + 1;
+      production.start = same > 0 ? production.start + same : production.lineEnd() + 1;
     }
     runStart = restored.start;
   }
+  if (restored.start > runStart) yield run();
 }
 
-/** Bytes of whole lines, from where both windows stand, that are the same in both. */
+const SHORT = 64;
+
+/**
+ * Bytes of whole lines, from where both windows stand, that are the same in both. A short stretch is compared
+ * byte by byte, since differences are often close together; a longer one at growing steps of memcmp, and back.
+ */
 function commonLines(left: LineWindow, right: LineWindow): number {
   const most = Math.min(left.end - left.start, right.end - right.start);
-  let equal = 0;
-  let step = 64;
+  const near = commonBytes(left, right, 0, Math.min(most, SHORT));
+  if (near.differs || near.bytes === most) return near.lines;
+  let equal = near.bytes;
+  let step = SHORT * 4;
   let differed = false;
-  while (equal < most && step > 0) {
+  while (equal < most && step >= SHORT) {
     const size = Math.min(step, most - equal);
     if (sameBytes(left, right, equal, size)) equal += size;
     else differed = true;
     step = differed ? size >> 1 : step * 2;
   }
-  if (equal === 0) return 0;
+  const far = commonBytes(left, right, equal, most);
+  if (far.lines > 0) return far.lines;
   return left.buffer.subarray(left.start, left.start + equal).lastIndexOf(NEWLINE) + 1;
+}
+
+/** From an offset up to a limit: how far both are equal, and up to the end of which line. */
+function commonBytes(left: LineWindow, right: LineWindow, offset: number, limit: number) {
+  const [one, other] = [left.buffer, right.buffer];
+  let bytes = offset;
+  let lines = 0;
+  for (; bytes < limit; bytes += 1) {
+    const value = one[left.start + bytes];
+    if (value !== other[right.start + bytes]) return { bytes, lines, differs: true };
+    if (value === NEWLINE) lines = bytes + 1;
+  }
+  return { bytes, lines, differs: false };
 }
 
 function sameBytes(left: LineWindow, right: LineWindow, offset: number, size: number): boolean {

@@ -18,10 +18,14 @@ export interface KeyBatch {
 
 export const leftFile = (keysFile: string): string => `${keysFile}.left`;
 
-/** Keys are data: nobody but the worker reads the file. */
+const PIECE_BYTES = 1 << 17;
+
+/** Writes lines in larger pieces. Keys are data: nobody but the worker reads the file. */
 export class LineWriter {
   private readonly stream: WriteStream;
   private failure: Error | null = null;
+  private piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  private filled = 0;
 
   constructor(path: string) {
     this.stream = createWriteStream(path, { flags: 'wx', mode: 0o600, highWaterMark: 1 << 20 });
@@ -30,15 +34,41 @@ export class LineWriter {
     });
   }
 
-  /** Whole lines with their newlines. Waits while the disk is behind. */
-  async write(content: Buffer | string): Promise<void> {
-    if (this.failure !== null) throw this.failure;
-    if (!this.stream.write(content)) await once(this.stream, 'drain');
+  /** Whole lines with their newlines. A promise only where the disk is behind and has to be waited for. */
+  write(lines: Buffer): Promise<void> | undefined {
+    if (this.filled + lines.length <= PIECE_BYTES) {
+      this.filled += lines.copy(this.piece, this.filled);
+      return undefined;
+    }
+    const ready = this.flush();
+    if (lines.length > PIECE_BYTES) return this.send(lines) && ready ? undefined : this.drained();
+    this.filled = lines.copy(this.piece);
+    return ready ? undefined : this.drained();
   }
 
   async close(): Promise<void> {
+    this.flush();
+    if (this.failure !== null) throw this.failure;
     this.stream.end();
     await finished(this.stream);
+  }
+
+  private flush(): boolean {
+    if (this.filled === 0) return true;
+    const ready = this.send(this.piece.subarray(0, this.filled));
+    this.piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    this.filled = 0;
+    return ready;
+  }
+
+  private send(content: Buffer): boolean {
+    if (this.failure !== null) throw this.failure;
+    return this.stream.write(content);
+  }
+
+  private async drained(): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    if (this.stream.writableNeedDrain) await once(this.stream, 'drain');
   }
 }
 
@@ -78,23 +108,18 @@ export async function splitMissing(
 ): Promise<{ inserts: number; keysSha256: string }> {
   const keys = new LineWriter(keysFile);
   const left = new LineWriter(leftFile(keysFile));
-  await left.write(`${keyLine(key)}\n`);
+  await left.write(Buffer.from(`${keyLine(key)}\n`));
   let inserts = 0;
-  let coming: string[] = [];
-  const flush = async () => {
-    if (coming.length > 0) await keys.write(`${coming.join('\n')}\n`);
-    coming = [];
-  };
   for await (const line of linesOf(createReadStream(missingFile))) {
-    if (leaving.clashes.has(line)) await left.write(`clash\t${line}\n`);
-    else if (leaving.orphans.has(line)) await left.write(`orphan\t${line}\n`);
+    const text = Buffer.from(`${line}\n`);
+    if (leaving.clashes.has(line)) await left.write(Buffer.concat([Buffer.from('clash\t'), text]));
+    else if (leaving.orphans.has(line)) await left.write(Buffer.concat([Buffer.from('orphan\t'), text]));
     else {
       inserts += 1;
-      coming.push(line);
-      if (coming.length >= 1_000) await flush();
+      const written = keys.write(text);
+      if (written !== undefined) await written;
     }
   }
-  await flush();
   await Promise.all([keys.close(), left.close()]);
   return { inserts, keysSha256: await keysDigest(keysFile) };
 }
