@@ -21,7 +21,7 @@ export interface RunFilter {
   limit: number;
 }
 
-/** Runs of Holdfast, newest first, as the Temporal server's index has them: it lags by a second or so. */
+/** Runbooks and backups, newest first, as the Temporal server's index has them: it lags by a second or so. */
 export async function listRuns(client: Client, filter: RunFilter): Promise<RunRow[]> {
   const rows: RunRow[] = [];
   if (filter.limit === 0) return rows;
@@ -34,7 +34,8 @@ export async function listRuns(client: Client, filter: RunFilter): Promise<RunRo
 
 /** The server's query language has no parameters, so that a name is checked instead of quoted. */
 export function queryOf(filter: Omit<RunFilter, 'limit'>): string {
-  const parts = [`${SEARCH_ATTRIBUTES.runbook} IS NOT NULL`];
+  // Housekeeping (the log watch, the reaper) is of no database: it would bury what people did.
+  const parts = [`${SEARCH_ATTRIBUTES.runbook} IS NOT NULL`, `${SEARCH_ATTRIBUTES.database} IS NOT NULL`];
   if (filter.database !== undefined) {
     if (!/^[a-z0-9][a-z0-9-]*$/.test(filter.database)) {
       throw new HoldfastError('InvalidInput', `"${filter.database}" is not the name of a database`, {

@@ -49,7 +49,7 @@ function instanceOf(command: Command, workflowId: string): Promise<Destination> 
   return withSession(command, async ({ client }) => {
     const { status } = await observe(client, workflowId);
     const url = status.instance?.url;
-    if (url !== undefined && url !== null) return { url, environment: { PGPASSFILE: '/dev/null' } };
+    if (url !== undefined && url !== null) return { url, environment: {} };
     const why = status.instance === null ? 'has no instance' : 'has an instance that does not answer yet';
     throw new HoldfastError('InstanceLost', `${workflowId} ${why}: it is ${status.outcome}`, {
       hint: `see its steps: holdfast status ${workflowId}`,
@@ -67,7 +67,8 @@ async function databaseOf(config: LoadedConfig, name: string): Promise<Destinati
   const access = await resolveAccess(database, config.directory);
   const tls = database.connection.tls;
   const authority = typeof tls === 'object' && tls.caFile !== undefined ? tls.caFile : null;
-  const environment = clientEnvironment(access);
+  // A person's own password file may serve where the configuration names no password.
+  const { PGPASSFILE: _none, ...environment } = clientEnvironment(access);
   return {
     url: urlOf(access, environment.PGSSLMODE ?? 'verify-full'),
     environment: {

@@ -81,9 +81,10 @@ function planOf(status: RunbookStatus) {
   );
 }
 
-/** The whole digest where the given text is the beginning of it; else as given, for the runbook to refuse. */
+/** The whole digest where its beginning is given, with or without `sha256:`; else as given, for the runbook to refuse. */
 export function completeDigest(given: string, digest: string): string {
-  return given.length >= 8 && digest.startsWith(given) ? digest : given;
+  const digits = (text: string) => text.replace(/^sha256:/, '');
+  return digits(given).length >= 8 && digits(digest).startsWith(digits(given)) ? digest : given;
 }
 
 /** Shows the plan and asks for a yes; null for a no. Never takes silence, or a missing terminal, for a yes. */

@@ -6,7 +6,7 @@ import { formatSpan } from './duration.ts';
 /** The plan as a person has to see it before saying yes: what, from where, row by row, and what to know. */
 export function formatPlan(plan: Plan, width: number | null): string {
   const from = [`backup ${plan.backup}`, describeTarget(plan.target)];
-  if (plan.position !== null) from.push(`stopped at ${plan.position}`);
+  if (plan.position !== null) from.push(`stopped ${plan.position}`);
   const how = plan.conflict === null ? [] : [`rule ${plan.conflict}`];
   how.push(`about ${formatSpan(plan.estimateSeconds * 1_000)}`);
   const lines = [

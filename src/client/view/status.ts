@@ -13,9 +13,6 @@ import { formatSpan, formatTook } from './duration.ts';
 import { formatPlan } from './plan.ts';
 import { formatProgress } from './progress.ts';
 
-/** Of a digest in a command to type: enough to name one plan, and `--plan` takes the beginning. */
-const SHOWN_DIGITS = 12;
-
 export interface StatusView {
   status: RunbookStatus;
   activities: readonly PendingActivity[];
@@ -134,7 +131,7 @@ export function describeTrouble(activity: PendingActivity, now: Date): string {
 function formatDecisions(decisions: readonly DecisionRecord[], width: number | null): string {
   const lines = decisions.map((record) => {
     const verb = record.action === 'approve' ? 'approved' : 'rejected';
-    const what = `${formatTime(record.at)}  ${record.by} ${verb} ${record.name}, plan ${record.plan.slice(0, SHOWN_DIGITS)}`;
+    const what = `${formatTime(record.at)}  ${record.by} ${verb} ${record.name}, plan ${record.plan}`;
     const comment = record.comment === undefined ? '' : `: ${record.comment}`;
     const refused =
       record.refused === undefined ? '' : style('yellow', ` (does not count: ${record.refused})`);
@@ -163,16 +160,15 @@ function formatNext({ status, options = [], now }: StatusView): string {
   const command = (...words: string[]) => `  holdfast ${words.map(shellQuote).join(' ')}${tail}`;
   const lines: string[] = [];
   if (status.instance !== null) {
-    const { expiresAt } = status.instance;
-    lines.push(
-      `${style('bold', 'INSTANCE')} ${status.instance.id}, removed ${formatTime(expiresAt)} (${formatAge(expiresAt, now)})`,
-      command('connect', status.workflowId),
-    );
+    const { id, expiresAt, url } = status.instance;
+    const expiry = `removed by ${formatTime(expiresAt)} (${formatAge(expiresAt, now)})`;
+    lines.push(`${style('bold', 'INSTANCE')} ${id}, ${expiry}`);
+    if (url !== null) lines.push(command('connect', status.workflowId));
   }
   if (status.waitingFor !== null && status.plan !== null) {
-    const plan = ['--plan', status.plan.digest.slice(0, SHOWN_DIGITS)];
+    const plan = ['--plan', status.plan.digest];
     lines.push(
-      `${style('bold', 'DECIDE')} ${status.waitingFor}`,
+      style('bold', 'DECIDE'),
       command('approve', status.workflowId, ...plan),
       command('reject', status.workflowId, ...plan),
     );
