@@ -89,7 +89,7 @@ async function up(
   printAnswer(
     output,
     answer,
-    `${formatStack(status)}\n\n${lines.join('\n')}\n\n${formatNext(result, directory)}`,
+    `${formatStack(status)}\n\n${lines.join('\n')}\n\n${await formatNext(result, directory)}`,
   );
 }
 
@@ -156,9 +156,11 @@ function formatStack({ programs }: StackStatus): string {
   );
 }
 
-function formatNext({ config, description }: UpResult, directory: string): string {
-  const known = config === layoutOf(directory).config && process.cwd() === resolve(directory, '..');
-  const option = known ? '' : ` --config ${shellQuote(relative(process.cwd(), config) || config)}`;
+async function formatNext({ config, description }: UpResult, directory: string): Promise<string> {
+  const known =
+    config === layoutOf(directory).config && directory === (await findStateDirectory('.holdfast'));
+  const near = relative(process.cwd(), config);
+  const option = known ? '' : ` --config ${shellQuote(near.startsWith('..') ? config : near)}`;
   const [database = 'shop'] = Object.keys(description.databases);
   return [
     `catalog   npx holdfast catalog ${database}${option}`,
