@@ -10,6 +10,9 @@ import { isNotFound } from './failure.ts';
 import type { WriteParameters } from './repository.ts';
 import { abortUpload, listUploads, type OpenUpload } from './uploads.ts';
 
+/** How long a failed upload is tidied up after; what an S3 that is away keeps, the next attempt ends. */
+export const CLEANUP_MS = 30_000;
+
 /** A multipart upload in the making: the parts that S3 has confirmed. */
 export interface MultipartUpload extends OpenUpload {
   parts: (CompletedPart & { PartNumber: number })[];
@@ -24,7 +27,8 @@ export async function createUpload(
   signal: AbortSignal,
 ): Promise<MultipartUpload> {
   let requests = 0;
-  const answer = await connection.request((s3, abort) => {
+  // An abort ends the waits between requests, never one under way: its upload would stay open, unknown to us.
+  const opening = connection.request((s3) => {
     requests += 1;
     return s3.send(
       new CreateMultipartUploadCommand({
@@ -33,9 +37,14 @@ export async function createUpload(
         ChecksumAlgorithm: 'CRC32',
         ...parameters,
       }),
-      abort,
     );
   }, signal);
+  const answer = await opening.catch(async (error: unknown) => {
+    if (requests > 0) {
+      await abortOthers(connection, { key, uploadId: '' }, AbortSignal.timeout(CLEANUP_MS)).catch(() => {});
+    }
+    throw error;
+  });
   const upload = { key, uploadId: answer.UploadId ?? '', parts: [], sizeBytes: 0 };
   // A request whose answer was lost may have opened one that nobody knows.
   if (requests > 1) await abortOthers(connection, upload, signal);

@@ -3,7 +3,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import type { ObjectSink } from '../engines/engine.ts';
 import type { StoredObject } from '../model/backup.ts';
 import type { Run } from '../model/progress.ts';
-import { completeUpload, createUpload, type MultipartUpload, uploadPart } from './multipart.ts';
+import { CLEANUP_MS, completeUpload, createUpload, type MultipartUpload, uploadPart } from './multipart.ts';
 import { type Part, partsOf } from './parts.ts';
 import type { Repository } from './repository.ts';
 import { abortUpload } from './uploads.ts';
@@ -16,7 +16,6 @@ const MOST_PARTS = 10_000;
 /** Parts on their way and the one being filled, of a stream of any size; TLS holds about as much again. */
 const BUFFERED_BYTES = 32 * MIB;
 const FEWEST_BUFFERS = 3;
-const CLEANUP_MS = 30_000;
 
 export interface SinkOptions {
   signal: AbortSignal;

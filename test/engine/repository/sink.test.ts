@@ -99,6 +99,20 @@ test('an abort ends the upload with its reason and closes the stream', async () 
   await expectNothing('aborted/');
 });
 
+test('an abort while an upload is being opened leaves none', async () => {
+  for (const delay of [0, 1, 2, 4, 8, 16]) {
+    const controller = new AbortController();
+    const content = streamOf(randomBytes(9 * MIB));
+    const sink = openSink(repository, 'opening/', { ...quiet, signal: controller.signal });
+    const storing = sink.put('dump', content, { expectedBytes: null });
+    storing.catch(() => {});
+    await sleep(delay);
+    controller.abort(new Error('cancelled'));
+    await expect(storing).rejects.toThrow('cancelled');
+  }
+  await expectNothing('opening/');
+});
+
 test('S3 stands still in the middle and goes on: one object, no open upload', async () => {
   const content = randomBytes(60 * MIB);
   const storing = openSink(repository, 'paused/', quiet).put('dump', streamOf(content), {

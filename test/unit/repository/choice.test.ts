@@ -98,6 +98,17 @@ describe('latest', () => {
     });
   });
 
+  test('a base whose own last log is not archived yet is passed over', () => {
+    const manifests = [base('old', 1, 12_000), base('new', 5, 62_000)];
+    const choice = chooseBackup({
+      ...two,
+      manifests,
+      segments: archivedRange(1, 5),
+      target: { latest: true },
+    });
+    expect(choice).toMatchObject({ manifest: { id: 'old' }, lastLog: logName(5) });
+  });
+
   test('never silently stops before a gap', () => {
     expect(failureOf(() => chooseBackup({ ...withHole, target: { latest: true } })).type).toBe('LogGap');
   });
