@@ -9,7 +9,7 @@ import {
 import { parsePgbackrestInfo } from '../../../src/engines/postgres/pgbackrest-info.ts';
 import { HoldfastError } from '../../../src/model/failure.ts';
 
-const INFO = readFileSync(new URL('./pgbackrest-info.json', import.meta.url), 'utf8');
+const INFO = readFileSync(new URL('./pgbackrest-info.txt', import.meta.url), 'utf8');
 const repository: ToolRepository = {
   ...{ endpoint: 's3.example:9000', region: 'eu', bucket: 'b', path: 'fleet/pgbackrest', pathStyle: true },
   ...{ caFile: '/ca.crt', kmsKeyId: 'key', cipher: 'open sesame' },
