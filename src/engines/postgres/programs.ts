@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants, readdirSync } from 'node:fs';
+import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -26,7 +26,8 @@ export async function postgresProgram(
   configured: ConfiguredPrograms = {},
 ): Promise<string> {
   for (const folder of foldersOf(major, configured)) {
-    if (isProgram(join(folder, name))) return join(folder, name);
+    // By its real path: the server's user cannot pass through a clone in /root to a link there.
+    if (isProgram(join(folder, name))) return realpathSync(join(folder, name));
   }
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, name);
