@@ -150,7 +150,7 @@ describe('physical backups', () => {
 
   it('survive a killed worker: the next attempt makes one good backup, and no process is left', async () => {
     await query(
-      'CREATE TABLE public.filler AS SELECT repeat(md5(random()::text), 60) AS m FROM generate_series(1, 60000)',
+      'CREATE TABLE public.filler AS SELECT repeat(md5(random()::text), 60) AS m FROM generate_series(1, 15000)',
     );
     const file = join(folder, 'input.json');
     await writeFile(file, JSON.stringify(input('full')), { mode: 0o600 });
