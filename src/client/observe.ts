@@ -54,7 +54,7 @@ export async function observe(
   const answer =
     own ??
     (closed ? await options.readEvidence?.(databaseOf(description), workflowId) : null) ??
-    (await statusOf(description, activities, closed));
+    (await statusOf(description, closed));
   const outcome = outcomeOf(description.status.name, answer.outcome);
   const status: RunbookStatus = {
     ...answer,
@@ -116,16 +116,11 @@ export function attributeOf(
   return typeof value === 'string' ? value : null;
 }
 
-/** The contract's shape from what the server knows: activities as steps, nothing invented. */
-async function statusOf(
-  description: WorkflowExecutionDescription,
-  activities: readonly PendingActivity[],
-  closed: boolean,
-): Promise<RunbookStatus> {
+/** The contract's shape from what the server knows: one step, nothing invented. */
+async function statusOf(description: WorkflowExecutionDescription, closed: boolean): Promise<RunbookStatus> {
   const startedAt = description.startTime.toISOString();
   const finishedAt = description.closeTime?.toISOString() ?? null;
   const outcome = outcomeOf(description.status.name, attributeOf(description, SEARCH_ATTRIBUTES.outcome));
-  const running = activities[0];
   return {
     workflowId: description.workflowId,
     runbook: attributeOf(description, SEARCH_ATTRIBUTES.runbook) ?? description.type,
@@ -135,7 +130,7 @@ async function statusOf(
     outcome,
     steps: [
       {
-        name: running?.type ?? description.type,
+        name: description.type,
         state: closed ? (outcome === 'completed' ? 'done' : 'failed') : 'running',
         startedAt,
         finishedAt,

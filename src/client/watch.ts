@@ -25,8 +25,8 @@ export async function watchRun(
     const now = new Date();
     const progress = observed.status.steps.find((step) => step.progress !== undefined)?.progress;
     const speed = meter.observe(progress, now.getTime());
-    const { status, activities } = observed;
-    return { status, activities, speed, now, width: terminalWidth(), options: options.again };
+    const { status, activities, result } = observed;
+    return { status, activities, speed, now, width: terminalWidth(), options: options.again, result };
   };
   try {
     return await follow(client, workflowId, {

@@ -61,11 +61,14 @@ export function styleOutcome(outcome: Outcome, text: string): string {
 
 function formatHead({ status, now, width }: StatusView): string {
   const started = status.steps.find((step) => step.startedAt !== null)?.startedAt ?? null;
+  const what = `${status.runbook} of ${status.database}`;
   const lines = [
     `${formatOutcome(status.outcome)}  ${style('bold', status.workflowId)}`,
-    formatParagraph(`${status.runbook} of ${status.database}`, '  ', width),
+    formatParagraph(what, '  ', width),
   ];
-  if (status.reason !== '') lines.push(formatParagraph(`for: ${status.reason}`, '  ', width));
+  // A job's summary says no more than that.
+  if (status.reason !== '' && status.reason !== what)
+    lines.push(formatParagraph(`for: ${status.reason}`, '  ', width));
   const by = status.requestedBy === '' ? '' : ` by ${status.requestedBy}`;
   if (started !== null) {
     lines.push(
