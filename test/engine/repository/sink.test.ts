@@ -100,16 +100,26 @@ test('an abort ends the upload with its reason and closes the stream', async () 
 });
 
 test('an abort while an upload is being opened leaves none', async () => {
-  for (const delay of [0, 1, 2, 4, 8, 16]) {
+  const content = randomBytes(9 * MIB);
+  const own = await fixture.open();
+  for (const delay of [1, 2, 3, 5, 8, 13, 21]) {
     const controller = new AbortController();
-    const content = streamOf(randomBytes(9 * MIB));
-    const sink = openSink(repository, 'opening/', { ...quiet, signal: controller.signal });
-    const storing = sink.put('dump', content, { expectedBytes: null });
-    storing.catch(() => {});
-    await sleep(delay);
-    controller.abort(new Error('cancelled'));
-    await expect(storing).rejects.toThrow('cancelled');
+    await own.connection.request(async (s3) => {
+      s3.middlewareStack.add(
+        (next, { commandName }) =>
+          (args) => {
+            if (commandName === 'CreateMultipartUploadCommand') {
+              setTimeout(() => controller.abort(new Error('cancelled')), delay);
+            }
+            return next(args);
+          },
+        { step: 'finalizeRequest', priority: 'low', name: 'abort-soon', override: true },
+      );
+    });
+    const sink = openSink(own, 'opening/', { ...quiet, signal: controller.signal });
+    await expect(sink.put('dump', streamOf(content), { expectedBytes: null })).rejects.toThrow('cancelled');
   }
+  own.close();
   await expectNothing('opening/');
 });
 
