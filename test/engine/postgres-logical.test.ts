@@ -206,6 +206,24 @@ it('keeps TRUNCATE and DROP out from before the snapshot until the last row is c
   expect(refused).toBe('LockNotAvailable');
 });
 
+it('sees a table whole that is truncated and filled again while the dump begins', async () => {
+  const sink = fileSink(await mkdtemp(join(folder, 'sink-')));
+  await sql(async (client) => {
+    await client.query('CREATE TABLE public.refilled AS SELECT i FROM generate_series(1, 5) i');
+    await client.query('BEGIN; TRUNCATE public.refilled; INSERT INTO public.refilled VALUES (1), (2), (3)');
+    const dumping = dump({ access: server.access, sink, fingerprints: true }, run);
+    for (let waiting = false; !waiting; ) {
+      const { rowCount } = await client.query('SELECT FROM pg_locks WHERE NOT granted');
+      waiting = (rowCount ?? 0) > 0;
+    }
+    await client.query('COMMIT');
+    const { databases } = await dumping;
+    const shop = databases.find(({ name }) => name === 'shop')?.fingerprints;
+    expect(shop?.tables.find(({ table }) => table === 'public.refilled')?.rows).toBe(3);
+    await client.query('DROP TABLE public.refilled');
+  });
+});
+
 describe('RESTORE.md', () => {
   it('restores by its own commands, with every fingerprint equal', async () => {
     const repository = await fixture.open();
