@@ -42,16 +42,15 @@ export async function awaitPause(
   for (;;) {
     run.signal.throwIfAborted();
     const alive = await isServer(place, wait.pid);
+    const now = alive ? await look(place, wait.state, run.signal) : null;
+    const ready =
+      now !== null && 'latest' in wait.state.target ? await endOfLogs(place, wait, before, now, run) : now;
+    // Read last: it has to tell why the server has ended, or is paused, by now.
     const log = (await readIfThere(wait.state.log)) ?? '';
     const tooLow = parameterTooLow(log);
     if (tooLow !== null) return { tooLow };
     if (!alive) throw await failure(place, wait, log);
-
-    const now = await look(place, wait.state, run.signal);
-    if (now !== null) {
-      const reached = 'latest' in wait.state.target ? await endOfLogs(place, wait, before, now, run) : now;
-      if (reached?.paused) return prove(wait, log, reached);
-    }
+    if (ready?.paused) return prove(wait, log, ready);
     run.progress(await progressOf(place, wait, first, now));
     before = now;
     await sleep(POLL_MS, undefined, { signal: run.signal });
