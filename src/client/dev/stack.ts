@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
+import { loadConfig } from '../../config/load.ts';
 import type { ToolRepository } from '../../engines/engine.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import { siteQueue } from '../../model/queue.ts';
 import { choosePorts, DEFAULT_PORTS, type PortNumbers } from './choose-ports.ts';
 import {
   DATABASE,
   layoutOf,
   makeSecretsDirectory,
-  SITE,
   writeConfiguration,
   writeS3Secrets,
 } from './configuration.ts';
+import { describeConfig, queuesOf } from './describe-config.ts';
 import { type RunningPostgres, startPostgres, stopPostgres } from './postgres.ts';
 import { identifyProcess } from './process.ts';
 import { pidsOf, runningPrograms } from './running.ts';
@@ -61,6 +61,8 @@ export interface UpResult {
  */
 export async function bringUp(options: UpOptions): Promise<UpResult> {
   requireRoot();
+  // A mistake in it is told before anything is started.
+  if (options.config !== null) await loadConfig(options.config);
   const { directory, signal, say } = options;
   const state = await readState(directory);
   const running = await runningPrograms(state);
@@ -127,14 +129,16 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
         systemUser: SYSTEM_USER,
       },
     });
-    await ensure('worker', () => startWorker({ directory, config, temporal, signal }));
+    const loaded = await loadConfig(config);
+    await ensure('worker', () =>
+      startWorker({ directory, config, queues: queuesOf(loaded), temporal, signal }),
+    );
     state.config = config;
     await writeState(directory, state);
     const description: DevDescription = {
       temporal,
       s3: withoutKey(s3),
-      databases: { [DATABASE]: { engine: 'postgres', url: postgres.url } },
-      sites: { [SITE]: { queue: siteQueue(SITE) } },
+      ...(await describeConfig(loaded)),
       pids: pidsOf(state),
     };
     await writeDescription(directory, description);

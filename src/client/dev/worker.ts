@@ -2,22 +2,24 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
-import { HOST, layoutOf, SITE } from './configuration.ts';
+import { CONTROL_QUEUE } from '../../model/queue.ts';
+import { layoutOf } from './configuration.ts';
 import { startDetached, waitUntilReady } from './detached.ts';
 
 const HOLDFAST = fileURLToPath(new URL('../../../bin/holdfast', import.meta.url));
 
 /**
- * Starts a worker in all roles as a process of its own and waits until it polls its queues. Throws `ToolFailed`
+ * Starts a worker as a process of its own and waits until it polls its queues. Throws `ToolFailed`
  * with the end of its log.
  */
 export async function startWorker(options: {
   directory: string;
   config: string;
   temporal: { address: string; namespace: string };
-  /** queues that it has to serve; default: control, and the one host and site of the environment */
-  queues?: readonly string[];
+  /** default: all */
+  roles?: string;
+  /** the queues that it has to serve */
+  queues: readonly string[];
   signal?: AbortSignal | undefined;
 }): Promise<number> {
   const log = layoutOf(options.directory).workerLog;
@@ -26,14 +28,16 @@ export async function startWorker(options: {
   await chmod(temporary, 0o1777);
   const pid = await startDetached({
     file: HOLDFAST,
-    args: ['worker', '--config', options.config],
+    args: [
+      ...['worker', '--config', options.config],
+      ...(options.roles === undefined ? [] : ['--roles', options.roles]),
+    ],
     directory: options.directory,
     // What its tools leave in a temporary folder goes with the state.
     env: { ...withoutTemporal(process.env), TMPDIR: temporary },
     log,
   });
-  const queues = options.queues ?? [CONTROL_QUEUE, hostQueue(HOST), siteQueue(SITE)];
-  await waitUntilReady('the worker', { pid, log }, () => polls(options.temporal, queues, pid), {
+  await waitUntilReady('the worker', { pid, log }, () => polls(options.temporal, options.queues, pid), {
     limitMs: 120_000,
     signal: options.signal,
   }).catch((error) => {
