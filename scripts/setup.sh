@@ -293,7 +293,8 @@ apt_install() {
     apt-get -o DPkg::Lock::Timeout=600 update
     touch "$work/apt-updated"
   fi
-  apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
+  # A service that a package starts must not go on holding the locks of this script.
+  apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" 8>&- 9>&-
 }
 get_util_linux() { apt_install util-linux; }
 get_zstd() { apt_install zstd; }
@@ -422,12 +423,13 @@ install() {
     return 0
   fi
   [ -z "${expect[$1]:-}" ] || printf '  %-22s building, %s\n' "${title[$1]}" "${expect[$1]}"
-  # A process group of its own, so that an interrupt can stop all of it; and without the locks, should one stay behind.
+  # A process group of its own, so that an interrupt can stop all of it. It holds the locks too: should this script be
+  # killed, the next one waits for what goes on here instead of starting it a second time.
   set -m
   (
     trap - INT TERM HUP EXIT
     "get_$1"
-  ) >"$log" 2>&1 </dev/null 8>&- 9>&- &
+  ) >"$log" 2>&1 </dev/null &
   step_group=$!
   set +m
   beat=$SECONDS
