@@ -100,7 +100,11 @@ async function approveAtOnce(narrator: Narrator): Promise<boolean> {
 }
 
 async function ask(plan: Plan, stop: AbortController): Promise<boolean> {
-  const answer = await confirm({ message: `Approve plan ${plan.digest}?`, signal: stop.signal });
+  const answer = await confirm({
+    message: `Approve plan ${plan.digest}?`,
+    initialValue: false,
+    signal: stop.signal,
+  });
   // Ctrl-C at a prompt is read by the prompt, and means the whole demo.
   if (isCancel(answer)) stop.abort(new Error('interrupted'));
   stop.signal.throwIfAborted();
