@@ -1,9 +1,13 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { listManifests } from '../../src/repository/manifests.ts';
 import { approve, deleteOrders, fingerprint, startRecovery } from './accident.ts';
+import { expectNothingLeft } from './nothing-left.ts';
 import { pause, type Stack, startStack } from './stack.ts';
+
+// A killed worker's step is found after its heartbeat's time-out.
+vi.setConfig({ testTimeout: 300_000 });
 
 let stack: Stack;
 beforeAll(async () => {
@@ -14,68 +18,54 @@ afterAll(async () => {
   await stack?.end();
 });
 
-/** Whatever happened: no instance, no open upload, no lock, no staging left in production. */
-async function expectNothingLeft(): Promise<void> {
-  expect(await stack.instances()).toEqual([]);
-  expect(await stack.repository.uploads('')).toEqual([]);
-  const { rows: locks } = await stack.production.query(
-    `SELECT relation::regclass FROM pg_locks WHERE locktype IN ('relation', 'advisory') AND pid <> pg_backend_pid()
-       AND relation IN ('orders'::regclass, 'order_items'::regclass)`,
-  );
-  expect(locks).toEqual([]);
-  const { rows: schemas } = await stack.production.query(
-    `SELECT nspname FROM pg_namespace WHERE nspname LIKE '%holdfast%' OR nspname LIKE '%stag%'`,
-  );
-  expect(schemas).toEqual([]);
-}
+const held: pg.Client[] = [];
 
-/** Holds a table so that a step stands still in it; the returned function lets go. */
-async function hold(table: string, mode: string): Promise<() => Promise<void>> {
+/** Holds a table so that a step stands still in it, until letGo. */
+async function hold(table: string, mode: string): Promise<void> {
   const client = new pg.Client({ connectionString: stack.description.databases.shop?.url });
   await client.connect();
+  held.push(client);
   await client.query('BEGIN');
   await client.query(`LOCK TABLE ${table} IN ${mode} MODE`);
-  return async () => {
-    await client.query('ROLLBACK');
-    await client.end();
-  };
 }
 
-async function killAndRestart(letGo: () => void | Promise<void>): Promise<void> {
-  await stack.killWorker();
+async function letGo(): Promise<void> {
+  for (const client of held.splice(0)) await client.end();
+}
+
+// A test that fails must not take the following ones with it.
+afterEach(async () => {
   await letGo();
+  stack.goOn('s3');
+  const running = 'ExecutionStatus = "Running" AND WorkflowType = "pointInTimeRecovery"';
+  for await (const { workflowId } of stack.temporal.workflow.list({ query: running })) {
+    const handle = stack.temporal.workflow.getHandle(workflowId);
+    await handle.cancel();
+    await handle.result().catch(() => {});
+  }
+});
+
+async function killAndRestart(goOn: () => void | Promise<void>): Promise<void> {
+  await stack.killWorker();
+  await goOn();
   await stack.startWorker();
 }
 
 describe('the worker is killed with SIGKILL', () => {
-  it.each([
-    [
-      'dumping',
-      async () => {
-        const letGo = await hold('orders', 'ACCESS EXCLUSIVE');
-        return letGo;
-      },
-    ],
-    [
-      'uploading',
-      async () => {
-        stack.pause('s3');
-        return () => stack.goOn('s3');
-      },
-    ],
-  ])('while %s: one backup, no open upload', async (_, stop) => {
+  it.each(['dumping', 'uploading'])('while %s: one backup, no open upload', async (stage) => {
     const before = (await listManifests(stack.repository, 'shop')).length;
-    const letGo = await stop();
+    if (stage === 'dumping') await hold('orders', 'ACCESS EXCLUSIVE');
+    else stack.pause('s3');
     const { workflowId } = await stack.temporal.workflow.start('logicalBackup', {
       args: [{ database: 'shop' }],
       taskQueue: 'holdfast',
-      workflowId: `backup/logical/shop/kill-${_}`,
+      workflowId: `backup/logical/shop/kill-${stage}`,
     });
     await pause(6_000);
-    await killAndRestart(letGo);
+    await killAndRestart(() => (stage === 'dumping' ? letGo() : stack.goOn('s3')));
     await stack.temporal.workflow.result(workflowId);
     expect((await listManifests(stack.repository, 'shop')).length).toBe(before + 1);
-    await expectNothingLeft();
+    await expectNothingLeft(stack);
   });
 
   it.each(['restore', 'replay'])('in step %s: the rows come back once', async (step) => {
@@ -96,7 +86,8 @@ describe('the worker is killed with SIGKILL', () => {
     const accident = await deleteOrders(stack, 51, 100);
     const id = await startRecovery(stack, accident);
     await stack.waitForStep(id, 'restore', 'done');
-    const letGo = await hold('orders', 'ACCESS EXCLUSIVE');
+    // Only the search for orphans reads the parents of a table.
+    await hold('customers', 'ACCESS EXCLUSIVE');
     await stack.waitForStep(id, 'compare', 'running');
     await pause(1_000);
     await killAndRestart(letGo);
@@ -117,7 +108,7 @@ describe('the worker is killed with SIGKILL', () => {
     const accident = await deleteOrders(stack, 151, 200);
     const id = await startRecovery(stack, accident);
     const status = await stack.waitForOutcome(id, 'waiting-for-decision');
-    const letGo = await hold('order_items', 'ROW EXCLUSIVE');
+    await hold('order_items', 'ROW EXCLUSIVE');
     await approve(stack, status);
     await stack.waitForStep(id, 'import', 'running');
     await pause(1_500);
@@ -136,11 +127,12 @@ async function finish(
   let status = await stack.status(id);
   if (status.decisions.length === 0) {
     status = await stack.waitForOutcome(id, 'waiting-for-decision');
-    expect(status.plan?.changes[0]).toMatchObject({ table: 'public.orders', inserts: accident.ids.length });
+    const orders = status.plan?.changes.find(({ table }) => table === 'public.orders');
+    expect(orders?.inserts).toBe(accident.ids.length);
     await approve(stack, status);
   }
   const result = (await handle.result()) as RunbookStatus;
   expect(result.outcome).toBe('completed');
   expect(await fingerprint(stack, ...range)).toBe(accident.before);
-  await expectNothingLeft();
+  await expectNothingLeft(stack);
 }
