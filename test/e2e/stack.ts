@@ -8,9 +8,11 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
+import { stopPostgres } from '../../src/client/dev/postgres.ts';
 import { takeDown } from '../../src/client/dev/shutdown.ts';
 import { bringUp } from '../../src/client/dev/stack.ts';
-import type { DevDescription } from '../../src/client/dev/state.ts';
+import type { DevDescription, ProgramName } from '../../src/client/dev/state.ts';
+import { startWorker } from '../../src/client/dev/worker.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
@@ -21,6 +23,20 @@ export interface Answer {
   code: number;
   stdout: string;
   stderr: string;
+}
+
+interface Database {
+  postgres: object;
+  [field: string]: unknown;
+}
+
+/** The written configuration, as far as tests change it. */
+export interface Configuration {
+  noWorkerAfter?: string;
+  hosts: Record<string, object>;
+  sites: Record<string, object>;
+  databases: Record<string, Database> & { shop: Database };
+  approval: { import: Record<string, unknown> };
 }
 
 /** The whole embedded stack of one test file, and what tests do to it. */
@@ -39,60 +55,93 @@ export interface Stack {
   waitForStep(workflowId: string, step: string, state: string): Promise<RunbookStatus>;
   killWorker(): Promise<void>;
   startWorker(): Promise<void>;
+  pid(program: ProgramName): Promise<number>;
+  /** the database server goes away; startProduction brings it back, with a new session in `production` */
+  stopProduction(): Promise<void>;
+  startProduction(): Promise<void>;
+  /** the S3 server dies at once; startWorker starts whatever does not run */
+  killS3(): Promise<void>;
   pause(program: 's3'): void;
   goOn(program: 's3'): void;
   instances(): Promise<string[]>;
   end(): Promise<void>;
 }
 
-/** Starts everything on free ports in a folder of its own. `patch` changes the configuration the worker gets. */
-export async function startStack(
-  options: { orders?: number; patch?: (config: Record<string, never>) => void } = {},
-): Promise<Stack> {
+export interface StackOptions {
+  orders?: number;
+  /** changes the configuration that the worker gets */
+  patch?: (config: Configuration, directory: string) => void;
+  /** of the worker, as for `holdfast worker --roles`; default: all */
+  roles?: string;
+}
+
+/** Starts everything on free ports in a folder of its own. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = await mkdtemp(join(tmpdir(), 'stack-'));
   await chmod(directory, 0o755);
+  try {
+    return await openStack(directory, options);
+  } catch (error) {
+    await takeDown(directory);
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function openStack(directory: string, options: StackOptions): Promise<Stack> {
   process.env.HOLDFAST_WORKFLOW_BUNDLE = inject('workflowBundle') as string;
   const up = {
     directory,
     ports: { temporal: 0, ui: 0, s3: 0, postgres: 0 },
     config: null as string | null,
     orders: options.orders ?? 2_000,
-    signal: AbortSignal.timeout(180_000),
     say: () => {},
   };
+  const start = () => bringUp({ ...up, signal: AbortSignal.timeout(180_000) });
   const { patch } = options;
+  let first: Awaited<ReturnType<typeof start>> | null = null;
   if (patch !== undefined) {
     // The file exists only once the servers have their ports: start, rewrite, start the worker anew.
-    await bringUp(up);
+    first = await start();
     const written = parse(await readFile(layoutOf(directory).config, 'utf8'));
-    patch(written);
+    patch(written, directory);
     up.config = join(directory, 'patched.yaml');
     await writeFile(up.config, stringify(written));
     await endWorker(directory);
   }
-  const { description } = await bringUp(up);
   const config = up.config ?? layoutOf(directory).config;
+  const { roles } = options;
+  let { description } = roles === undefined || first === null ? await start() : first;
+  let partial: number | null = null;
+  if (roles !== undefined) {
+    const { temporal } = description;
+    partial = await startWorker({ directory, config, temporal, roles, queues: ['holdfast'] });
+  }
   const loaded = await loadConfig(config);
   const connection = await Connection.connect({ address: description.temporal.address });
   const temporal = new Client({ connection, namespace: description.temporal.namespace });
-  const production = new pg.Client({ connectionString: description.databases.shop?.url });
-  await production.connect();
+  const connect = async () => {
+    const client = new pg.Client({ connectionString: description.databases.shop?.url });
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  };
   const repository = await openRepository(loaded.config.repository, {
     use: 'backup',
     baseDirectory: loaded.directory,
   });
-  const pidOf = async (name: string): Promise<number> => {
+  const pidOf = async (name: ProgramName): Promise<number> => {
     const file = JSON.parse(await readFile(join(directory, 'dev.json'), 'utf8')) as DevDescription;
     return file.pids[name] as number;
   };
-  const s3 = await pidOf('s3');
+  let s3 = await pidOf('s3');
 
   const stack: Stack = {
     directory,
     config,
     description,
     temporal,
-    production,
+    production: await connect(),
     repository,
     async holdfast(...args) {
       const env = { ...process.env, NO_COLOR: '1' };
@@ -122,14 +171,30 @@ export async function startStack(
       process.kill(await pidOf('worker'), 'SIGKILL');
     },
     async startWorker() {
-      await bringUp(up);
+      ({ description } = await start());
+      s3 = await pidOf('s3');
+    },
+    pid: pidOf,
+    async stopProduction() {
+      await stack.production.end();
+      const dataDirectory = layoutOf(directory).postgresData;
+      await stopPostgres({ dataDirectory, major: 15, systemUser: 'postgres' });
+    },
+    async startProduction() {
+      ({ description } = await start());
+      stack.production = await connect();
+    },
+    async killS3() {
+      process.kill(s3, 'SIGKILL');
+      while (isAlive(s3)) await pause(50);
     },
     pause: () => process.kill(s3, 'SIGSTOP'),
     goOn: () => process.kill(s3, 'SIGCONT'),
     instances: () => readdir(layoutOf(directory).instances),
     async end() {
-      process.kill(s3, 'SIGCONT');
-      await production.end().catch(() => {});
+      if (isAlive(s3)) process.kill(s3, 'SIGCONT');
+      await stack.production.end().catch(() => {});
+      if (partial !== null) await endPid(partial);
       repository.close();
       await connection.close();
       await takeDown(directory);
@@ -141,7 +206,10 @@ export async function startStack(
 
 async function endWorker(directory: string): Promise<void> {
   const file = JSON.parse(await readFile(join(directory, 'dev.json'), 'utf8')) as DevDescription;
-  const pid = file.pids.worker as number;
+  await endPid(file.pids.worker as number);
+}
+
+async function endPid(pid: number): Promise<void> {
   process.kill(pid, 'SIGTERM');
   for (let tries = 0; tries < 300 && isAlive(pid); tries += 1) await pause(100);
 }
