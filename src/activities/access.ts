@@ -1,5 +1,6 @@
 import { resolveAccess } from '../config/access.ts';
 import { describeDatabase } from '../config/describe.ts';
+import type { DatabaseConfig } from '../config/schema.ts';
 import type { Engine, ServerAccess } from '../engines/engine.ts';
 import type { InstanceStore } from '../instances/instance.ts';
 import { localInstances } from '../instances/local.ts';
@@ -49,4 +50,12 @@ export function instancesOf(deps: Dependencies, site: string): InstanceStore {
   }
   const { directory, user, reserveBytes } = found;
   return localInstances({ site, host: deps.host, directory, user, reserveBytes });
+}
+
+/** The section that physical backups and logs need. Throws InvalidConfiguration where there is none. */
+export function postgresOf(name: string, config: DatabaseConfig): NonNullable<DatabaseConfig['postgres']> {
+  if (config.postgres !== undefined) return config.postgres;
+  throw new HoldfastError('InvalidConfiguration', `database ${name} has no postgres section`, {
+    hint: 'physical backups and logs need the data directory: postgres.dataDirectory in the configuration',
+  });
 }

@@ -1,35 +1,19 @@
-import type { LogReport, PhysicalBackup } from '../engines/engine.ts';
-import { logicalInstructions, physicalInstructions } from '../engines/postgres/instructions.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
-import { writeHeartbeat } from '../repository/heartbeats.ts';
-import { instructionsKey, logicalAttemptFolder, logicalFolder, manifestKey } from '../repository/layout.ts';
-import { listManifests, readManifest, removeManifest, writeManifest } from '../repository/manifests.ts';
+import { removeUnpublished } from '../repository/attempts.ts';
+import { logicalAttemptFolder, logicalFolder } from '../repository/layout.ts';
+import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
 import { toolRepository } from '../repository/tool.ts';
-import { databaseOf, productionAccess, withRepository } from './access.ts';
+import { databaseOf, postgresOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { type BackupSummary, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
+import { type WatchReport, watch } from './watch.ts';
 
 type MadeBy = Manifest['madeBy'];
-
-/** What a backup workflow returns; the manifest in the repository has the rest. */
-export interface BackupSummary {
-  id: string;
-  database: string;
-  tier: Manifest['tier'];
-  kind: BackupKind;
-  startedAt: string;
-  finishedAt: string;
-  sizeBytes: number;
-  databaseBytes: number;
-  manifest: string;
-}
-
-/** A round of the log watcher at one database; `problem` in words where there is one. */
-export type WatchReport = Pick<LogReport, 'database'> & Partial<LogReport> & { problem: string | null };
 
 /** What runs at a database's host: backups and the log watch. */
 export const createProtectionActivities = (deps: Dependencies) => ({
@@ -41,25 +25,28 @@ export const createProtectionActivities = (deps: Dependencies) => ({
   }): Promise<BackupSummary> {
     return asActivity((run) =>
       withRepository(deps, 'backup', async (repository) => {
+        const { database, backup } = input;
+        await repository.abortUploads(logicalFolder(database, backup));
         // An earlier attempt may have been killed right after its manifest.
-        const published = await readManifest(repository, input.database, input.backup);
-        if (published !== null) return summaryOf(published);
-        const prefix = logicalFolder(input.database, input.backup);
-        await repository.abortUploads(prefix);
-        return summaryOf(await dump(deps, repository, input, run));
+        const manifest =
+          (await readManifest(repository, database, backup)) ?? (await dump(deps, repository, input, run));
+        await removeUnpublished(repository, { database, id: backup }, manifest);
+        return summaryOf(manifest);
       }),
     );
   },
 
-  /** After a failure for good: no open upload and no object of a backup that does not exist. */
+  /**
+   * After a failure for good: no open upload and no object of a backup that does not exist. Any worker can: the
+   * host of the database may be what is gone.
+   */
   async abandonLogicalBackup(input: { database: string; backup: string }): Promise<void> {
     return asActivity((run) =>
       withRepository(deps, 'backup', async (repository) => {
-        if ((await readManifest(repository, input.database, input.backup)) !== null) return;
-        const prefix = logicalFolder(input.database, input.backup);
+        const { database, backup } = input;
         run.progress({ phase: 'removing what the failed backup left' });
-        await repository.abortUploads(prefix);
-        for await (const object of repository.list(prefix)) await repository.remove(object.key);
+        const manifest = await readManifest(repository, database, backup);
+        await removeUnpublished(repository, { database, id: backup }, manifest);
       }),
     );
   },
@@ -72,26 +59,26 @@ export const createProtectionActivities = (deps: Dependencies) => ({
     return asActivity((run) =>
       withRepository(deps, 'backup', async (repository) => {
         const { engine, stanza, config, tiers } = databaseOf(deps, input.database);
-        if (config.postgres === undefined) throw noPhysical(input.database);
-        const tool = await toolFor(deps, 'backup');
+        const { dataDirectory, systemUser } = postgresOf(input.database, config);
+        const tool = await toolRepository(deps.config.config.repository, {
+          use: 'backup',
+          baseDirectory: deps.config.directory,
+        });
         const backup = await engine.backup(
           {
             access: await productionAccess(deps, input.database),
             repository: tool,
             stanza,
-            dataDirectory: config.postgres.dataDirectory,
-            systemUser: config.postgres.systemUser,
+            dataDirectory,
+            systemUser,
             kind: input.kind,
             retentionFull: tiers.physical?.retentionFull ?? 2,
           },
           run,
         );
         run.progress({ phase: 'publishing the manifest' });
-        const known = await engine.listBackups(
-          { repository: tool, stanza, systemUser: config.postgres.systemUser },
-          run,
-        );
-        await mirror(repository, input.database, known, input.madeBy, deps);
+        const known = await engine.listBackups({ repository: tool, stanza, systemUser }, run);
+        await mirrorTool(deps, repository, input, known);
         const manifest = await readManifest(repository, input.database, backup.id);
         if (manifest === null)
           throw new HoldfastError(
@@ -171,131 +158,8 @@ async function dump(
     notices: result.notices,
     madeBy: input.madeBy,
   };
-  const manifest = await withInstructions(
-    repository,
-    draft,
-    logicalInstructions(draft, deps.config.config.repository),
-  );
-  await writeManifest(repository, manifest);
-  return manifest;
-}
-
-/** Makes the manifests of the physical tier equal to what the tool reports: new ones in, expired ones out. */
-async function mirror(
-  repository: Repository,
-  database: string,
-  known: readonly PhysicalBackup[],
-  madeBy: MadeBy,
-  deps: Dependencies,
-): Promise<void> {
-  const manifests = (await listManifests(repository, database)).filter(({ tier }) => tier === 'physical');
-  for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
-    const draft = manifestOf(database, backup, madeBy, deps);
-    await writeManifest(
-      repository,
-      await withInstructions(repository, draft, physicalInstructions(draft, deps.config.config.repository)),
-    );
-  }
-  for (const { id } of manifests) {
-    if (!known.some((backup) => backup.id === id)) await removeManifest(repository, database, id);
-  }
-}
-
-function manifestOf(database: string, backup: PhysicalBackup, madeBy: MadeBy, deps: Dependencies): Manifest {
-  const { kmsKeyId, cipher } = deps.config.config.repository;
-  return {
-    formatVersion: 1,
-    id: backup.id,
-    database,
-    engine: 'postgres',
-    tier: 'physical',
-    kind: backup.kind,
-    startedAt: backup.startedAt,
-    finishedAt: backup.finishedAt,
-    sizeBytes: backup.sizeBytes,
-    databaseBytes: backup.databaseBytes,
-    dependsOn: backup.dependsOn,
-    lockedUntil: null,
-    serverVersion: String(backup.serverMajor),
-    systemIdentifier: backup.systemIdentifier,
-    tools: { pgbackrest: backup.toolVersion },
-    encryption: { kmsKeyId: kmsKeyId ?? null, repositoryCipher: cipher !== undefined },
-    positions: backup.positions,
-    databases: [],
-    globals: null,
-    instructions: null,
-    notices: backup.error ? ['the tool found page checksum errors while taking this backup'] : [],
-    madeBy,
-  };
-}
-
-/** Stores RESTORE.md beside the backup and names it in the manifest. */
-async function withInstructions(repository: Repository, draft: Manifest, text: string): Promise<Manifest> {
-  const key = instructionsKey(draft.database, draft.tier, draft.id);
-  const instructions = await repository.put(key, text, {
-    contentType: 'text/markdown; charset=utf-8',
-    lockedUntil: draft.lockedUntil,
-  });
-  return { ...draft, instructions };
-}
-
-async function watch(
-  deps: Dependencies,
-  repository: Repository,
-  name: string,
-  run: Run,
-): Promise<WatchReport> {
-  try {
-    const { engine, config, tiers } = databaseOf(deps, name);
-    if (config.postgres === undefined) throw noPhysical(name);
-    const maxAgeMs = tiers.log?.maxAgeMs ?? Number.POSITIVE_INFINITY;
-    const report = await engine.watchLog(
-      {
-        database: name,
-        access: await productionAccess(deps, name),
-        dataDirectory: config.postgres.dataDirectory,
-        maxAgeMs,
-      },
-      run,
-    );
-    if (report.heartbeat !== null) await writeHeartbeat(repository, name, report.heartbeat);
-    return { ...report, problem: problemOf(report, maxAgeMs) };
-  } catch (error) {
-    if (run.signal.aborted) throw error;
-    const problem = error instanceof Error ? error.message : String(error);
-    deps.logger.error({ database: name, problem }, 'the log archive cannot be watched');
-    return { database: name, problem };
-  }
-}
-
-/** Said before the RPO is broken: the archiver's own message, or the age of the newest archived log. */
-function problemOf(report: LogReport, maxAgeMs: number): string | null {
-  if (report.failure !== null) return `archiving fails since ${report.failure.at}: ${report.failure.message}`;
-  if (report.lastArchivedAt === null) return 'nothing was archived yet';
-  const age = Date.parse(report.at) - Date.parse(report.lastArchivedAt);
-  return age > maxAgeMs ? `the newest archived log is ${Math.round(age / 1_000)} s old` : null;
-}
-
-function summaryOf(manifest: Manifest): BackupSummary {
-  const { id, database, tier, kind, startedAt, finishedAt, sizeBytes, databaseBytes } = manifest;
-  return {
-    id,
-    database,
-    tier,
-    kind,
-    startedAt,
-    finishedAt,
-    sizeBytes,
-    databaseBytes,
-    manifest: manifestKey(database, id),
-  };
-}
-
-const toolFor = (deps: Dependencies, use: 'backup' | 'restore') =>
-  toolRepository(deps.config.config.repository, { use, baseDirectory: deps.config.directory });
-
-function noPhysical(database: string): HoldfastError {
-  return new HoldfastError('InvalidConfiguration', `database ${database} has no postgres section`, {
-    hint: 'physical backups and logs need the data directory: postgres.dataDirectory in the configuration',
-  });
+  // Another attempt, taken for dead or not, may have been first: a backup is published once.
+  const published = await readManifest(repository, input.database, input.backup);
+  if (published !== null) return published;
+  return publish(deps, repository, draft);
 }

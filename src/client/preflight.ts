@@ -1,7 +1,6 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { Config } from '../config/schema.ts';
 import { HoldfastError } from '../model/failure.ts';
-import type { WorkflowInput } from '../model/input.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../model/workflow-id.ts';
 
@@ -79,13 +78,4 @@ export function siteOf(config: Config, site: string | undefined): string {
         sites.length === 0 ? 'add one under sites in the configuration' : `the sites are ${sites.join(', ')}`,
     },
   );
-}
-
-/** Throws NotSupported for what the contract names and this version does not do: nothing is faked. */
-export function refuseWhatIsNotBuilt(input: WorkflowInput<'pointInTimeRecovery'>): void {
-  const given = input.export === undefined ? input.conflict : 'export';
-  if (given === undefined || given === 'insert-missing') return;
-  throw new HoldfastError('NotSupported', `${given} is not supported by this version`, {
-    hint: 'insert-missing is: rows whose key is absent come back, existing rows are not touched',
-  });
 }

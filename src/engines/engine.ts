@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
+import type { RepositoryConfig } from '../config/schema.ts';
 import type {
   BackupKind,
   Fingerprints,
   LogPositions,
+  Manifest,
   StoredObject,
   TableFingerprint,
 } from '../model/backup.ts';
@@ -285,6 +287,9 @@ export interface Engine {
 
   /** Whether the restored server of this place runs and answers; starts it again where its process ended. */
   ensureRunning(place: InstancePlace, run: Run): Promise<void>;
+
+  /** RESTORE.md of a backup: the plain commands that restore it with the tools alone. */
+  instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string;
 
   /** Row counts and checksums of a database on a server, by the same hash as its backups. */
   fingerprint(

@@ -59,11 +59,16 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
   switch (role.kind) {
     case 'control': {
       const deps = dependencies(input, 'control');
+      const { abandonLogicalBackup } = createProtectionActivities(deps);
       return Worker.create({
         ...shared,
         taskQueue: CONTROL_QUEUE,
         workflowBundle: await workflowBundle(),
-        activities: { ...createPlanningActivities(deps), ...createReapingActivities(deps) },
+        activities: {
+          ...createPlanningActivities(deps),
+          ...createReapingActivities(deps),
+          abandonLogicalBackup,
+        },
       });
     }
     case 'host': {

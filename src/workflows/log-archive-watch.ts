@@ -9,7 +9,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { WatchReport } from '../activities/protection.ts';
+import type { WatchReport } from '../activities/watch.ts';
 import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
 import { parseInput } from '../model/input.ts';
 import { control, onHost } from './proxies.ts';

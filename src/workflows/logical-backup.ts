@@ -1,7 +1,7 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
-import type { BackupSummary } from '../activities/protection.ts';
+import type { BackupSummary } from '../activities/publish.ts';
 import { parseInput } from '../model/input.ts';
-import { cleanUpOnHost, control, onHost } from './proxies.ts';
+import { cleanUpRepository, control, onHost } from './proxies.ts';
 import { orEnd } from './runbook/failure.ts';
 import { openJob } from './runbook/job.ts';
 
@@ -18,7 +18,7 @@ export async function logicalBackup(given: unknown): Promise<BackupSummary> {
     try {
       return await onHost(settings.host, settings.noWorkerAfterMs).takeLogicalBackup(input);
     } catch (error) {
-      await CancellationScope.nonCancellable(() => cleanUpOnHost(settings.host).abandonLogicalBackup(input));
+      await CancellationScope.nonCancellable(() => cleanUpRepository.abandonLogicalBackup(input));
       throw error;
     }
   });

@@ -1,5 +1,5 @@
 import { workflowInfo } from '@temporalio/workflow';
-import type { BackupSummary } from '../activities/protection.ts';
+import type { BackupSummary } from '../activities/publish.ts';
 import { parseInput } from '../model/input.ts';
 import { control, onHost } from './proxies.ts';
 import { orEnd } from './runbook/failure.ts';

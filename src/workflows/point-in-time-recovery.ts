@@ -3,18 +3,17 @@ import type { InstanceReference } from '../activities/recovery-types.ts';
 import type { ImportResult } from '../engines/engine.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';
-import { parseInput, type WorkflowInput } from '../model/input.ts';
+import { parseInput } from '../model/input.ts';
 import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
+import { refuseUnsupported } from '../model/supported.ts';
 import { describeTarget } from '../model/target.ts';
 import { control, onHost, onSite } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
-import { endWith, orEnd } from './runbook/failure.ts';
+import { orEnd } from './runbook/failure.ts';
 import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
 import { removeInstance } from './runbook/instance.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
-
-type Input = WorkflowInput<'pointInTimeRecovery'>;
 
 const HAND_OVER_BY_DEFAULT = '1h';
 
@@ -45,7 +44,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
   let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
 
   const work = async (): Promise<Ending> => {
-    refuseWhatIsNotBuilt(input);
+    orEnd(() => refuseUnsupported(input));
     const settings = await control.describeRecovery({ database, site: input.site ?? null });
     objectives = settings.objectives;
     runbook.begin(settings.engine, {
@@ -125,14 +124,4 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       recoverySeconds: runbook.recoverySeconds(),
     }),
   );
-}
-
-function refuseWhatIsNotBuilt(input: Input): void {
-  const given = input.export !== undefined ? 'export' : input.conflict;
-  if (given === undefined || given === 'insert-missing') return;
-  throw endWith({
-    type: 'NotSupported',
-    message: `${given} is not supported by this version`,
-    hint: 'insert-missing is: rows whose key is absent come back, existing rows are not touched',
-  });
 }

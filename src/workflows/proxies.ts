@@ -49,9 +49,18 @@ export const onHost = (host: string, noWorkerAfterMs: number) =>
     retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 },
   });
 
+/** Clean-up in the repository: tried for an hour, by any worker, so that a host that is gone does not hold it up. */
+export const cleanUpRepository = activitiesOn<Pick<Protection, 'abandonLogicalBackup'>>({
+  taskQueue: CONTROL_QUEUE,
+  startToCloseTimeout: '10m',
+  scheduleToCloseTimeout: '1h',
+  heartbeatTimeout: '30s',
+  retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m' },
+});
+
 /** Clean-up at a host: tried for an hour; what is left then is the reaper's. */
 export const cleanUpOnHost = (host: string, noWorkerAfterMs?: number) =>
-  activitiesOn<Pick<Recovery, 'removeInstance'> & Pick<Protection, 'abandonLogicalBackup'>>({
+  activitiesOn<Pick<Recovery, 'removeInstance'>>({
     taskQueue: hostQueue(host),
     ...(noWorkerAfterMs === undefined ? {} : { scheduleToStartTimeout: noWorkerAfterMs }),
     startToCloseTimeout: '10m',

@@ -3,6 +3,7 @@ import { describeDatabase } from '../../config/describe.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { parseInput, type WorkflowInput } from '../../model/input.ts';
 import { CONFLICT_RULES } from '../../model/plan.ts';
+import { refuseUnsupported } from '../../model/supported.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
@@ -10,7 +11,6 @@ import {
   CONTROL_NEED,
   hostNeed,
   refuseSecondChange,
-  refuseWhatIsNotBuilt,
   requireWorkers,
   siteNeed,
   siteOf,
@@ -92,7 +92,7 @@ function inputOf(database: string, options: Options): WorkflowInput<'pointInTime
     ...(site === undefined ? {} : { site }),
     ...(keepInstance === undefined ? {} : { keepInstance }),
   });
-  refuseWhatIsNotBuilt(input);
+  refuseUnsupported(input);
   return input;
 }
 

@@ -6,6 +6,13 @@ import { quoteLiteral, quoteQualified } from './identifier.ts';
 /** Tables that RESTORE.md counts; more would make it unreadable on the night it is needed. */
 const COUNTED_TABLES = 200;
 
+/** Engine.instructions: RESTORE.md of either tier. */
+export function instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string {
+  return manifest.tier === 'logical'
+    ? logicalInstructions(manifest, repository)
+    : physicalInstructions(manifest, repository, stanza);
+}
+
 /**
  * RESTORE.md of a logical backup: what restores it with PostgreSQL's own programs, zstd and an S3 client. The
  * `sh` blocks run as they stand, one after the other in one shell, once the variables of the first are set.

@@ -7,6 +7,7 @@ import { fingerprint } from './fingerprint.ts';
 import { importRows } from './import/import.ts';
 import { verifyImport } from './import/verify.ts';
 import { inspect } from './inspect.ts';
+import { instructions } from './instructions.ts';
 import { closeLog, watchLog } from './log.ts';
 import { replay } from './replay.ts';
 import { resolveTables } from './resolve.ts';
@@ -30,5 +31,6 @@ export const postgres: Engine = {
   verifyImport,
   stop,
   ensureRunning,
+  instructions,
   fingerprint,
 };
