@@ -26,7 +26,8 @@ export interface Answer {
 }
 
 interface Database {
-  postgres: object;
+  postgres?: object;
+  connection: object;
   [field: string]: unknown;
 }
 
@@ -70,7 +71,7 @@ export interface Stack {
 export interface StackOptions {
   orders?: number;
   /** changes the configuration that the worker gets */
-  patch?: (config: Configuration, directory: string) => void;
+  patch?: (config: Configuration, directory: string) => void | Promise<void>;
   /** of the worker, as for `holdfast worker --roles`; default: all */
   roles?: string;
 }
@@ -104,7 +105,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
     // The file exists only once the servers have their ports: start, rewrite, start the worker anew.
     first = await start();
     const written = parse(await readFile(layoutOf(directory).config, 'utf8'));
-    patch(written, directory);
+    await patch(written, directory);
     up.config = join(directory, 'patched.yaml');
     await writeFile(up.config, stringify(written));
     await endWorker(directory);
