@@ -1,8 +1,6 @@
 import { uuid4, workflowInfo } from '@temporalio/workflow';
 import type { InstanceReference } from '../activities/recovery-types.ts';
-import type { ImportResult } from '../engines/engine.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
-import type { Check } from '../model/evidence.ts';
 import { parseInput } from '../model/input.ts';
 import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
@@ -11,7 +9,7 @@ import { describeTarget } from '../model/target.ts';
 import { control, onHost, onSite } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
 import { orEnd } from './runbook/failure.ts';
-import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
+import { type Findings, IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
 import { removeInstance } from './runbook/instance.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
 
@@ -39,8 +37,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       'remove instance',
     ],
   });
-  const checks: Check[] = [];
-  let imported: ImportResult | null = null;
+  const findings: Findings = { imported: null, checks: [] };
   let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
 
   const work = async (): Promise<Ending> => {
@@ -96,15 +93,13 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       () => host.checkInstance({ instance, database, base, replayed }),
       (result) => result.map((check) => `${check.name}: ${check.verdict}`).join(', '),
     );
-    checks.push(...found);
+    findings.checks.push(...found);
 
     if (base.tables !== null) {
       const conflict = input.conflict ?? 'insert-missing';
       const comparison = { instance, database, base, target, replayed, tables: base.tables, conflict };
-      const result = await importUnderDecision(runbook, host, comparison, checks);
-      imported = result.imported;
-      checks.push(...result.checks);
-      if (result.ending !== 'completed') return result.ending;
+      const ending = await importUnderDecision(runbook, host, comparison, findings);
+      if (ending !== 'completed') return ending;
     }
     if (keepMs > 0) {
       const command = `holdfast connect ${workflowId}`;
@@ -118,8 +113,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       runId: workflowInfo().runId,
       input,
       status: runbook.status,
-      checks,
-      imported,
+      ...findings,
       objectives,
       recoverySeconds: runbook.recoverySeconds(),
     }),

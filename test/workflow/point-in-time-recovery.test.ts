@@ -256,6 +256,24 @@ describe('what goes wrong', () => {
     });
   });
 
+  it('what was imported is in the evidence, also when the look afterwards fails', async () => {
+    const fakes = fakeActivities({
+      activities: {
+        verifyImport: async () => {
+          throw ApplicationFailure.nonRetryable('5 rows are gone again', 'CheckFailed');
+        },
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await start(environment);
+      await handle.executeUpdate('decide', approve(await waitFor(handle, 'waiting-for-decision')));
+      expect((await failureOf(handle.result())).type).toBe('CheckFailed');
+      expect(fakes.evidence()?.status.outcome).toBe('failed');
+      expect(fakes.evidence()?.imported).toMatchObject({ transaction: '790' });
+      expect(fakes.evidence()?.checks).toMatchObject([{ name: 'amcheck' }]);
+    });
+  });
+
   it('removes the instance even where its provisioning was cut off', async () => {
     const fakes = fakeActivities({
       activities: {

@@ -9,8 +9,8 @@ import type { Ending, Runbook } from './runbook.ts';
 
 export const IMPORT_STEPS = ['compare', 'decide', 'import', 'verify'] as const;
 
-export interface ImportEnding {
-  ending: Ending;
+/** What the evidence says of a recovery; filled in as it happens, since what comes after may fail or be cancelled. */
+export interface Findings {
   imported: ImportResult | null;
   checks: Check[];
 }
@@ -23,9 +23,9 @@ export async function importUnderDecision(
   runbook: Runbook,
   host: ReturnType<typeof onHost>,
   comparison: ComparisonInput,
-  checks: readonly Check[],
-): Promise<ImportEnding> {
-  const doubts = checks.filter((check) => check.verdict !== 'pass');
+  findings: Findings,
+): Promise<Ending> {
+  const doubts = findings.checks.filter((check) => check.verdict !== 'pass');
   for (;;) {
     const { plan, comparisons } = await runbook.step(
       'compare',
@@ -33,18 +33,19 @@ export async function importUnderDecision(
       (found) => found.plan.summary,
     );
     const decided = await runbook.decide('decide', plan);
-    if (decided !== 'approved') return { ending: decided, imported: null, checks: [] };
+    if (decided !== 'approved') return decided;
 
     const { workflowId } = workflowInfo();
     const approved = { ...comparison, comparisons, planDigest: plan.digest, workflowId };
     try {
-      const imported = await runbook.step('import', () => host.importTables(approved), describeImport);
+      findings.imported = await runbook.step('import', () => host.importTables(approved), describeImport);
       const verified = await runbook.step(
         'verify',
         () => host.verifyImport(approved),
         (found) => found.map((check) => `${check.name}: ${check.verdict}`).join(', '),
       );
-      return { ending: 'completed', imported, checks: verified };
+      findings.checks.push(...verified);
+      return 'completed';
     } catch (error) {
       if (failureOf(error).type !== 'PlanChanged') throw error;
     }
