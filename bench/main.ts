@@ -1,0 +1,80 @@
+import { loadavg } from 'node:os';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { reportFailure } from '../src/client/options.ts';
+import { bundleWorkflows } from '../test/workflow-bundle.ts';
+import { loadData } from './data.ts';
+import { backUp, benchLogical } from './logical.ts';
+import type { Row } from './measure.ts';
+import { benchOverhead } from './overhead.ts';
+import { benchRecovery } from './recovery.ts';
+import { memoryRow, tableOf } from './report.ts';
+import { withStack } from './stack.ts';
+
+const NAMES = ['overhead', 'logical', 'recovery'] as const;
+type Name = (typeof NAMES)[number];
+
+interface Options {
+  pairs: number;
+  scale: number;
+  only?: Name;
+  output: 'text' | 'json';
+}
+
+const options = new Command('bench')
+  .description('how fast Holdfast is beside the same work done by hand: both sides in turn, on this machine')
+  .option('--pairs <number>', 'how often each side runs', positive, 3)
+  .option('--scale <number>', "pgbench's scale; the other table grows with it", positive, 70)
+  .addOption(new Option('--only <name>', 'one part').choices(NAMES))
+  .addOption(
+    new Option('--output <format>', 'what is written to stdout').choices(['text', 'json']).default('text'),
+  )
+  .parse()
+  .opts<Options>();
+
+process.exitCode = await main(options);
+
+/** 0: every bound was met; 1: one was missed, or the run failed. */
+async function main({ pairs, scale, only, output }: Options): Promise<number> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort(new Error('interrupted'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  const { signal } = stop;
+  const begun = Date.now();
+  const say = (line: string) => {
+    const minutes = ((Date.now() - begun) / 60_000).toFixed(1);
+    process.stderr.write(`[${minutes} min, load ${loadavg()[0]?.toFixed(1)}] ${line}\n`);
+  };
+  const wants = (name: Name) => only === undefined || only === name;
+  const rows: Row[] = [];
+  try {
+    // Bundled once, for the workers here and the one that is started.
+    const bundle = await bundleWorkflows();
+    if (bundle !== null) process.env.HOLDFAST_WORKFLOW_BUNDLE = bundle;
+    if (wants('overhead')) rows.push(await benchOverhead({ pairs, signal, say }));
+    if (wants('logical') || wants('recovery')) {
+      const measured = withStack({ signal, say }, async (stack) => {
+        const bytes = await loadData(stack, scale, signal);
+        say(`loaded ${(bytes / 1e9).toFixed(2)} GB`);
+        // Programs and pages are read once before anything is measured.
+        await backUp(stack, 'shop');
+        if (wants('logical')) rows.push(...(await benchLogical(stack, { pairs, signal, say })));
+        if (wants('recovery')) rows.push(await benchRecovery(stack, { pairs, scale, signal, say }));
+        const memory = memoryRow(stack.memory, Math.max(...rows.map((row) => row.load)));
+        if (memory !== null) rows.push(memory);
+      });
+      await measured;
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) return reportFailure(error, output);
+    process.stderr.write('interrupted\n');
+    return 1;
+  }
+  process.stdout.write(`${output === 'json' ? JSON.stringify({ pairs, scale, rows }) : tableOf(rows)}\n`);
+  return rows.some((row) => row.missed) ? 1 : 0;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('a whole number above 0');
+}
