@@ -9,6 +9,7 @@ import { inject } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
 import { stopPostgres } from '../../src/client/dev/postgres.ts';
+import { identifyProcess, isRunning } from '../../src/client/dev/process.ts';
 import { takeDown } from '../../src/client/dev/shutdown.ts';
 import { bringUp } from '../../src/client/dev/stack.ts';
 import type { DevDescription, ProgramName } from '../../src/client/dev/state.ts';
@@ -169,7 +170,11 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
         `step ${name} ${state}`,
       ),
     async killWorker() {
-      process.kill(await pidOf('worker'), 'SIGKILL');
+      const worker = await identifyProcess(await pidOf('worker'));
+      if (worker === null) return;
+      process.kill(worker.pid, 'SIGKILL');
+      // A start right behind it would take it for a running one.
+      while (await isRunning(worker)) await pause(20);
     },
     async startWorker() {
       ({ description } = await start());

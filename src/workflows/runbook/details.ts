@@ -8,8 +8,8 @@ const MARKS: Record<Step['state'], string> = {
   done: '✔',
   failed: '✖',
   skipped: '–',
-  waiting: '⏸',
-  parked: '⏸',
+  waiting: '?',
+  parked: '!',
 };
 
 /** The runbook as Markdown, for the Temporal UI's current details. */

@@ -156,7 +156,7 @@ export class Runbook {
     this.#mark(name, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(approval.timeLimitMs)}`);
     const verdict = () => this.#verdict(name, plan.digest);
     try {
-      await condition(() => verdict() !== null, approval.timeLimitMs);
+      await condition(() => verdict() !== null, approval.timeLimitMs, { summary: `time limit of ${name}` });
     } finally {
       this.status.waitingFor = null;
       this.#setOutcome('running');
@@ -172,7 +172,7 @@ export class Runbook {
   async wait(name: string, milliseconds: number, detail: string): Promise<void> {
     this.#mark(name, 'waiting', detail);
     this.#resumed = false;
-    await condition(() => this.#resumed, milliseconds);
+    await condition(() => this.#resumed, milliseconds, { summary: name });
     this.#mark(name, 'done');
   }
 
