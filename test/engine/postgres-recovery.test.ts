@@ -240,6 +240,24 @@ test('without amcheck the page checksums are checked, and the server is back whe
   await recovery.remove('pages');
 });
 
+test('a copy that a person let go on or promoted is no longer what the plan was made from', async () => {
+  const place = await recovery.provision('moved');
+  const reached = await recover(recovery, place, backup, { lsn: moment.deleteLsn }, { lastLog });
+  await ensureRunning(place, quietly);
+
+  await recovery.value('SELECT pg_wal_replay_resume()', reached.access);
+  await expect
+    .poll(() => ensureRunning(place, quietly).then(String, String))
+    .toMatch(/somebody has (?:let it go on|promoted it)/);
+
+  await recovery.value('SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote() END', reached.access);
+  await expect(ensureRunning(place, quietly)).rejects.toMatchObject({
+    type: 'InstanceLost',
+    message: expect.stringContaining('somebody has promoted it'),
+  });
+  await recovery.remove('moved');
+});
+
 /** Overwrites a part of a page of the table that no log touches. */
 async function damage(directory: string, access: Parameters<Recovery['value']>[1]): Promise<void> {
   const path = await recovery.value("SELECT pg_relation_filepath('public.orders')", access);

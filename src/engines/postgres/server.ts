@@ -6,8 +6,9 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../engine.ts';
 import { userIds } from '../process.ts';
+import { withConnection } from './connection.ts';
 import { endServer, endStrays, serverPid } from './instance-processes.ts';
-import { layoutOf, writeOwned } from './place.ts';
+import { instanceAccess, layoutOf, writeOwned } from './place.ts';
 import { postgresProgram } from './programs.ts';
 import { bootId, readReplayState, writeReplayState } from './replay-state.ts';
 import { awaitPause } from './replay-wait.ts';
@@ -22,14 +23,17 @@ export async function stop(place: InstancePlace): Promise<void> {
 }
 
 /**
- * Whether the restored server runs; starts it again where its process ended, without the repository: the
- * logs from its last restart point to the target are in its own pg_wal. It pauses at the same position.
- * Throws InstanceLost where there was no finished replay.
+ * Whether the restored server runs, read-only and where its replay stopped; starts it again where its process
+ * ended, without the repository: the logs from its last restart point to the target are in its own pg_wal. It
+ * pauses at the same position. Throws InstanceLost where there was no finished replay, or somebody moved it on:
+ * what is compared and imported is the moment of the target and nothing else.
  */
 export async function ensureRunning(place: InstancePlace, run: Run): Promise<void> {
   const state = await readReplayState(place);
   if (state?.reached == null) throw lost(place, 'its replay was not finished');
-  if ((await serverPid(place)) === null) {
+  if ((await serverPid(place)) !== null) {
+    await requirePosition(place, state, state.reached.lsn, run);
+  } else {
     if (state.bootId !== (await bootId())) throw lost(place, 'the machine was restarted since');
     await endStrays(place);
     const log = newLog(place);
@@ -43,6 +47,25 @@ export async function ensureRunning(place: InstancePlace, run: Run): Promise<voi
     }
     await writeReplayState(place, restarted);
   }
+}
+
+/** A person whom `holdfast connect` let in may have promoted the copy, or let its replay go on. */
+async function requirePosition(
+  place: InstancePlace,
+  server: { user: string; database: string },
+  lsn: string,
+  run: Run,
+): Promise<void> {
+  const session = { signal: run.signal, applicationName: 'position', statementTimeoutMs: 60_000 };
+  const at = await withConnection(instanceAccess(place, server), session, async (client) => {
+    const { rows } = await client.query<{ replayed: string | null }>(
+      `SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
+         THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text END AS replayed`,
+    );
+    return rows[0]?.replayed ?? null;
+  });
+  if (at === null) throw lost(place, 'somebody has promoted it, and may have changed its rows');
+  if (at !== lsn) throw lost(place, `somebody has let it go on to ${at}, beyond the target at ${lsn}`);
 }
 
 export interface ServerStart {
