@@ -15,14 +15,41 @@ import { advanceSequences } from './sequences.ts';
 import { type Stage, stageRows } from './stage.ts';
 import { withTriggersOff } from './triggers.ts';
 
+/** How long a cancelled import asks the repository and production what became of its commit. */
+const CERTAINTY_MS = 10_000;
+
 /**
  * Brings the approved rows back: staged in temporary tables, then one transaction. Exactly once, whatever is
  * killed when: the transaction's id and its result are in the journal before the commit, and a later attempt
- * asks production what became of it. Throws PlanChanged (nothing was changed) where an approved row cannot come
+ * asks production what became of it, as a cancelled one does. Throws PlanChanged (nothing was changed) where an approved row cannot come
  * back any more, LockNotAvailable where the tables are not had in time, CheckFailed, PermissionDenied.
  */
 export async function importRows(input: ImportInput, run: Run): Promise<ImportResult> {
   requireSupported(input.conflict);
+  try {
+    return await attemptImport(input, run);
+  } catch (error) {
+    const done = run.signal.aborted ? await committedAnyway(input) : null;
+    if (done !== null) return done;
+    throw error;
+  }
+}
+
+/** An abort may come while the commit is under way: an import that happened must not be told as cancelled. */
+async function committedAnyway(input: ImportInput): Promise<ImportResult | null> {
+  const signal = AbortSignal.timeout(input.lockTimeoutMs + CERTAINTY_MS);
+  const journal = { ...input.journal, read: () => orAbort(input.journal.read(), signal) };
+  const wait = { journal, planDigest: input.planDigest, waitMs: input.lockTimeoutMs };
+  const options = { applicationName: 'import', signal, lockTimeoutMs: input.lockTimeoutMs };
+  try {
+    const { production } = locateTables(input);
+    return await withConnection(production, options, (live) => committedResult(live, wait, signal));
+  } catch {
+    return null;
+  }
+}
+
+async function attemptImport(input: ImportInput, run: Run): Promise<ImportResult> {
   const { production, restored } = locateTables(input);
   const options = { applicationName: 'import', signal: run.signal, lockTimeoutMs: input.lockTimeoutMs };
   return withConnection(production, options, async (live) => {
