@@ -74,9 +74,10 @@ function changeOf(schedule: DesiredSchedule, found: ScheduleDescription | null):
 
 async function create(client: Client, schedule: DesiredSchedule): Promise<void> {
   try {
-    // A watcher has to run from now on, not from the next interval.
-    const state = { triggerImmediately: schedule.everyMs !== null };
-    await client.schedule.create({ scheduleId: schedule.id, ...optionsOf(schedule), state });
+    const handle = await client.schedule.create({ scheduleId: schedule.id, ...optionsOf(schedule) });
+    // A watcher has to run from now on, not from the next interval. `triggerImmediately` of the creation would
+    // allow any overlap: the schedule does not count that run as its own and starts another beside it.
+    if (schedule.everyMs !== null) await handle.trigger(schedule.overlap);
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await update(client, schedule);

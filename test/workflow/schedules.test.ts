@@ -169,4 +169,7 @@ test('watchers start with their schedule, backups at their time', async () => {
       'holdfast/log-archive-watch/db1',
       'holdfast/log-archive-watch/db2',
     ]);
+  // The first run counts as the schedule's own: the next interval must not start a second watcher beside it.
+  const watcher = client.schedule.getHandle('holdfast/log-archive-watch/db1');
+  await expect.poll(async () => (await watcher.describe()).info.runningActions.length).toBe(1);
 });
