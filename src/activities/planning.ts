@@ -118,13 +118,14 @@ async function choose(deps: Dependencies, name: string, target: Target, run: Run
     const read = () => readRecoverability(repository, name, { stanza });
     const known = await read();
     const choice = chooseBackup({ target, now: new Date(), ...known });
-    const wantsNewest = 'latest' in target;
+    // What only the replay can find may be in the log that is still open.
+    const wantsNewest = 'latest' in target || 'xid' in target || 'name' in target;
     if (choice.reachable === 'yes' && !wantsNewest) return choice;
 
     run.progress({ phase: 'closing the log in production, so that the target becomes reachable' });
     const closed = await closeLog(deps, repository, name, run).catch((error: unknown) => {
       if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
-      // A production that is gone is what `latest` is for.
+      // A production that is gone is what a recovery is for.
       if (wantsNewest) return null;
       throw outOfReach(known, error);
     });

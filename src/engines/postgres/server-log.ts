@@ -85,7 +85,7 @@ function outOfLogs({ log, target, lastLog, missingLog }: EndOfServer): HoldfastE
     return gap(missingLog as string, lastLog as string);
   const last = lastCommitInLog(log);
   const until = last === null ? 'no commit was found in them' : `the last commit in them was at ${last}`;
-  return new HoldfastError('TargetNotReached', `the logs ended before ${describeTarget(target)}: ${until}`, {
+  return new HoldfastError('TargetNotReached', `the logs ended, and ${describeTarget(target)} was not reached: ${until}`, {
     hint:
       last === null
         ? 'recover to latest, or to an earlier target'
