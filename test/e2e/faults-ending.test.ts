@@ -2,11 +2,12 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { WorkflowFailedError } from '@temporalio/client';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { readEvidence } from '../../src/repository/evidence.ts';
-import { deleteOrders, startRecovery } from './accident.ts';
+import { approve, deleteOrders, startRecovery } from './accident.ts';
 import { expectNothingLeft, processesOfSteps, refusalOf, wholeShop } from './nothing-left.ts';
 import { type Stack, startStack } from './stack.ts';
 
@@ -117,6 +118,32 @@ it('cancelled while it waits for the decision', async () => {
   await expectCancelled(id);
 });
 
+it('cancelled while it imports: it lets go of what it waits for, and nothing was changed', async () => {
+  const id = await startRecovery(stack, accident);
+  const status = await stack.waitForOutcome(id, 'waiting-for-decision');
+  const holder = new pg.Client({ connectionString: stack.description.databases.shop?.url });
+  await holder.connect();
+  await holder.query('BEGIN; LOCK TABLE order_items IN ROW EXCLUSIVE MODE');
+  try {
+    await approve(stack, status);
+    await expect.poll(sessionsThatWait, { timeout: 60_000 }).toBe(1);
+    await temporal('workflow', 'cancel', '--workflow-id', id);
+    await expect.poll(() => stack.instances(), { timeout: 60_000 }).toEqual([]);
+    // Not after the lock's time limit of five seconds: a request that waits keeps every writer behind it waiting.
+    expect(await sessionsThatWait()).toBe(0);
+  } finally {
+    await holder.end();
+  }
+  await expectCancelled(id);
+});
+
+async function sessionsThatWait(): Promise<number> {
+  const { rowCount } = await stack.production.query(
+    `SELECT FROM pg_locks WHERE relation = 'order_items'::regclass AND NOT granted`,
+  );
+  return rowCount ?? 0;
+}
+
 async function expectCancelled(id: string): Promise<void> {
   await expect(stack.temporal.workflow.getHandle(id).result()).rejects.toThrow(WorkflowFailedError);
   expect(await statusName(id)).toBe('CANCELLED');
@@ -146,6 +173,26 @@ it('terminated: the reaper takes the instance and its server, and nobody is kept
   } finally {
     for await (const { scheduleId } of schedule.list()) await schedule.getHandle(scheduleId).delete();
   }
+});
+
+it('terminated while it restores: its processes end, and the reaper takes what they left', async () => {
+  const id = await startRecovery(stack, accident);
+  await stack.waitForStep(id, 'provision', 'done');
+  stack.pause('s3');
+  try {
+    await stack.waitForStep(id, 'restore', 'running');
+    await expect.poll(async () => (await processesOfSteps(stack)).length).toBeGreaterThan(0);
+    await temporal('workflow', 'terminate', '--workflow-id', id, '--reason', 'a test');
+    await expect.poll(() => processesOfSteps(stack), { timeout: 60_000 }).toEqual([]);
+  } finally {
+    stack.goOn('s3');
+  }
+  const left = await stack.instances();
+  expect(left).toHaveLength(1);
+  const reaped = await stack.temporal.workflow.execute('instanceReaper', {
+    ...{ args: [{}], taskQueue: 'holdfast', workflowId: 'reaper/after-restore' },
+  });
+  expect(reaped).toEqual({ removed: left, unreached: [] });
 });
 
 it('expired: nobody decided in time', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { HoldfastError } from '../../model/failure.ts';
 import type { ServerAccess } from '../engine.ts';
+import { requestCancel } from './cancel-request.ts';
 import { quoteLiteral } from './identifier.ts';
 
 export interface ConnectOptions {
@@ -39,7 +40,7 @@ export async function connect(access: ServerAccess, options: ConnectOptions): Pr
   });
   // A lost connection fails the query in flight; without a listener it would also end the process.
   client.on('error', () => {});
-  const abort = () => dropConnection(client);
+  const abort = () => dropConnection(client, access);
   signal.addEventListener('abort', abort, { once: true });
   client.once('end', () => signal.removeEventListener('abort', abort));
   try {
@@ -140,9 +141,19 @@ function isLocal(host: string): boolean {
   return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\./.test(host);
 }
 
-/** Drops a session at once: a query in flight ends with it at the server as soon as it next writes or looks. */
-function dropConnection(client: pg.Client): void {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+/** Drops a session at once, and what it runs at the server with it. */
+function dropConnection(client: pg.Client, access: ServerAccess): void {
+  const session = client as unknown as Session;
+  const { processID, secretKey } = session;
+  if (processID !== null && secretKey !== null) requestCancel(access, { processID, secretKey });
+  session.connection.stream.destroy();
+}
+
+/** What node-postgres has and its types lack; the keys are null until the server has sent them. */
+interface Session {
+  processID: number | null;
+  secretKey: number | null;
+  connection: { stream: { destroy(): void } };
 }
 
 function sessionSettings(options: ConnectOptions): string {
