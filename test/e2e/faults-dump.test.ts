@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { logicalFolder } from '../../src/repository/layout.ts';
 import { listManifests } from '../../src/repository/manifests.ts';
 import { expectNothingLeft, processesOfSteps, refusalOf } from './nothing-left.ts';
 import { addLargeTable, backUpThrough, expectRestores } from './s3-outage.ts';
@@ -70,6 +72,30 @@ it('S3 is away for a while in the middle of the upload: one backup, restored wit
   });
   await expectRestores(stack, manifest);
 });
+
+it.each(['cancel', 'terminate'] as const)(
+  'a backup that somebody ends by %s leaves no upload and no process',
+  async (end) => {
+    const before = await listManifests(stack.repository, 'shop');
+    const handle = await stack.temporal.workflow.start('logicalBackup', {
+      ...{ args: [{ database: 'shop' }], taskQueue: 'holdfast', workflowId: `backup/logical/shop/${end}` },
+    });
+    await expect.poll(async () => (await stack.repository.uploads('')).length, { timeout: 120_000 }).toBe(1);
+    if (end === 'cancel') await handle.cancel();
+    else await handle.terminate('a test');
+    await expect(handle.result()).rejects.toThrow(WorkflowFailedError);
+    await expect.poll(() => stack.repository.uploads(''), { timeout: 60_000 }).toEqual([]);
+    await expectNothingLeft(stack);
+    expect(await listManifests(stack.repository, 'shop')).toEqual(before);
+    const published = before.map(({ id }) => logicalFolder('shop', id));
+    const orphans: string[] = [];
+    for await (const { key } of stack.repository.list('logical/shop/')) {
+      if (!published.some((folder) => key.startsWith(folder))) orphans.push(key);
+    }
+    // Nothing of a terminated run's own is run any more: its small objects stay until they expire.
+    expect(orphans.filter((key) => end === 'cancel' || key.includes('/shop.'))).toEqual([]);
+  },
+);
 
 it('a dump that may not read a table fails for good, and leaves neither object nor manifest', async () => {
   const refusal = await refusalOf(stack, 'logicalBackup', { database: 'limited' });
