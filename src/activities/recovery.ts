@@ -27,11 +27,14 @@ const IMPORT_ROWS_PER_SECOND = 20_000;
 
 /** Everything that happens at one instance, on the host that has its disk. */
 export const createRecoveryActivities = (deps: Dependencies) => {
-  const find = async (instance: InstanceReference): Promise<InstanceRecord> => {
+  const find = async (
+    instance: InstanceReference,
+    hint = 'start the runbook again: nothing was changed in production',
+  ): Promise<InstanceRecord> => {
     const record = await instancesOf(deps, instance.site).find(instance.id);
     if (record !== null) return record;
     throw new HoldfastError('InstanceLost', `instance ${instance.id} is not on ${deps.host} any more`, {
-      hint: 'start the runbook again: nothing was changed in production',
+      hint,
     });
   };
   const repositoryForTool = () =>
@@ -47,7 +50,10 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     restored: input.replayed.access,
     tables: input.tables,
     conflict: input.conflict,
-    place: await find(input.instance),
+    place: await find(
+      input.instance,
+      'an attempt at the import may have changed production: start the runbook again, its comparison shows what is still missing',
+    ),
     comparisons: input.comparisons,
     planDigest: input.planDigest,
     journal: openJournal(repository, input.database, input.workflowId),

@@ -49,7 +49,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       parkLimitMs: settings.parkLimitMs,
       noWorkerRetryMs: settings.noWorkerAfterMs,
     });
-    if (input.tables !== undefined) await holdChange(runbook, database);
+    const release = input.tables === undefined ? null : await holdChange(runbook, database);
 
     const base = await runbook.step(
       'choose base',
@@ -62,6 +62,8 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     const id = `${database}-${uuid4().slice(0, 8)}`;
     const made: { instance: InstanceReference | null } = { instance: null };
     runbook.cleanUpWith(() => removeInstance(runbook, id, settings, made.instance));
+    // Before the instance goes: production is not touched any more, and its host may be away for an hour.
+    if (release !== null) runbook.cleanUpWith(release);
     const instance = await runbook.step(
       'provision',
       () =>
@@ -102,6 +104,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       if (ending !== 'completed') return ending;
     }
     if (keepMs > 0) {
+      await release?.();
       const command = `holdfast connect ${workflowId}`;
       await runbook.wait('hand over', keepMs, `${command}; for ${formatDuration(keepMs)} or until resume`);
     }

@@ -34,6 +34,8 @@ export const onSite = (site: string, noWorkerAfterMs: number) =>
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '10m',
     heartbeatTimeout: '30s',
+    // An instance must not appear after the clean-up has looked for it.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: BRIEFLY,
   });
 

@@ -204,6 +204,32 @@ describe('decisions', () => {
     });
   });
 
+  it('asks anew for a plan that production refused, even an equal one, and not for ever', async () => {
+    let imports = 0;
+    const fakes = fakeActivities({
+      activities: {
+        importTables: async () => {
+          imports += 1;
+          throw ApplicationFailure.nonRetryable('constraint no_overlap', 'PlanChanged');
+        },
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await start(environment);
+      await handle.executeUpdate('decide', approve(await waitFor(handle, 'waiting-for-decision')));
+      let again = await waitFor(handle, 'waiting-for-decision');
+      while (again.message === null) again = await waitFor(handle, 'waiting-for-decision');
+      expect(again.message).toMatch(/no_overlap/);
+      expect(imports).toBe(1);
+      await handle.executeUpdate('decide', approve(again));
+      const failure = await failureOf(handle.result());
+      expect(failure.type).toBe('CheckFailed');
+      expect(failure.message).toMatch(/no_overlap[\s\S]*HINT: nothing was changed/);
+      expect(imports).toBe(2);
+      expect(fakes.calls.slice(-2)).toEqual(['removeInstance', 'writeEvidence']);
+    });
+  });
+
   it('lets a policy of zero people approve, in the record', async () => {
     const approval = { people: 0, requesterMayApprove: false, approvers: [], timeLimitMs: 60_000 };
     await withWorkers(environment, fakeActivities({ settings: { approval } }).activities, async () => {
@@ -352,6 +378,51 @@ describe('what goes wrong', () => {
       expect((await statusOf(handle)).outcome).toBe('cancelled');
       expect(fakes.calls.slice(-2)).toEqual(['removeInstance', 'writeEvidence']);
       await record('cancelled', handle);
+    });
+  });
+
+  it('cancelled while it provisions: what is provisioned after all is removed after that', async () => {
+    const order: string[] = [];
+    const begun = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
+    const fakes = fakeActivities({
+      activities: {
+        provisionInstance: async ({ id, site }) => {
+          begun.resolve();
+          await cancelled.promise;
+          // As one that cannot stop any more.
+          await new Promise((resolve) => setTimeout(resolve, 1_000));
+          order.push('provisioned');
+          return { id, site, host: 'local', expiresAt: '2026-02-01T00:00:00Z' };
+        },
+        removeInstance: async () => {
+          order.push('removed');
+        },
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await start(environment);
+      await begun.promise;
+      await handle.cancel();
+      cancelled.resolve();
+      await expect(handle.result()).rejects.toThrow();
+      expect(order).toEqual(['provisioned', 'removed']);
+    });
+  });
+
+  it('lets the next runbook change the database while the instance is still being removed', async () => {
+    const gone = Promise.withResolvers<void>();
+    const fakes = fakeActivities({ activities: { removeInstance: () => gone.promise } });
+    await withWorkers(environment, fakes.activities, async () => {
+      const first = await start(environment);
+      await first.executeUpdate('decide', approve(await waitFor(first, 'waiting-for-decision')));
+      await expect.poll(() => fakes.calls.includes('removeInstance')).toBe(true);
+      const second = await start(environment);
+      const waiting = await waitFor(second, 'waiting-for-decision');
+      gone.resolve();
+      await second.executeUpdate('decide', approve(waiting));
+      expect(((await second.result()) as RunbookStatus).outcome).toBe('completed');
+      expect(((await first.result()) as RunbookStatus).outcome).toBe('completed');
     });
   });
 

@@ -6,10 +6,13 @@ import { control } from '../proxies.ts';
 import { endWith } from './failure.ts';
 import type { Runbook } from './runbook.ts';
 
-/** Takes the one right to change this production database, until the runbook ends. Fails at once, naming the holder. */
-export async function holdChange(runbook: Runbook, database: string): Promise<void> {
+/**
+ * Takes the one right to change this production database. Fails at once, naming the holder. Gives what releases
+ * it, once: the runbook's clean-up does at the latest.
+ */
+export async function holdChange(runbook: Runbook, database: string): Promise<() => Promise<void>> {
   try {
-    // Outside the runbook's own scope: a cancelled runbook keeps others out until it has cleaned up.
+    // Outside the runbook's own scope: a cancelled runbook keeps others out until its import has ended.
     const child = await CancellationScope.nonCancellable(() =>
       startChild(productionChange, {
         workflowId: changeWorkflowId(database),
@@ -18,10 +21,15 @@ export async function holdChange(runbook: Runbook, database: string): Promise<vo
         staticSummary: `held by ${workflowInfo().workflowId}`,
       }),
     );
-    runbook.cleanUpWith(async () => {
+    let released = false;
+    const release = async () => {
+      if (released) return;
       await child.signal(releaseSignal);
+      released = true;
       await child.result();
-    });
+    };
+    runbook.cleanUpWith(release);
+    return release;
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     const holder = await control.findChangeHolder({ database });

@@ -1,11 +1,15 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { type ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { ComparisonInput } from '../../activities/recovery-types.ts';
 import type { ImportResult } from '../../engines/engine.ts';
 import type { Check } from '../../model/evidence.ts';
 import { countOf } from '../../model/plan.ts';
 import type { onHost } from '../proxies.ts';
-import { failureOf } from './failure.ts';
+import { endWith, type Failure, failureOf, textOf } from './failure.ts';
 import type { Ending, Runbook } from './runbook.ts';
+
+/** Production may go on moving; a plan that it refused twice as it is will be refused again. */
+const MOST_REFUSALS = 10;
+const SAME_REFUSALS = 2;
 
 export const IMPORT_STEPS = ['compare', 'decide', 'import', 'verify'] as const;
 
@@ -17,7 +21,8 @@ export interface Findings {
 
 /**
  * Compares, shows the plan, waits for the decision on exactly that plan, imports, and looks again. Where
- * production has moved beyond the plan meanwhile, nothing is changed and a new plan is shown.
+ * production has moved beyond the plan meanwhile, nothing is changed, the approval is void and a new plan is
+ * shown; not for ever: each attempt holds production's tables for a moment.
  */
 export async function importUnderDecision(
   runbook: Runbook,
@@ -26,6 +31,7 @@ export async function importUnderDecision(
   findings: Findings,
 ): Promise<Ending> {
   const doubts = findings.checks.filter((check) => check.verdict !== 'pass');
+  const refused: string[] = [];
   for (;;) {
     const { plan, comparisons } = await runbook.step(
       'compare',
@@ -37,19 +43,34 @@ export async function importUnderDecision(
 
     const { workflowId } = workflowInfo();
     const approved = { ...comparison, comparisons, planDigest: plan.digest, workflowId };
+    runbook.explain(null);
     try {
       findings.imported = await runbook.step('import', () => host.importTables(approved), describeImport);
-      const verified = await runbook.step(
-        'verify',
-        () => host.verifyImport(approved),
-        (found) => found.map((check) => `${check.name}: ${check.verdict}`).join(', '),
-      );
-      findings.checks.push(...verified);
-      return 'completed';
     } catch (error) {
-      if (failureOf(error).type !== 'PlanChanged') throw error;
+      const failure = failureOf(error);
+      if (failure.type !== 'PlanChanged') throw error;
+      refused.push(plan.digest);
+      const same = refused.filter((digest) => digest === plan.digest).length;
+      if (same === SAME_REFUSALS || refused.length === MOST_REFUSALS) throw refusedForGood(failure);
+      runbook.explain(textOf(failure));
+      continue;
     }
+    const verified = await runbook.step(
+      'verify',
+      () => host.verifyImport(approved),
+      (found) => found.map((check) => `${check.name}: ${check.verdict}`).join(', '),
+    );
+    findings.checks.push(...verified);
+    return 'completed';
   }
+}
+
+function refusedForGood(failure: Failure): ApplicationFailure {
+  return endWith({
+    type: 'CheckFailed',
+    message: `production refuses the approved rows, and comparing again does not change that: ${failure.message}`,
+    hint: 'nothing was changed; look at the constraint that is named, or recover without tables and copy the rows by hand',
+  });
 }
 
 function describeImport(result: ImportResult): string {

@@ -60,6 +60,8 @@ export class Runbook {
   #cleanups: (() => Promise<void>)[] = [];
   /** steps whose time is people's, not the recovery's */
   readonly #waits = new Set<string>();
+  /** decisions before this one were on plans that are void by now */
+  #askedAt = 0;
 
   constructor(options: {
     runbook: string;
@@ -135,6 +137,12 @@ export class Runbook {
     }
   }
 
+  /** What people should know while the runbook goes on; null takes it back. */
+  explain(text: string | null): void {
+    this.status.message = text;
+    this.publish();
+  }
+
   skip(name: string, why: string): void {
     this.#mark(name, 'skipped', why);
   }
@@ -144,11 +152,15 @@ export class Runbook {
     this.#cleanups.push(work);
   }
 
-  /** Shows the plan and stops until people, or the policy, have decided on exactly this plan. */
+  /**
+   * Shows the plan and stops until people, or the policy, have decided on exactly this plan, now: what was said
+   * before it was shown does not count, not even of an equal plan.
+   */
   async decide(name: string, plan: Plan): Promise<'approved' | 'rejected' | 'expired'> {
     const { approval } = this.#needLimits();
     this.status.plan = plan;
     this.status.waitingFor = name;
+    this.#askedAt = this.status.decisions.length;
     if (approval.people === 0) {
       this.#record({ by: 'policy', action: 'approve', plan: plan.digest, comment: 'approval.people is 0' });
     }
@@ -162,7 +174,7 @@ export class Runbook {
       this.#setOutcome('running');
     }
     const decided = verdict() ?? 'expired';
-    const people = this.status.decisions.filter((record) => record.refused === undefined);
+    const people = this.#decisionsNow().filter((record) => record.refused === undefined);
     const by = people.map((record) => record.by).join(', ');
     this.#mark(name, decided === 'approved' ? 'done' : 'failed', by === '' ? decided : `${decided} by ${by}`);
     return decided;
@@ -292,7 +304,7 @@ export class Runbook {
       planDigest: this.status.plan?.digest ?? null,
       requestedBy: this.status.requestedBy,
       policy: this.#needLimits().approval,
-      decisions: this.status.decisions,
+      decisions: this.#decisionsNow(),
     });
   }
 
@@ -312,8 +324,12 @@ export class Runbook {
     return record;
   }
 
+  #decisionsNow(): DecisionRecord[] {
+    return this.status.decisions.slice(this.#askedAt);
+  }
+
   #verdict(name: string, digest: string): 'approved' | 'rejected' | null {
-    const counted = this.status.decisions.filter(
+    const counted = this.#decisionsNow().filter(
       (record) => record.name === name && record.plan === digest && record.refused === undefined,
     );
     if (counted.some((record) => record.action === 'reject')) return 'rejected';
