@@ -36,6 +36,9 @@ export async function startTemporal(options: {
     args: [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort)],
       ...['--db-filename', join(options.directory, 'temporal.db'), '--log-level', 'error'],
+      // A sync for each commit makes a busy disk lose tasks: the server gives up on one after a second. With WAL
+      // only a power cut can lose the last commits.
+      ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
       ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ],
     directory: options.directory,
