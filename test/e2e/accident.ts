@@ -21,7 +21,9 @@ export async function deleteOrders(stack: Stack, from: number, to: number): Prom
     [from, to],
   );
   await pause(1_100);
-  return { at: (rows[0]?.now as Date).toISOString(), before, ids: deleted.rows.map(({ id }) => Number(id)) };
+  const [moment] = rows;
+  if (moment === undefined) throw new Error('the server gave no time');
+  return { at: moment.now.toISOString(), before, ids: deleted.rows.map(({ id }) => Number(id)) };
 }
 
 export async function fingerprint(stack: Stack, from: number, to: number): Promise<string> {
