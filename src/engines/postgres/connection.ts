@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { isLocal } from '../../config/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { ServerAccess } from '../engine.ts';
 import { requestCancel } from './cancel-request.ts';
@@ -105,7 +106,8 @@ export function clientEnvironment(access: ServerAccess): Record<string, string> 
     PGUSER: access.user,
     PGDATABASE: access.database,
     PGCONNECT_TIMEOUT: '10',
-    PGPASSFILE: '/dev/null',
+    // Not there, so that nobody's .pgpass is read; /dev/null itself makes libpq warn.
+    PGPASSFILE: '/dev/null/none',
     ...(access.password === null ? {} : { PGPASSWORD: access.password }),
     ...(plain ? { PGSSLMODE: 'disable' } : { PGSSLMODE: 'verify-full', PGSSLROOTCERT: SYSTEM_AUTHORITIES }),
   };
@@ -137,10 +139,6 @@ export async function withClientEnvironment<T>(
   }
 }
 
-function isLocal(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\./.test(host);
-}
-
 /** Drops a session at once, and what it runs at the server with it. */
 function dropConnection(client: pg.Client, access: ServerAccess): void {
   const session = client as unknown as Session;
@@ -162,6 +160,7 @@ function sessionSettings(options: ConnectOptions): string {
     DateStyle: 'ISO, YMD',
     IntervalStyle: 'postgres',
     TimeZone: 'UTC',
+    standard_conforming_strings: 'on',
     extra_float_digits: '3',
     bytea_output: 'hex',
     row_security: 'off',
@@ -174,9 +173,17 @@ function sessionSettings(options: ConnectOptions): string {
   const calls = Object.entries(settings).map(
     ([name, value]) => `pg_catalog.set_config('${name}', ${quoteLiteral(value)}, false)`,
   );
-  // A client that vanished is noticed in the middle of a long query too (PostgreSQL 14).
-  calls.push(`(SELECT pg_catalog.set_config(name, '10s', false) FROM pg_catalog.pg_settings
-    WHERE name = 'client_connection_check_interval')`);
+  // What not every version has. A client that vanished is noticed in the middle of a long query too (14); no
+  // limit of a role or db ends a session that holds a snapshot (14, 17).
+  const newer = {
+    client_connection_check_interval: '10s',
+    idle_session_timeout: '0',
+    transaction_timeout: '0',
+  };
+  for (const [name, value] of Object.entries(newer)) {
+    calls.push(`(SELECT pg_catalog.set_config(name, '${value}', false) FROM pg_catalog.pg_settings
+      WHERE name = '${name}')`);
+  }
   return `SELECT ${calls.join(', ')}`;
 }
 
@@ -221,6 +228,12 @@ export function connectionError(error: unknown, access: ServerAccess): unknown {
         hint: 'check that the server runs, and host, port and TLS of the connection',
       },
     );
+  }
+  // Of a value that does not fit (22), a function's own exception (P0, 38, 39): the server's text may quote rows.
+  if (/^(?:22|P0|38|39)/.test(code)) {
+    return new HoldfastError('ToolFailed', `PostgreSQL at ${where} refused a statement (error ${code})`, {
+      hint: "the server's own log has its words, which may hold row data and so are not repeated here",
+    });
   }
   return error;
 }

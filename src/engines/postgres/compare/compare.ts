@@ -5,6 +5,7 @@ import type pg from 'pg';
 import type { Run } from '../../../model/progress.ts';
 import type { CompareInput, TableComparison } from '../../engine.ts';
 import { withConnection } from '../connection.ts';
+import { requireDirect } from '../direct.ts';
 import { copyOut } from './copy-out.ts';
 import { findEffects, type MissingRows } from './effects.ts';
 import { insertOrder } from './insert-order.ts';
@@ -30,6 +31,8 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
   return withConnection(production, options, (live) =>
     withConnection(restored, options, async (copy) => {
       const sides = { production: live, restored: copy };
+      // What the import needs is said before a person has approved it.
+      await requireDirect(live, production);
       await Promise.all([openSnapshot(live), openSnapshot(copy)]);
       const pairs: TablePair[] = [];
       for (const table of tables) pairs.push(await describePair(live, copy, table));

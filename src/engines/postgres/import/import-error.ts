@@ -69,5 +69,14 @@ export function importError(error: unknown): unknown {
       },
     );
   }
+  if (/^(?:P0|38|39)/.test(code)) {
+    return new HoldfastError(
+      'CheckFailed',
+      `a function of a constraint or column in ${place} refused a row that was to come back (error ${code})`,
+      {
+        hint: "nothing was changed; the server's own log has its words, which may hold row data and so are not repeated here",
+      },
+    );
+  }
   return error;
 }

@@ -8,6 +8,7 @@ import { preferIndexes } from '../compare/lookup.ts';
 import { locateTables, requireSupported } from '../compare/rule.ts';
 import { describePair, keyNames, type TablePair } from '../compare/table-pair.ts';
 import { connectionError, withConnection } from '../connection.ts';
+import { requireDirect } from '../direct.ts';
 import { describeApplied, insertMissing, lockTables } from './apply.ts';
 import { committedResult } from './earlier-attempt.ts';
 import { importError } from './import-error.ts';
@@ -17,6 +18,9 @@ import { withTriggersOff } from './triggers.ts';
 
 /** How long a cancelled import asks the repository and production what became of its commit. */
 const CERTAINTY_MS = 10_000;
+
+/** While the journal is written production's tables are locked: an S3 that is away must not stop its writers for long. */
+const IDLE_LIMIT = '20s';
 
 /**
  * Brings the approved rows back: staged in temporary tables, then one transaction. Exactly once, whatever is
@@ -54,16 +58,20 @@ async function attemptImport(input: ImportInput, run: Run): Promise<ImportResult
   const options = { applicationName: 'import', signal: run.signal, lockTimeoutMs: input.lockTimeoutMs };
   return withConnection(production, options, async (live) => {
     try {
+      await requireDirect(live, production);
       await prepareSession(live, input.database);
       const wait = { journal: input.journal, planDigest: input.planDigest, waitMs: input.lockTimeoutMs };
       const earlier = await committedResult(live, wait, run.signal);
       if (earlier !== null) return earlier;
       return await withConnection(restored, { ...options, readOnly: true }, (copy) =>
-        importInto({ production: live, restored: copy }, input, run),
+        // Here, before an error of production is told as one of the restored copy.
+        importInto({ production: live, restored: copy }, input, run).catch((error: unknown) => {
+          throw importError(error);
+        }),
       );
     } catch (error) {
       run.signal.throwIfAborted();
-      throw importError(connectionError(error, production));
+      throw connectionError(importError(error), production);
     }
   });
 }
@@ -74,7 +82,7 @@ async function attemptImport(input: ImportInput, run: Run): Promise<ImportResult
  */
 async function prepareSession(client: pg.Client, database: string): Promise<void> {
   const settings = {
-    idle_in_transaction_session_timeout: '60s',
+    idle_in_transaction_session_timeout: IDLE_LIMIT,
     tcp_keepalives_idle: '15',
     tcp_keepalives_interval: '5',
     tcp_keepalives_count: '3',
@@ -86,10 +94,12 @@ async function prepareSession(client: pg.Client, database: string): Promise<void
      FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(name, value)`,
     [names, Object.values(settings)],
   );
-  // A commit that was reported must outlive a crash of the server.
+  // A commit that was reported must outlive a crash of the server; foreign keys hold whatever a role or db has set.
   await client.query(
-    `SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
-     WHERE pg_catalog.current_setting('synchronous_commit') = 'off'`,
+    `SELECT pg_catalog.set_config(name, wanted, false)
+     FROM (VALUES ('synchronous_commit', 'off', 'on'), ('session_replication_role', 'replica', 'origin'))
+       AS s(name, unwanted, wanted)
+     WHERE pg_catalog.current_setting(name) = unwanted`,
   );
   await client
     .query('SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))', [

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdentifier, quoteQualified } from '../identifier.ts';
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '../identifier.ts';
 import type { Stage } from './stage.ts';
 
 interface ColumnSequence {
@@ -25,7 +25,7 @@ export async function advanceSequences(
     const name = quoteQualified([sequence.schema, sequence.name]);
     const column = quoteIdentifier(sequence.column);
     await sides.production.query(
-      `SELECT pg_catalog.setval('${name.replaceAll("'", "''")}'::pg_catalog.regclass, reached.value)
+      `SELECT pg_catalog.setval(${quoteLiteral(name)}::pg_catalog.regclass, reached.value)
        FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.name}
          WHERE $1::pg_catalog.int8 IS NULL OR ${column} ${within} $1::pg_catalog.int8) AS reached, ${name} AS sequence
        WHERE reached.value ${beyond} sequence.last_value
