@@ -95,6 +95,28 @@ it('rejected, after stale decisions and a second recovery were refused', async (
   expect((await evidenceOf(id)).decisions.at(-1)).toMatchObject({ action: 'reject', comment: 'not now' });
 });
 
+it('two at the same moment: one goes on, the other ends at once and names it', async () => {
+  const input = { database: 'shop', target: { time: accident.at }, tables: ['orders'] };
+  const handles = await Promise.all(
+    ['ana', 'ben'].map((requestedBy) =>
+      stack.temporal.workflow.start('pointInTimeRecovery', {
+        args: [{ ...input, reason: 'a race', requestedBy }],
+        ...{ taskQueue: 'holdfast', workflowId: `pitr/shop/of-${requestedBy}` },
+      }),
+    ),
+  );
+  const loser = await Promise.race(handles.map((handle) => handle.result().catch(() => handle)));
+  const [winner] = handles.filter((handle) => handle !== loser) as [(typeof handles)[number]];
+  expect(await statusName(winner.workflowId)).toBe('RUNNING');
+  const error = (await loser.result().catch((failure: unknown) => failure)) as WorkflowFailedError;
+  expect(error.cause?.message).toContain(`may change shop right now: ${winner.workflowId}\nHINT: `);
+  const { startTime, closeTime } = await loser.describe();
+  // Five seconds is the promise; beside other tests on two cores it may take longer.
+  expect(Number(closeTime) - Number(startTime)).toBeLessThan(30_000);
+  await winner.cancel();
+  await expectCancelled(winner.workflowId);
+});
+
 it('cancelled while it restores', async () => {
   const id = await startRecovery(stack, accident);
   await stack.waitForStep(id, 'provision', 'done');
