@@ -77,8 +77,8 @@ export const createProtectionActivities = (deps: Dependencies) => ({
           run,
         );
         run.progress({ phase: 'publishing the manifest' });
-        const known = await engine.listBackups({ repository: tool, stanza, systemUser }, run);
-        await mirrorTool(deps, repository, input, known);
+        const askTool = () => engine.listBackups({ repository: tool, stanza, systemUser }, run);
+        await mirrorTool(deps, repository, input, askTool);
         const manifest = await readManifest(repository, input.database, backup.id);
         if (manifest === null)
           throw new HoldfastError(
@@ -158,7 +158,7 @@ async function dump(
     notices: result.notices,
     madeBy: input.madeBy,
   };
-  // Another attempt, taken for dead or not, may have been first: a backup is published once.
+  // For an S3 without conditional writes; elsewhere the manifest itself is written once.
   const published = await readManifest(repository, input.database, input.backup);
   if (published !== null) return published;
   return publish(deps, repository, draft);

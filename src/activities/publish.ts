@@ -1,7 +1,8 @@
 import type { PhysicalBackup } from '../engines/engine.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
+import { HoldfastError } from '../model/failure.ts';
 import { instructionsKey, manifestKey } from '../repository/layout.ts';
-import { listManifests, removeManifest, writeManifest } from '../repository/manifests.ts';
+import { listManifests, readManifest, removeManifest, writeManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -19,31 +20,47 @@ export interface BackupSummary {
   manifest: string;
 }
 
-/** Stores RESTORE.md beside the backup, then the manifest that makes it one. */
+/**
+ * Stores RESTORE.md beside the backup, then the manifest that makes it one. Where another attempt, taken for dead
+ * or not, was first, that is the backup, and its RESTORE.md is put back on top.
+ */
 export async function publish(
   deps: Dependencies,
   repository: Repository,
   draft: Manifest,
 ): Promise<Manifest> {
   const { engine, stanza } = databaseOf(deps, draft.database);
-  const text = engine.instructions(draft, deps.config.config.repository, stanza);
-  const instructions = await repository.put(instructionsKey(draft.database, draft.tier, draft.id), text, {
-    contentType: 'text/markdown; charset=utf-8',
-    lockedUntil: draft.lockedUntil,
-  });
-  const manifest = { ...draft, instructions };
-  await writeManifest(repository, manifest);
-  return manifest;
+  const instruct = ({ database, tier, id, lockedUntil }: Manifest, text: string) =>
+    repository.put(instructionsKey(database, tier, id), text, {
+      contentType: 'text/markdown; charset=utf-8',
+      lockedUntil,
+    });
+  const textOf = (manifest: Manifest) => engine.instructions(manifest, deps.config.config.repository, stanza);
+  const manifest = { ...draft, instructions: await instruct(draft, textOf(draft)) };
+  if (await writeManifest(repository, manifest)) return manifest;
+  const first = await readManifest(repository, draft.database, draft.id);
+  if (first === null) {
+    throw new HoldfastError(
+      'BackupFailed',
+      `the manifest of backup ${draft.id} is there, but cannot be read`,
+    );
+  }
+  await instruct(first, textOf({ ...first, instructions: null }));
+  return first;
 }
 
-/** Makes the manifests of the physical tier equal to what the tool reports: new ones in, expired ones out. */
+/**
+ * Makes the manifests of the physical tier equal to what the tool reports: new ones in, expired ones out. The tool
+ * is asked last: a backup that another run publishes meanwhile is not taken for an expired one.
+ */
 export async function mirrorTool(
   deps: Dependencies,
   repository: Repository,
   { database, madeBy }: { database: string; madeBy: Manifest['madeBy'] },
-  known: readonly PhysicalBackup[],
+  askTool: () => Promise<readonly PhysicalBackup[]>,
 ): Promise<void> {
   const manifests = (await listManifests(repository, database)).filter(({ tier }) => tier === 'physical');
+  const known = await askTool();
   for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
     await publish(deps, repository, manifestOf(database, backup, madeBy, deps));
   }

@@ -21,6 +21,9 @@ const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/;
 export function isTransient(error: unknown): boolean {
   const { name, code, $metadata } = error as S3Failure;
   if (CREDENTIALS.has(name) || name === 'AbortError' || CERTIFICATE.test(code ?? '')) return false;
+  if (name === 'NotImplemented') return false;
+  // Two conditional writes of a key at once: asked again, one of them finds the other's object.
+  if (name === 'ConditionalRequestConflict') return true;
   const status = $metadata?.httpStatusCode;
   // A status below 400 comes with an error when the answer broke off in the middle.
   if (status === undefined || status < 400) return isFromNetwork(error as S3Failure);
@@ -43,13 +46,18 @@ export function isNotFound(error: unknown): boolean {
   return $metadata?.httpStatusCode === 404 || name === 'MethodNotAllowed' || name === 'NoSuchVersion';
 }
 
+/** The answer to a write that was to make a new object (If-None-Match) where there is one. */
+export function isPresent(error: unknown): boolean {
+  return (error as S3Failure).$metadata?.httpStatusCode === 412;
+}
+
 /**
- * What S3 or the network said, as RepositoryUnavailable or RepositoryRefused; not-found stays what it is, the
- * caller knows what it means.
+ * What S3 or the network said, as RepositoryUnavailable or RepositoryRefused; not-found and present stay what they are,
+ * the caller knows what they mean.
  * @param where endpoint and bucket, for people
  */
 export function repositoryError(error: unknown, where: string): unknown {
-  if (error instanceof HoldfastError || isNotFound(error)) return error;
+  if (error instanceof HoldfastError || isNotFound(error) || isPresent(error)) return error;
   const failure = error as S3Failure;
   const said = failure.code ?? failure.name;
   if (isTransient(error)) {

@@ -1,4 +1,4 @@
-import type { Manifest, StoredObject } from '../model/backup.ts';
+import type { Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { mapBounded } from './bounded.ts';
 import { manifestFolder, manifestKey } from './layout.ts';
@@ -6,9 +6,12 @@ import type { ListedVersion, Repository } from './repository.ts';
 
 const READS_AT_ONCE = 16;
 
-/** Publishes a backup: everything that the manifest names has to be in the repository before. */
-export async function writeManifest(repository: Repository, manifest: Manifest): Promise<StoredObject> {
-  return repository.put(
+/**
+ * Publishes a backup, once: everything that the manifest names has to be in the repository before. False where
+ * another attempt was first; its manifest stays, since whoever loses removes what only its own names.
+ */
+export async function writeManifest(repository: Repository, manifest: Manifest): Promise<boolean> {
+  return repository.create(
     manifestKey(manifest.database, manifest.id),
     `${JSON.stringify(manifest, null, 2)}\n`,
     {

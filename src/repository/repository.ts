@@ -12,7 +12,7 @@ import type { RepositoryConfig } from '../config/schema.ts';
 import type { StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { connectS3, credentialsFor, type S3Connection } from './client.ts';
-import { isNotFound } from './failure.ts';
+import { isNotFound, isPresent } from './failure.ts';
 import { readObject } from './read.ts';
 import { abortUploads, listUploads, type OpenUpload } from './uploads.ts';
 
@@ -54,6 +54,8 @@ export interface Repository {
   fullKey(key: string): string;
   writeParameters(options: WriteOptions): WriteParameters;
   put(key: string, body: string | Buffer, options?: WriteOptions): Promise<StoredObject>;
+  /** The same, but an object that is there stays, and the answer is false: of two writers one is first. */
+  create(key: string, body: string | Buffer, options?: WriteOptions): Promise<boolean>;
   /**
    * A StoredObject is read in its version, and its sha256 is compared (ChecksumMismatch). A key is read in its
    * latest version, or the newest real one when a delete marker lies on top. Null where there is none.
@@ -119,6 +121,30 @@ function repositoryOver(connection: S3Connection, config: RepositoryConfig): Rep
         sizeBytes: content.length,
         sha256: createHash('sha256').update(content).digest('hex'),
       };
+    },
+
+    async create(key, body, options = {}) {
+      const command = (condition: { IfNoneMatch?: string }) =>
+        new PutObjectCommand({
+          Bucket,
+          Key: fullKey(key),
+          Body: Buffer.from(body),
+          ...writeParameters(config, options),
+          ...condition,
+        });
+      const send = (condition: { IfNoneMatch?: string }) =>
+        connection.request((s3, abort) => s3.send(command(condition), abort), options.signal);
+      try {
+        await send({ IfNoneMatch: '*' });
+        return true;
+      } catch (error) {
+        if (isPresent(error)) return false;
+        const { cause } = error as { cause?: { name?: string } };
+        if (cause?.name !== 'NotImplemented') throw error;
+        // An S3 without conditional writes: the caller has looked before.
+        await send({});
+        return true;
+      }
     },
 
     async getText(object, signal) {

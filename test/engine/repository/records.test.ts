@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Manifest } from '../../../src/model/backup.ts';
 import type { Evidence } from '../../../src/model/evidence.ts';
 import { readCatalog } from '../../../src/repository/catalog.ts';
 import { readEvidence, writeEvidence } from '../../../src/repository/evidence.ts';
@@ -48,6 +49,18 @@ describe('manifests', () => {
     expect(await readManifest(repository, 'bank', 'locked')).toEqual(manifest);
     expect(await listManifests(repository, 'bank')).toEqual([manifest]);
     expect(await listManifests(repository, 'bank', new Date(Date.parse(tomorrow) + 1_000))).toEqual([]);
+  });
+
+  test('of two attempts at a backup one is published, and stays', async () => {
+    const [first, second] = [1, 2].map((n) => base('twice', n, n * 10_000, { database: 'twins' }));
+    const written = await Promise.all(
+      [first, second].map((manifest) => writeManifest(repository, manifest as Manifest)),
+    );
+    expect(written.toSorted()).toEqual([false, true]);
+    const published = written[0] ? first : second;
+    expect(await readManifest(repository, 'twins', 'twice')).toEqual(published);
+    expect(await writeManifest(repository, second as Manifest)).toBe(false);
+    expect(await readManifest(repository, 'twins', 'twice')).toEqual(published);
   });
 
   test('one that was removed is gone, and its id can be read no more', async () => {
