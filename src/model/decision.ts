@@ -12,7 +12,7 @@ export interface ApprovalPolicy {
 }
 
 export const decideSchema = z.strictObject({
-  by: z.string().min(1).max(200),
+  by: z.string().trim().min(1).max(200),
   action: z.enum(['approve', 'reject']),
   plan: z.string().min(1),
   comment: z.string().max(2_000).optional(),
@@ -21,6 +21,12 @@ export type Decide = z.infer<typeof decideSchema>;
 
 /** The signals `approve` and `reject`: the same without the action. */
 export const decideSignalSchema = decideSchema.omit({ action: true });
+
+/** Whether two names are of one person: what a client says is not more exact than this. */
+export function isSamePerson(one: string, other: string): boolean {
+  const fold = (name: string) => name.trim().normalize('NFKC').toLowerCase();
+  return fold(one) === fold(other);
+}
 
 /** Why a decision does not count, in words for people, or null when it does. */
 export function refusalOf(
@@ -38,14 +44,14 @@ export function refusalOf(
   if (decide.plan !== planDigest) {
     return `the plan has changed: the decision names ${decide.plan}, the plan to decide on is ${planDigest}`;
   }
-  if (policy.approvers.length > 0 && !policy.approvers.includes(decide.by)) {
+  if (policy.approvers.length > 0 && !policy.approvers.some((name) => isSamePerson(name, decide.by))) {
     return `${decide.by} is not among the approvers (${policy.approvers.join(', ')})`;
   }
   if (decide.action === 'reject') return null;
-  if (decide.by === requestedBy && !policy.requesterMayApprove) {
+  if (isSamePerson(decide.by, requestedBy) && !policy.requesterMayApprove) {
     return `${decide.by} requested this runbook and the policy wants another person`;
   }
-  if (approvalsOf(planDigest, waitingFor, decisions).some((record) => record.by === decide.by)) {
+  if (approvalsOf(planDigest, waitingFor, decisions).some((record) => isSamePerson(record.by, decide.by))) {
     return `${decide.by} has approved this plan already`;
   }
   return null;

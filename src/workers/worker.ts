@@ -7,6 +7,7 @@ import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { HoldfastError } from '../model/failure.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { workflowBundle } from './bundle.ts';
 import { ENGINES } from './engines.ts';
@@ -95,7 +96,16 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
 function siteHost({ config, roles }: WorkerInput, site: string): string {
   const hosts = config.config.sites[site]?.hosts ?? [];
   const served = roles.flatMap((role) => (role.kind === 'host' ? [role.name] : []));
-  return hosts.find((host) => served.includes(host)) ?? hosts[0] ?? site;
+  const own = hosts.find((host) => served.includes(host));
+  if (own !== undefined || hosts.length === 1) return own ?? (hosts[0] as string);
+  // An instance made here would be looked for on another host, by the restore and by the reaper.
+  throw new HoldfastError(
+    'InvalidInput',
+    `role site:${site} does not tell on which of its hosts this worker runs`,
+    {
+      hint: `name the host's role too: ${hosts.map((host) => `host:${host},site:${site}`).join(' or ')}`,
+    },
+  );
 }
 
 function dependencies(input: WorkerInput, host: string): Dependencies {

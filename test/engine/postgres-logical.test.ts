@@ -312,7 +312,8 @@ describe('table names', () => {
   it.each([
     ['public.hrad', /did you mean public.hard/],
     ['public.Hard', /did you mean public.hard/],
-    ['sales.events', /did you mean public.events/],
+    ['sales.events', /did you mean public.events(?!.*search path)/],
+    ['"Order; ""x"""', /"Odd ""Schema"""\..*\? A name without a schema means schema public/],
     ['public.moods', /name the tables/],
     ['public.nothing_like_it_at_all', /no table with a similar name/],
   ])('%s is refused with a hint', async (name, hint) => {

@@ -52,7 +52,8 @@ export async function startS3(options: {
   signal?: AbortSignal;
 }): Promise<S3Server> {
   const { directory, region, bucket } = options;
-  await mkdir(join(directory, 'data'), { recursive: true });
+  await mkdir(directory, { recursive: true });
+  await mkdir(join(directory, 'data'), { recursive: true, mode: 0o700 });
   const root = await rootCredentials(directory);
   const { caFile, certsDirectory } = await loopbackCertificate(directory);
   const port = await usablePort(options.port);

@@ -27,7 +27,8 @@ export async function startTemporal(options: {
   uiPort: number;
   signal?: AbortSignal;
 }): Promise<TemporalServer> {
-  await mkdir(options.directory, { recursive: true });
+  // Its file holds every history: not for the user of restored servers.
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const port = options.port === 0 ? await freePort() : options.port;
   const uiPort = options.uiPort === 0 ? await freePort() : options.uiPort;
   const log = join(options.directory, 'temporal.log');

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { lchown, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { createSocketDirectory, socketDirectory } from '../../instances/socket.ts';
+import { HoldfastError } from '../../model/failure.ts';
 import type { InstancePlace, ServerAccess } from '../engine.ts';
 import { userIds } from '../process.ts';
 
@@ -45,11 +46,23 @@ export async function prepareLayout(place: InstancePlace): Promise<Layout> {
     layout.spool,
     layout.locks,
   ]) {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chown(folder, owner.uid, owner.gid);
+    await makeFolder(folder, owner);
   }
   await createSocketDirectory(place.directory, owner);
   return layout;
+}
+
+/** The instance's user owns the folder above: a link that it put there must not lead root to another's folder. */
+async function makeFolder(folder: string, owner: { uid: number; gid: number }): Promise<void> {
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  if (!(await lstat(folder)).isDirectory()) {
+    throw new HoldfastError('PermissionDenied', `${folder} is not a folder any more`, {
+      hint: 'somebody changed the files of this instance: start the runbook again',
+    });
+  }
+  await lchown(folder, owner.uid, owner.gid);
 }
 
 /** Writes a file of the instance's user, beside and renamed, so that a reader never sees half of it. */

@@ -83,6 +83,8 @@ export function resolveOne(table: Wanted, relations: readonly Relation[]): strin
     table,
     relations.filter((one) => OTHER_KINDS[one.kind] === undefined),
   );
+  const isBare = parseNameParts(table.text).length === 1;
+  const bare = isBare && near.some((one) => one.name === table.name && one.schema !== 'public');
   throw new HoldfastError(
     'UnknownTable',
     `there is no table ${formatNameParts([table.schema, table.name])}`,
@@ -90,7 +92,7 @@ export function resolveOne(table: Wanted, relations: readonly Relation[]): strin
       hint:
         near.length === 0
           ? 'there is no table with a similar name in this db'
-          : `did you mean ${near.map((one) => formatNameParts([one.schema, one.name])).join(' or ')}?`,
+          : `did you mean ${near.map((one) => formatNameParts([one.schema, one.name])).join(' or ')}?${bare ? ' A name without a schema means schema public, whatever the search path is' : ''}`,
     },
   );
 }

@@ -20,6 +20,7 @@ import {
   type Decide,
   decideSchema,
   decideSignalSchema,
+  isSamePerson,
   refusalOf,
 } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
@@ -106,7 +107,7 @@ export class Runbook {
     upsertSearchAttributes({ [SEARCH_ATTRIBUTES.engine]: [engine] });
     const { approval } = limits;
     const able = approval.approvers.filter(
-      (name) => approval.requesterMayApprove || name !== this.status.requestedBy,
+      (name) => approval.requesterMayApprove || !isSamePerson(name, this.status.requestedBy),
     );
     if (approval.approvers.length > 0 && able.length < approval.people) {
       throw endWith({
