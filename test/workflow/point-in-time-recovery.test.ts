@@ -375,7 +375,10 @@ describe('what goes wrong', () => {
       await handle.cancel();
       await expect(handle.result()).rejects.toThrow();
       expect((await handle.describe()).status.name).toBe('CANCELLED');
-      expect((await statusOf(handle)).outcome).toBe('cancelled');
+      const status = await statusOf(handle);
+      expect(status.outcome).toBe('cancelled');
+      // Nothing may read as if it still waited.
+      expect(status.steps.map(({ state }) => state)).not.toContain('waiting');
       expect(fakes.calls.slice(-2)).toEqual(['removeInstance', 'writeEvidence']);
       await record('cancelled', handle);
     });

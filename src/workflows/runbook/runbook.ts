@@ -170,6 +170,9 @@ export class Runbook {
     const verdict = () => this.#verdict(name, plan.digest);
     try {
       await condition(() => verdict() !== null, approval.timeLimitMs, { summary: `time limit of ${name}` });
+    } catch (error) {
+      this.#mark(name, 'failed', 'cancelled');
+      throw error;
     } finally {
       this.status.waitingFor = null;
       this.#setOutcome('running');
@@ -185,7 +188,12 @@ export class Runbook {
   async wait(name: string, milliseconds: number, detail: string): Promise<void> {
     this.#mark(name, 'waiting', detail);
     this.#resumed = false;
-    await condition(() => this.#resumed, milliseconds, { summary: name });
+    try {
+      await condition(() => this.#resumed, milliseconds, { summary: name });
+    } catch (error) {
+      this.#mark(name, 'failed', 'cancelled');
+      throw error;
+    }
     this.#mark(name, 'done');
   }
 
