@@ -35,10 +35,10 @@ export async function loadData(stack: BenchStack, scale: number, signal: AbortSi
   await production.query(
     `INSERT INTO readings (device, taken_at, value, amount, note, detail)
      SELECT 'device-' || (n * 7919 % 5000), timestamptz '2026-01-01 00:00+00' + n * interval '7 seconds',
-            CASE WHEN n % 11 > 0 THEN sin(n) * 1000 END, (n::bigint * 104729 % 10000000) / 100.0,
+            CASE WHEN n % 11 > 0 THEN sin(n) * 1000 END, (n * 104729 % 10000000) / 100.0,
             CASE WHEN n % 3 > 0 THEN md5(n::text) || ' ' || md5((n * 31)::text) END,
             CASE WHEN n % 5 = 0 THEN jsonb_build_object('n', n, 'tag', md5((n % 1000)::text)) END
-       FROM generate_series(1, $1::int) n`,
+       FROM generate_series(1, $1::bigint) n`,
     [Math.round((READINGS * scale) / FULL_SCALE)],
   );
   await production.query('VACUUM ANALYZE readings');
