@@ -191,8 +191,9 @@ export async function follow(client: Client, workflowId: string, options: Follow
     try {
       const observed = await observe(client, workflowId, readEvidence === undefined ? {} : { readEvidence });
       onLook?.(observed);
-      const waits =
-        observed.status.outcome === 'waiting-for-decision' || observed.status.outcome === 'parked';
+      const { outcome, steps } = observed.status;
+      // A waiting step is a decision, or an instance that has been handed over.
+      const waits = outcome === 'parked' || steps.some(({ state }) => state === 'waiting');
       if (observed.closed || (waits && until === 'decision')) return observed;
     } catch (error) {
       if (error instanceof HoldfastError || !isAway(error)) throw error;
