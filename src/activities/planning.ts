@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeDatabase } from '../config/describe.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { Evidence } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -66,7 +67,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
       const { config } = deps.config;
       const every = Object.entries(config.databases)
         .filter(([, { host }]) => host === input.host)
-        .flatMap(([name]) => databaseOf(deps, name).tiers.log?.watchEveryMs ?? []);
+        .flatMap(([name]) => describeDatabase(config, name).tiers.log?.watchEveryMs ?? []);
       return {
         databases: every.length,
         intervalMs: Math.min(...every),

@@ -1,3 +1,4 @@
+import { describeDatabase } from '../config/describe.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
@@ -96,7 +97,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
       withRepository(deps, 'backup', async (repository) => {
         const reports: WatchReport[] = [];
         for (const [name, { host }] of Object.entries(deps.config.config.databases)) {
-          if (host !== input.host || databaseOf(deps, name).tiers.log === null) continue;
+          if (host !== input.host || describeDatabase(deps.config.config, name).tiers.log === null) continue;
           run.progress({ phase: `watching ${name}` });
           reports.push(await watch(deps, repository, name, run));
         }

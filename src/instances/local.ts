@@ -9,6 +9,7 @@ import { requireEnterable, systemUser } from './system-user.ts';
 
 const RECORD = 'instance.json';
 const UNFINISHED = '.new-';
+const UNFINISHED_FORM = /^\.new-.+-[0-9a-f]{12}$/;
 const UNFINISHED_AGE_MS = 60_000;
 
 export interface LocalSite {
@@ -41,7 +42,7 @@ async function provision(site: LocalSite, request: InstanceRequest): Promise<Ins
   const user = await systemUser(site.user);
   await makeSiteDirectory(site);
   await requireEnterable(site.directory, user);
-  await removeUnfinished(site, request.id);
+  await removeUnfinished(site);
 
   const record: InstanceRecord = {
     ...request,
@@ -74,12 +75,11 @@ async function makeSiteDirectory(site: LocalSite): Promise<void> {
   if (made !== undefined) await chmod(site.directory, 0o755);
 }
 
-/** What a killed attempt left; a fresh one may be of another attempt that is still at it. */
-async function removeUnfinished(site: LocalSite, id: string): Promise<void> {
-  const form = new RegExp(`^${UNFINISHED.replace('.', '\\.')}${id.replaceAll('.', '\\.')}-[0-9a-f]{12}$`);
+/** What killed attempts left, of any instance; a fresh one may be of another attempt that is still at it. */
+async function removeUnfinished(site: LocalSite): Promise<void> {
   for (const name of await entries(site.directory)) {
     const path = join(site.directory, name);
-    if (!form.test(name)) continue;
+    if (!UNFINISHED_FORM.test(name)) continue;
     const found = await stat(path).catch(() => null);
     if (found !== null && Date.now() - found.mtimeMs > UNFINISHED_AGE_MS) {
       await rm(path, { recursive: true, force: true });
@@ -122,7 +122,7 @@ async function remove(
   id: string,
   stop: (record: InstanceRecord) => Promise<void>,
 ): Promise<boolean> {
-  await removeUnfinished(site, id);
+  await removeUnfinished(site);
   const record = await find(site, id);
   if (record === null) return false;
   await stop(record);

@@ -51,7 +51,7 @@ test('provisioning the same id again, also at once, gives the same instance', as
 });
 
 test('what a killed provisioning left goes with the next', async () => {
-  const left = join(root, '.new-one-0123456789ab');
+  const left = join(root, '.new-another-0123456789ab');
   await mkdir(left);
   await utimes(left, 1, 1);
   await store().provision(request('one'));

@@ -128,6 +128,6 @@ function asUser(user: string | null): string[] {
 
 function lost(place: InstancePlace, why: string): HoldfastError {
   return new HoldfastError('InstanceLost', `the restored server in ${place.directory} cannot go on: ${why}`, {
-    hint: 'restore and replay again',
+    hint: 'start the runbook again: it restores and replays anew, and leaves alone what was imported already',
   });
 }
