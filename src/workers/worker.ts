@@ -7,6 +7,7 @@ import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { configurePrograms } from '../engines/postgres/programs.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { workflowBundle } from './bundle.ts';
@@ -35,6 +36,7 @@ export interface WorkerInput {
 /** Runs the workers of these roles until the process is told to end or the signal aborts. */
 export async function runWorker(input: WorkerInput): Promise<void> {
   const { logger, roles } = input;
+  configurePrograms(input.config.config.tools.postgres ?? {});
   const workers: Worker[] = [];
   for (const role of roles) workers.push(await createWorker(input, role));
   logger.info({ roles: roles.map(formatRole) }, 'worker started');

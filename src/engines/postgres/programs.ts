@@ -16,6 +16,13 @@ const NEWEST_FOLDER = 40;
 /** Folders by major version, as `tools.postgres` of the configuration names them. */
 export type ConfiguredPrograms = Record<string, string>;
 
+let ofProcess: ConfiguredPrograms = {};
+
+/** What `tools.postgres` says, for everything that this process does from now on. */
+export function configurePrograms(configured: ConfiguredPrograms): void {
+  ofProcess = configured;
+}
+
 /**
  * The path of a PostgreSQL program of exactly this major version: from the configuration, `.tools/postgres`,
  * Debian's folders, or PATH where the version there is the right one. Throws ToolMissing.
@@ -23,7 +30,7 @@ export type ConfiguredPrograms = Record<string, string>;
 export async function postgresProgram(
   name: string,
   major: number,
-  configured: ConfiguredPrograms = {},
+  configured: ConfiguredPrograms = ofProcess,
 ): Promise<string> {
   for (const folder of foldersOf(major, configured)) {
     // By its real path: the server's user cannot pass through a clone in /root to a link there.
@@ -55,7 +62,7 @@ export interface DumpPrograms {
  */
 export async function dumpPrograms(
   serverMajor: number,
-  configured: ConfiguredPrograms = {},
+  configured: ConfiguredPrograms = ofProcess,
 ): Promise<DumpPrograms> {
   for (let major = serverMajor; major <= newestMajor(configured, serverMajor); major += 1) {
     for (const folder of [...foldersOf(major, configured), ...(process.env.PATH ?? '').split(delimiter)]) {
