@@ -136,6 +136,10 @@ test('the settings of an instance keep paths, quotes and the limits of 32-bit tr
   // A quote ends and begins again for the shell; for the settings, quotes and backslashes are doubled.
   expect(xid).toContain(`restore_command = 'sh ''/srv/it''\\\\''''s 100%%/get.sh'' %f %p'`);
   expect(xid).toContain("archive_mode = 'off'");
+  // Nothing that would act for production: its subscriptions, its slot, its job schedulers.
+  expect(xid).toContain('max_logical_replication_workers = 0');
+  expect(xid).toContain("primary_slot_name = ''");
+  for (const kind of ['shared', 'session', 'local']) expect(xid).toContain(`${kind}_preload_libraries = ''`);
   // archive_library is unknown before PostgreSQL 15, and an unknown setting keeps a server from starting.
   expect(xid).not.toContain('archive_library');
   // `Z` is not understood while a server reads its settings.
