@@ -95,7 +95,8 @@ export const createPlanningActivities = (deps: Dependencies) => ({
         tables = await engine.resolveTables(await productionAccess(deps, input.database), input.tables, run);
       }
       run.progress({ phase: 'reading the catalog' });
-      return baseOf(await choose(deps, input.database, input.target, run), tables);
+      const base = baseOf(await choose(deps, input.database, input.target, run), tables);
+      return { ...base, notices: [...base.notices, ...credentialNotices(deps)] };
     });
   },
 
@@ -175,6 +176,16 @@ function outOfReach(known: Recoverability, cause: HoldfastError): HoldfastError 
     'the target is later than what the archive proves, and production, which could close its log, does not answer',
     { hint: last === null ? 'use latest' : `use latest, or a time up to ${last}`, cause },
   );
+}
+
+/** What leaves the promise that nothing restored can write to the repository to the restored server's own manners. */
+function credentialNotices({ config }: Dependencies): string[] {
+  const { credentials, restoreCredentials } = config.config.repository;
+  if (restoreCredentials !== undefined) return [];
+  const whose = credentials === undefined ? "the worker's own credentials" : 'credentials that can write';
+  return [
+    `the restored server reads the repository with ${whose}: repository.restoreCredentials are not set`,
+  ];
 }
 
 function baseOf(choice: Choice, tables: string[] | null): Base {
