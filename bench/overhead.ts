@@ -6,14 +6,13 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { endProcess, identifyProcess } from '../src/client/dev/process.ts';
 import { startTemporal } from '../src/client/dev/temporal.ts';
-import { sendDecision, startRun } from '../src/client/runbook.ts';
+import { startRun } from '../src/client/runbook.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../src/model/queue.ts';
-import type { RunbookStatus } from '../src/model/runbook.ts';
 import { workflowBundle } from '../src/workers/bundle.ts';
 import { fakeActivities, type RunbookActivities } from '../test/workflow/fakes.ts';
+import { approveAtOnce } from './approve.ts';
 import { LoadWatch, type Row, rowOfPairs, timed } from './measure.ts';
 
-const POLL_MS = 50;
 const INPUT = {
   ...{ database: 'shop', reason: 'benchmark', requestedBy: 'bench', tables: ['public.orders'] },
   target: { time: '2026-01-31T14:05:00Z' },
@@ -90,17 +89,7 @@ async function asRunbook(client: Client, signal: AbortSignal): Promise<void> {
   const { workflowId } = await startRun(client, {
     ...{ type: 'pointInTimeRecovery', engine: 'postgres', input: INPUT },
   });
-  const handle = client.workflow.getHandle(workflowId);
-  for (;;) {
-    const { waitingFor, plan } = await handle.query<RunbookStatus>('status');
-    if (waitingFor !== null && plan !== null) {
-      await sendDecision(client, workflowId, { by: 'bench', action: 'approve', plan: plan.digest });
-      break;
-    }
-    await sleep(POLL_MS, undefined, { signal });
-  }
-  const { outcome } = (await handle.result()) as RunbookStatus;
-  if (outcome !== 'completed') throw new Error(`the runbook ended as ${outcome}`);
+  await approveAtOnce(client, workflowId, signal);
 }
 
 /** The order of the runbook's own calls. */

@@ -1,12 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { sendDecision, startRun } from '../src/client/runbook.ts';
+import { startRun } from '../src/client/runbook.ts';
 import type { RunbookStatus } from '../src/model/runbook.ts';
+import { approveAtOnce } from './approve.ts';
 import { recoverByHand } from './by-hand/recover.ts';
 import { ACCIDENT, deleteRows, markRecoverable, momentNow, trade } from './data.ts';
 import { LoadWatch, medianSteps, type Row, rowOfPairs, timed } from './measure.ts';
 import { type BenchStack, settle } from './stack.ts';
-
-const POLL_MS = 100;
 
 /** Recoveries of deleted rows through the runbook, in turn with a script of the same steps. */
 export async function benchRecovery(
@@ -77,18 +75,7 @@ async function recover(stack: BenchStack, target: string, signal: AbortSignal): 
       tables: ACCIDENT.map(({ table }) => table),
     },
   });
-  const handle = temporal.workflow.getHandle(workflowId);
-  const result = handle.result() as Promise<RunbookStatus>;
-  result.catch(() => {});
-  for (;;) {
-    const status = await handle.query<RunbookStatus>('status');
-    if (status.waitingFor !== null && status.plan !== null) {
-      await sendDecision(temporal, workflowId, { by: 'bench', action: 'approve', plan: status.plan.digest });
-      return result;
-    }
-    if (status.outcome !== 'running') return result;
-    await sleep(POLL_MS, undefined, { signal });
-  }
+  return approveAtOnce(temporal, workflowId, signal);
 }
 
 function stepsOf({ steps }: RunbookStatus): Record<string, number> {

@@ -13,6 +13,7 @@ import { bringUp } from '../src/client/dev/stack.ts';
 import type { DevDescription } from '../src/client/dev/state.ts';
 import { startWorker } from '../src/client/dev/worker.ts';
 import { type LoadedConfig, loadConfig } from '../src/config/load.ts';
+import { runTool } from '../src/engines/process.ts';
 import { residentBytes, WorkerMemory } from './memory.ts';
 
 /** The same server under a second name, whose logical backups carry no fingerprints. */
@@ -107,7 +108,7 @@ async function end(pid: number): Promise<void> {
   if (worker !== null) await endProcess(worker, [{ signal: 'SIGTERM', patienceMs: 30_000 }]);
 }
 
-/** Lets the archiver and the checkpointer come to rest, so that a run does not pay for the one before. */
+/** Lets the archiver, the checkpointer and the disk come to rest, so that a run does not pay for the one before. */
 export async function settle({ production }: BenchStack, signal: AbortSignal): Promise<void> {
   await production.query('CHECKPOINT');
   const { rows } = await production.query<{ log: string }>(
@@ -119,7 +120,8 @@ export async function settle({ production }: BenchStack, signal: AbortSignal): P
       'SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver',
       [log],
     );
-    if (archived[0]?.done) return;
+    if (archived[0]?.done) break;
     await sleep(200, undefined, { signal });
   }
+  await runTool('sync', [], { signal });
 }
