@@ -367,6 +367,23 @@ describe('what goes wrong', () => {
     );
   });
 
+  it('does not call a recovery completed whose rows are not there afterwards', async () => {
+    const fakes = fakeActivities({
+      activities: {
+        verifyImport: async () => [{ name: 'rows present', verdict: 'fail', detail: '1 of 25 is not there' }],
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await start(environment);
+      await handle.executeUpdate('decide', approve(await waitFor(handle, 'waiting-for-decision')));
+      const failure = await failureOf(handle.result());
+      expect(failure.type).toBe('CheckFailed');
+      expect(failure.message).toMatch(/is committed, but[\s\S]*1 of 25 is not there[\s\S]*HINT:/);
+      expect(fakes.evidence()?.imported).not.toBeNull();
+      expect(fakes.evidence()?.checks).toContainEqual(expect.objectContaining({ verdict: 'fail' }));
+    });
+  });
+
   it('a cancelled runbook removes its instance before it ends', async () => {
     const fakes = fakeActivities();
     await withWorkers(environment, fakes.activities, async () => {

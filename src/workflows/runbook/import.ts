@@ -55,12 +55,9 @@ export async function importUnderDecision(
       runbook.explain(textOf(failure));
       continue;
     }
-    const verified = await runbook.step(
-      'verify',
-      () => host.verifyImport(approved),
-      (found) => found.map((check) => `${check.name}: ${check.verdict}`).join(', '),
-    );
+    const verified = await runbook.step('verify', () => host.verifyImport(approved), describeChecks);
     findings.checks.push(...verified);
+    if (failed(verified).length > 0) throw notAsApproved(verified);
     return 'completed';
   }
 }
@@ -71,6 +68,23 @@ function refusedForGood(failure: Failure): ApplicationFailure {
     message: `production refuses the approved rows, and comparing again does not change that: ${failure.message}`,
     hint: 'nothing was changed; look at the constraint that is named, or recover without tables and copy the rows by hand',
   });
+}
+
+const failed = (checks: readonly Check[]) => checks.filter(({ verdict }) => verdict === 'fail');
+
+function notAsApproved(checks: readonly Check[]): ApplicationFailure {
+  return endWith({
+    type: 'CheckFailed',
+    message: `the import is committed, but not all of it is as approved: ${failed(checks)
+      .map(({ name, detail }) => `${name}: ${detail}`)
+      .join('; ')}`,
+    hint: 'see whether production has removed these rows since; the evidence has every check',
+  });
+}
+
+function describeChecks(checks: Check[]): string {
+  const bad = failed(checks).map(({ name, detail }) => `${name}: ${detail}`);
+  return bad.length === 0 ? `${countOf(checks.length, 'check')} passed` : bad.join('; ');
 }
 
 function describeImport(result: ImportResult): string {

@@ -1,11 +1,9 @@
 import {
-  ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
   condition,
   defineQuery,
   defineSignal,
-  defineUpdate,
   isCancellation,
   log,
   setCurrentDetails,
@@ -14,28 +12,17 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
-import {
-  type ApprovalPolicy,
-  approvalsOf,
-  type Decide,
-  decideSchema,
-  decideSignalSchema,
-  isSamePerson,
-  refusalOf,
-} from '../../model/decision.ts';
+import type { ApprovalPolicy } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { EngineKind } from '../../model/engine.ts';
-import { describeIssues } from '../../model/input.ts';
-import { QUERIES, SIGNALS, UPDATES } from '../../model/message.ts';
+import { QUERIES, SIGNALS } from '../../model/message.ts';
 import type { Plan } from '../../model/plan.ts';
-import type { DecisionRecord, Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
+import type { Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
+import { Decisions } from './decisions.ts';
 import { detailsOf } from './details.ts';
 import { endWith, type Failure, failureOf, parks, textOf } from './failure.ts';
 
 const statusQuery = defineQuery<RunbookStatus>(QUERIES.status);
-const decideUpdate = defineUpdate<DecisionRecord, [Decide]>(UPDATES.decide);
-const approveSignal = defineSignal<[unknown]>(SIGNALS.approve);
-const rejectSignal = defineSignal<[unknown]>(SIGNALS.reject);
 const resumeSignal = defineSignal(SIGNALS.resume);
 
 /** What a runbook ends with when nothing went wrong. */
@@ -54,15 +41,14 @@ export interface RunbookLimits {
  */
 export class Runbook {
   readonly status: RunbookStatus;
-  #limits: RunbookLimits | null = null;
+  readonly #decisions: Decisions;
+  #limits = { parkLimitMs: 0, noWorkerRetryMs: 0 };
   #resumed = false;
   /** cleaning up: nothing parks any more */
   #closing = false;
   #cleanups: (() => Promise<void>)[] = [];
   /** steps whose time is people's, not the recovery's */
   readonly #waits = new Set<string>();
-  /** decisions before this one were on plans that are void by now */
-  #askedAt = 0;
 
   constructor(options: {
     runbook: string;
@@ -92,7 +78,11 @@ export class Runbook {
       evidence: null,
       message: null,
     };
-    this.#listen();
+    this.#decisions = new Decisions(this.status, () => this.publish());
+    setHandler(statusQuery, () => this.status);
+    setHandler(resumeSignal, () => {
+      this.#resumed = true;
+    });
     upsertSearchAttributes({
       [SEARCH_ATTRIBUTES.database]: [options.database],
       [SEARCH_ATTRIBUTES.runbook]: [options.runbook],
@@ -102,20 +92,10 @@ export class Runbook {
   }
 
   /** Called once the configuration is known. Refuses a policy that nobody can meet before anything is made. */
-  begin(engine: EngineKind, limits: RunbookLimits): void {
+  begin(engine: EngineKind, { approval, ...limits }: RunbookLimits): void {
     this.#limits = limits;
     upsertSearchAttributes({ [SEARCH_ATTRIBUTES.engine]: [engine] });
-    const { approval } = limits;
-    const able = approval.approvers.filter(
-      (name) => approval.requesterMayApprove || !isSamePerson(name, this.status.requestedBy),
-    );
-    if (approval.approvers.length > 0 && able.length < approval.people) {
-      throw endWith({
-        type: 'InvalidConfiguration',
-        message: `the approval policy wants ${approval.people} of ${approval.approvers.join(', ')}, which cannot be met when ${this.status.requestedBy} requests`,
-        hint: 'let another person request the runbook, or name more approvers in the configuration',
-      });
-    }
+    this.#decisions.adopt(approval);
   }
 
   /** Runs a step; what an operator can mend parks it, as long as there is an instance that would be lost. */
@@ -153,23 +133,16 @@ export class Runbook {
     this.#cleanups.push(work);
   }
 
-  /**
-   * Shows the plan and stops until people, or the policy, have decided on exactly this plan, now: what was said
-   * before it was shown does not count, not even of an equal plan.
-   */
+  /** Shows the plan and stops until people, or the policy, have decided on exactly this plan. */
   async decide(name: string, plan: Plan): Promise<'approved' | 'rejected' | 'expired'> {
-    const { approval } = this.#needLimits();
-    this.status.plan = plan;
-    this.status.waitingFor = name;
-    this.#askedAt = this.status.decisions.length;
-    if (approval.people === 0) {
-      this.#record({ by: 'policy', action: 'approve', plan: plan.digest, comment: 'approval.people is 0' });
-    }
+    const { timeLimitMs } = this.#decisions.policy;
+    this.#decisions.ask(name, plan);
     this.#setOutcome('waiting-for-decision');
-    this.#mark(name, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(approval.timeLimitMs)}`);
-    const verdict = () => this.#verdict(name, plan.digest);
+    this.#mark(name, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
     try {
-      await condition(() => verdict() !== null, approval.timeLimitMs, { summary: `time limit of ${name}` });
+      await condition(() => this.#decisions.verdict() !== null, timeLimitMs, {
+        summary: `time limit of ${name}`,
+      });
     } catch (error) {
       this.#mark(name, 'failed', 'cancelled');
       throw error;
@@ -177,9 +150,8 @@ export class Runbook {
       this.status.waitingFor = null;
       this.#setOutcome('running');
     }
-    const decided = verdict() ?? 'expired';
-    const people = this.#decisionsNow().filter((record) => record.refused === undefined);
-    const by = people.map((record) => record.by).join(', ');
+    const decided = this.#decisions.verdict() ?? 'expired';
+    const by = this.#decisions.deciders().join(', ');
     this.#mark(name, decided === 'approved' ? 'done' : 'failed', by === '' ? decided : `${decided} by ${by}`);
     return decided;
   }
@@ -255,7 +227,7 @@ export class Runbook {
   }
 
   async #park(name: string, failure: Failure, error: unknown, since: { at: number | null }): Promise<void> {
-    const { parkLimitMs, noWorkerRetryMs } = this.#needLimits();
+    const { parkLimitMs, noWorkerRetryMs } = this.#limits;
     since.at ??= Date.now();
     const left = since.at + parkLimitMs - Date.now();
     if (left <= 0) {
@@ -278,74 +250,6 @@ export class Runbook {
     this.#setOutcome('running');
   }
 
-  #listen(): void {
-    setHandler(statusQuery, () => this.status);
-    setHandler(resumeSignal, () => {
-      this.#resumed = true;
-    });
-    setHandler(decideUpdate, (decide) => this.#record(decide), {
-      validator: (decide) => {
-        const parsed = decideSchema.safeParse(decide);
-        const refusal = parsed.success ? this.#refusal(parsed.data) : describeIssues(parsed.error);
-        if (refusal === null) return;
-        log.warn('decision refused', { refusal });
-        throw ApplicationFailure.nonRetryable(refusal, 'DecisionRefused');
-      },
-    });
-    setHandler(approveSignal, (message) => this.#receive('approve', message));
-    setHandler(rejectSignal, (message) => this.#receive('reject', message));
-  }
-
-  /** A signal cannot be refused: one that does not count is recorded with the reason, and shown. */
-  #receive(action: Decide['action'], message: unknown): void {
-    const parsed = decideSignalSchema.safeParse(message);
-    if (!parsed.success) {
-      this.#record({ by: 'unknown', action, plan: 'unknown' }, describeIssues(parsed.error));
-      return;
-    }
-    const decide: Decide = { ...parsed.data, action };
-    this.#record(decide, this.#refusal(decide) ?? undefined);
-  }
-
-  #refusal(decide: Decide): string | null {
-    return refusalOf(decide, {
-      waitingFor: this.status.waitingFor,
-      planDigest: this.status.plan?.digest ?? null,
-      requestedBy: this.status.requestedBy,
-      policy: this.#needLimits().approval,
-      decisions: this.#decisionsNow(),
-    });
-  }
-
-  #record(decide: Decide, refused?: string): DecisionRecord {
-    const record: DecisionRecord = {
-      name: this.status.waitingFor ?? 'none',
-      by: decide.by,
-      identity: null,
-      action: decide.action,
-      at: new Date().toISOString(),
-      plan: decide.plan,
-      ...(decide.comment === undefined ? {} : { comment: decide.comment }),
-      ...(refused === undefined ? {} : { refused }),
-    };
-    this.status.decisions.push(record);
-    this.publish();
-    return record;
-  }
-
-  #decisionsNow(): DecisionRecord[] {
-    return this.status.decisions.slice(this.#askedAt);
-  }
-
-  #verdict(name: string, digest: string): 'approved' | 'rejected' | null {
-    const counted = this.#decisionsNow().filter(
-      (record) => record.name === name && record.plan === digest && record.refused === undefined,
-    );
-    if (counted.some((record) => record.action === 'reject')) return 'rejected';
-    const { people } = this.#needLimits().approval;
-    return approvalsOf(digest, name, counted).length >= Math.max(people, 1) ? 'approved' : null;
-  }
-
   #mark(name: string, state: StepState, detail?: string): void {
     let step = this.status.steps.find((candidate) => candidate.name === name);
     if (step === undefined) {
@@ -366,15 +270,5 @@ export class Runbook {
     this.status.outcome = outcome;
     upsertSearchAttributes({ [SEARCH_ATTRIBUTES.outcome]: [outcome] });
     this.publish();
-  }
-
-  #needLimits(): RunbookLimits {
-    return (
-      this.#limits ?? {
-        approval: { people: 1, requesterMayApprove: false, approvers: [], timeLimitMs: 0 },
-        parkLimitMs: 0,
-        noWorkerRetryMs: 0,
-      }
-    );
   }
 }
