@@ -85,12 +85,16 @@ function outOfLogs({ log, target, lastLog, missingLog }: EndOfServer): HoldfastE
     return gap(missingLog as string, lastLog as string);
   const last = lastCommitInLog(log);
   const until = last === null ? 'no commit was found in them' : `the last commit in them was at ${last}`;
-  return new HoldfastError('TargetNotReached', `the logs ended, and ${describeTarget(target)} was not reached: ${until}`, {
-    hint:
-      last === null
-        ? 'recover to latest, or to an earlier target'
-        : `recover to latest, or to a time before ${last}; where production is alive, wait until its next log is archived and try again`,
-  });
+  return new HoldfastError(
+    'TargetNotReached',
+    `the logs ended, and ${describeTarget(target)} was not reached: ${until}`,
+    {
+      hint:
+        last === null
+          ? 'recover to latest, or to an earlier target'
+          : `recover to latest, or to a time before ${last}; where production is alive, wait until its next log is archived and try again`,
+    },
+  );
 }
 
 /** A log is missing although later ones are there. */
