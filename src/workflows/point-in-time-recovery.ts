@@ -104,6 +104,8 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       if (ending !== 'completed') return ending;
     }
     if (keepMs > 0) {
+      // Until now it was the longest that the whole runbook may take.
+      runbook.status.instance.expiresAt = new Date(Date.now() + keepMs).toISOString();
       await release?.();
       const command = `holdfast connect ${workflowId}`;
       await runbook.wait('hand over', keepMs, `${command}; for ${formatDuration(keepMs)} or until resume`);
