@@ -100,6 +100,22 @@ describe('the way through', () => {
   });
 });
 
+describe('an instance that is kept after the import', () => {
+  it('does not keep others from changing the database', async () => {
+    await withWorkers(environment, fakeActivities().activities, async () => {
+      const handle = await start(environment, { ...INPUT, keepInstance: '5m' });
+      await handle.executeUpdate('decide', approve(await waitFor(handle, 'waiting-for-decision')));
+      await expect
+        .poll(async () => (await statusOf(handle)).steps.find(({ name }) => name === 'hand over')?.state)
+        .toBe('waiting');
+      const holder = environment.client.workflow.getHandle('change/shop');
+      await expect.poll(async () => (await holder.describe()).status.name).toBe('COMPLETED');
+      await handle.signal('resume');
+      await handle.result();
+    });
+  });
+});
+
 describe('decisions', () => {
   it('refuses a stale digest and imports nothing until the right one is approved', async () => {
     const fakes = fakeActivities();
