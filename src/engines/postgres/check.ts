@@ -25,6 +25,8 @@ export interface CheckInput {
 
 /** Above this, `--heapallindexed` (every row looked up in every index) is left out of a check of everything. */
 const THOROUGH_BYTES = 2 * 1024 ** 3;
+/** Tables and indexes that are looked at side by side, as many as files are in a restore. */
+const JOBS = 2;
 
 /**
  * Looks at the restored copy: its pages and indexes, extensions, collations, and its schema beside
@@ -83,6 +85,7 @@ async function amcheck(input: CheckInput, facts: Facts, run: Run): Promise<Check
   const scope = input.tables === null ? 'all tables' : input.tables.join(', ');
   const args = [
     '--no-password',
+    `--jobs=${JOBS}`,
     ...(thorough ? ['--heapallindexed'] : []),
     ...(input.tables === null ? [] : ['--no-strict-names']),
     ...(await patternsOf(input, run)).map((pattern) => `--table=${pattern}`),
