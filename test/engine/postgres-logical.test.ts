@@ -20,6 +20,7 @@ import { openSink } from '../../src/repository/sink.ts';
 import { fileSink } from './postgres-file-sink.ts';
 import { HARD_SCHEMA } from './postgres-hard-schema.ts';
 import { type RepositoryFixture, startRepository } from './repository/fixture.ts';
+import { blocksOf } from './restore-document.ts';
 
 const AWS = fileURLToPath(new URL('./postgres-aws.ts', import.meta.url));
 const run: Run = { signal: new AbortController().signal, progress: () => {} };
@@ -262,7 +263,7 @@ describe('RESTORE.md', () => {
       await repository.remove((objects[0] as { key: string }).key);
 
     const text = logicalInstructions(manifest, fixture.config);
-    const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');
+    const blocks = blocksOf(text).join('\n');
     const place = join(folder, 'by-hand');
     await mkdir(place);
     await writeFile(join(place, 'restore.sh'), blocks);

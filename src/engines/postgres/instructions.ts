@@ -84,7 +84,8 @@ export function physicalInstructions(
   return `${heading(manifest, repository)}
 You need: \`pgbackrest\` ${manifest.tools.pgbackrest ?? ''} or newer, PostgreSQL ${major} (exactly this major version, the same extensions and C library
 collations), and ${gigabytes(manifest.databaseBytes)} of disk. Run everything as an operating-system user that is **not** the owner of production's
-files, and never into production's directory.
+files, and never into production's directory. Credentials that can only read are enough, and safer; temporary ones
+want \`PGBACKREST_REPO1_S3_TOKEN\` exported too.
 ${notices(manifest)}
 ## 1. Where from, where to
 
@@ -100,45 +101,75 @@ ${block([
         required(['PGBACKREST_REPO1_CIPHER_PASS', 'passphrase of the repository']),
         'export PGBACKREST_REPO1_CIPHER_PASS',
       ]),
-  required(['RESTORED', 'an empty directory for the restored server']),
+  required(['RESTORED', 'an empty directory for the restored server: its whole path, at most 80 characters']),
   'export PGBACKREST_REPO1_S3_KEY PGBACKREST_REPO1_S3_KEY_SECRET',
   ...Object.entries(toolVariables(repository, stanza)).map(
     ([name, value]) => `export ${name}=${shellQuote(value)}`,
   ),
-  'export PGBACKREST_PG1_PATH="$RESTORED"',
-  'mkdir -p "$RESTORED" && chmod 700 "$RESTORED"',
+  'export PGBACKREST_PG1_PATH="$RESTORED/data" PGBACKREST_LOCK_PATH="$RESTORED/lock" PGBACKREST_SPOOL_PATH="$RESTORED/spool"',
+  `export PATH="/usr/lib/postgresql/${major}/bin:/usr/pgsql-${major}/bin:$PATH"`,
+  'umask 077',
+  'mkdir -p "$RESTORED/data" "$RESTORED/tablespaces" "$RESTORED/spool"',
+  'chmod 700 "$RESTORED"',
 ])}
 
 ## 2. Restore
 
-To this backup's own consistent point:
+Tablespaces come to lie below the directory too. To this backup's own consistent point:
 
-${block([`pgbackrest --no-config --set=${shellQuote(manifest.id)} --type=immediate --target-action=promote --archive-mode=off restore`])}
+${block([`${restoreCommand(manifest)} --type=immediate restore`])}
 
-Or to a moment after ${manifest.finishedAt} (with its offset from UTC), for which the logs must be in the repository:
+Or, instead, to a moment after ${manifest.finishedAt}, for which the logs must be in the repository up to the next commit:
 
 ${block(
   [
-    `pgbackrest --no-config --set=${shellQuote(manifest.id)} --type=time --target='2026-01-31 14:05:00+00' --target-action=promote --archive-mode=off restore`,
+    required(['RECOVER_TO', "a moment with its offset from UTC, such as '2026-01-31 14:05:00+00'"]),
+    `${restoreCommand(manifest)} --type=time --target="$RECOVER_TO" restore`,
   ],
   'sh-other',
 )}
 
 ## 3. Start it, apart from everything
 
-\`archive_mode=off\` keeps it from writing into production's archive; the other settings keep it from consuming
-production's replication. Start it from this shell: recovery fetches logs with the variables set above.
+It gets a configuration of its own, of which only the commands of the recovery are left over: production's would write
+into production's archive, listen on production's port and consume production's replication. Start it from this shell:
+recovery fetches logs with the variables set above.
 
 ${block([
-  'touch "$RESTORED/postgresql.conf" "$RESTORED/pg_ident.conf"',
-  'test -s "$RESTORED/pg_hba.conf" || echo "local all all peer" > "$RESTORED/pg_hba.conf"',
-  `pg_ctl start -D "$RESTORED" -w -t 3600 -l "$RESTORED/restore.log" -o "-c archive_mode=off -c listen_addresses='' -c unix_socket_directories='$RESTORED' -c max_logical_replication_workers=0 -c synchronous_standby_names='' -c shared_preload_libraries=''"`,
-  'psql --no-psqlrc --host="$RESTORED" --dbname=postgres --command="SELECT pg_is_in_recovery()"',
+  'cat > "$RESTORED/postgresql.conf" <<END_OF_FILE',
+  "archive_mode = 'off'",
+  "hba_file = '$RESTORED/pg_hba.conf'",
+  "ident_file = '$RESTORED/pg_ident.conf'",
+  "listen_addresses = ''",
+  "unix_socket_directories = '$RESTORED'",
+  'port = 5432',
+  'max_logical_replication_workers = 0',
+  'max_prepared_transactions = 100',
+  "hot_standby = 'off'",
+  'END_OF_FILE',
+  'echo "local all all trust" > "$RESTORED/pg_hba.conf"',
+  ': > "$RESTORED/pg_ident.conf"',
+  `grep -E '^(archive_mode|restore_command|recovery_target[a-z_]*) *=' "$RESTORED/data/postgresql.auto.conf" > "$RESTORED/recovery.conf"`,
+  'mv "$RESTORED/recovery.conf" "$RESTORED/data/postgresql.auto.conf"',
+  `pg_ctl start -W -D "$RESTORED/data" -l "$RESTORED/restore.log" -o "-c config_file='$RESTORED/postgresql.conf'"`,
+  'sleep 2',
+  'until pg_isready --quiet --host="$RESTORED" --port=5432; do',
+  '  pg_ctl status -D "$RESTORED/data" > /dev/null || { tail "$RESTORED/restore.log"; exit 1; }',
+  '  sleep 1',
+  'done',
+  'psql --no-psqlrc --host="$RESTORED" --port=5432 --username="${PGUSER:-postgres}" --dbname=postgres --list',
 ])}
 
-\`f\` means that recovery has ended. A configuration outside the data directory (Debian: /etc/postgresql) is not in the
-backup: parameters such as \`max_connections\` must be at least what production has, else the log says so and which.
+It answers once recovery has ended. Where production's superuser is not \`postgres\`, set \`PGUSER\`. What production was
+configured with is in \`$RESTORED/data/postgresql.conf\`, unless its distribution keeps that elsewhere (Debian: /etc/postgresql).
+
+To take it down again: \`pg_ctl stop -D "$RESTORED/data"\`, then remove the directory.
 `;
+}
+
+/** It ends recovery by itself, and never archives. Without a file of options: production's may lie on this machine. */
+function restoreCommand({ id }: Manifest): string {
+  return `pgbackrest --no-config --set=${shellQuote(id)} --tablespace-map-all="$RESTORED/tablespaces" --archive-mode=off --target-action=promote`;
 }
 
 function heading(manifest: Manifest, repository: RepositoryConfig): string {
@@ -223,7 +254,6 @@ function toolVariables(repository: RepositoryConfig, stanza: string): Record<str
     PGBACKREST_REPO1_CIPHER_TYPE: cipher === undefined ? 'none' : 'aes-256-cbc',
     ...(caFile === undefined ? {} : { PGBACKREST_REPO1_STORAGE_CA_FILE: caFile }),
     PGBACKREST_LOG_LEVEL_FILE: 'off',
-    PGBACKREST_LOCK_PATH: '/tmp/pgbackrest-restore',
   };
 }
 
