@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,6 +116,24 @@ test('a second up starts only what is not running', async () => {
   expect((await up()).started).toEqual(['worker']);
   const { worker: _, ...others } = before.pids;
   expect((await description()).pids).toMatchObject(others);
+});
+
+test('another configuration, or a changed one, reaches a running worker', async () => {
+  const file = join(state, 'changed.yaml');
+  const written = await readFile(join(state, 'holdfast.yaml'), 'utf8');
+  const workerWith = async (text: string) => {
+    await writeFile(file, text);
+    const { started } = await up('--config', file);
+    const { pids } = await description();
+    return { started, command: await readFile(`/proc/${pids.worker}/cmdline`, 'utf8') };
+  };
+  const changed = written.replace('people: 1', 'people: 2');
+  expect(changed).not.toBe(written);
+  const first = await workerWith(changed);
+  expect(first.started).toEqual(['worker']);
+  expect(first.command).toContain(file);
+  expect((await workerWith(changed)).started).toEqual([]);
+  expect((await workerWith(written)).started).toEqual(['worker']);
 });
 
 test('down ends what up started and nothing else; the next up finds the same state', async () => {

@@ -45,7 +45,8 @@ function upCommand(): Command {
       `
 Port 0 is any free one. Ports once chosen are remembered in the state.
 The worker runs with the holdfast.yaml that is written into the state; with --config it runs with that file
-instead, which may name other databases too (copy the written one and change it).`,
+instead, which may name other databases too (copy the written one and change it); a running worker is started
+anew where the file is another one or has changed.`,
     )
     .action(
       action(async (options: UpArguments, command: Command): Promise<ExitCode> => {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { loadConfig } from '../../config/load.ts';
@@ -130,10 +130,21 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       },
     });
     const loaded = await loadConfig(config);
+    const configDigest = createHash('sha256')
+      .update(await readFile(config))
+      .digest('hex');
+    // A worker reads its configuration once.
+    const reads = state.config === config && (state.configDigest ?? configDigest) === configDigest;
+    if (options.config !== null && running.has('worker') && !reads) {
+      say('starting the worker anew, with the configuration as it is now');
+      await endPrograms(directory, state, ['worker']);
+      running.delete('worker');
+    }
     await ensure('worker', () =>
       startWorker({ directory, config, queues: queuesOf(loaded), temporal, signal }),
     );
     state.config = config;
+    if (started.includes('worker')) state.configDigest = configDigest;
     await writeState(directory, state);
     const description: DevDescription = {
       temporal,

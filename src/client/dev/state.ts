@@ -49,6 +49,8 @@ export interface DevState {
   s3: S3Facts | null;
   /** the configuration that the worker runs with */
   config: string | null;
+  /** sha256 of that file as the worker has read it; absent: not known */
+  configDigest?: string;
   /** the sample data is in */
   sampled: boolean;
   /** the first backups were started */
