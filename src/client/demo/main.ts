@@ -5,7 +5,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Plan } from '../../model/plan.ts';
 import { withTemporal } from '../dev/protect.ts';
 import { takeDown } from '../dev/shutdown.ts';
-import { bringUp } from '../dev/stack.ts';
+import { bringUp, type UpResult } from '../dev/stack.ts';
 import { findStateDirectory, openStateDirectory, removeStateDirectory, withStateLock } from '../dev/state.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { reportFailure } from '../options.ts';
@@ -51,14 +51,19 @@ async function main({ yes, keep, output }: Options): Promise<ExitCode> {
   const stop = new AbortController();
   const interrupt = () => stop.abort(new Error('interrupted'));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  const aborted = rejectWhenAborted(stop.signal);
+  const starting = start(narrator, stop.signal);
   let verdict: Verdict | null = null;
   try {
+    const up = await Promise.race([starting, aborted]);
     // A long statement does not hear the signal: it ends when its server is ended.
-    verdict = await Promise.race([play(narrator, stop, yes === true), rejectWhenAborted(stop.signal)]);
+    verdict = await Promise.race([play(narrator, up, stop, yes === true), aborted]);
   } catch (error) {
     if (stop.signal.aborted) process.stderr.write('\ninterrupted\n');
     else reportFailure(error, output);
   }
+  // What is still being started cannot be ended yet; the signal ends that soon.
+  await starting.catch(() => {});
   const stays = keep === true && !stop.signal.aborted;
   if (stays) await tellWhatStays(narrator);
   else await cleanUp(narrator);
@@ -71,7 +76,7 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }
 
-async function play(narrator: Narrator, stop: AbortController, yes: boolean): Promise<Verdict> {
+async function start(narrator: Narrator, signal: AbortSignal): Promise<UpResult> {
   narrator.chapter('Start everything, on free ports of this machine');
   if ((await findStateDirectory(STATE)) !== null) {
     narrator.say('(an earlier demo is still there: it is ended and removed first)');
@@ -79,16 +84,18 @@ async function play(narrator: Narrator, stop: AbortController, yes: boolean): Pr
   }
   const { directory, notice } = await openStateDirectory(STATE);
   if (notice !== null) narrator.say(notice);
-  const { signal } = stop;
-  const up = await withStateLock(directory, () =>
+  return withStateLock(directory, () =>
     bringUp({
       ...{ directory, ports: ANY_PORT, config: null, orders: ORDERS, signal },
       say: (line) => narrator.say(line),
     }),
   );
+}
+
+function play(narrator: Narrator, up: UpResult, stop: AbortController, yes: boolean): Promise<Verdict> {
   return withTemporal(up.description, (client) =>
     tellStory({
-      ...{ narrator, up, client, signal },
+      ...{ narrator, up, client, signal: stop.signal },
       approve: (plan) => (yes ? approveAtOnce(narrator) : ask(plan, stop)),
     }),
   );
