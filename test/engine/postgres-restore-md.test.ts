@@ -125,7 +125,7 @@ async function follow(name: string, blocks: string[], env: Record<string, string
   const { uid, gid } = userIds(RESTORE_USER);
   await chown(restored, uid, gid);
   started.push(restored);
-  const { accessKeyId, secretAccessKey, sessionToken } = readOnly.credentials;
+  const { accessKeyId, secretAccessKey, sessionToken } = recovery.s3.restoreCredentials;
   const output = asUser(['sh', script], {
     ...{ PGBACKREST_REPO1_S3_KEY: accessKeyId, PGBACKREST_REPO1_S3_KEY_SECRET: secretAccessKey },
     ...(sessionToken === null ? {} : { PGBACKREST_REPO1_S3_TOKEN: sessionToken }),

@@ -151,13 +151,12 @@ ${block([
   ': > "$RESTORED/pg_ident.conf"',
   `grep -E '^(archive_mode|restore_command|recovery_target[a-z_]*) *=' "$RESTORED/data/postgresql.auto.conf" > "$RESTORED/recovery.conf"`,
   'mv "$RESTORED/recovery.conf" "$RESTORED/data/postgresql.auto.conf"',
-  `pg_ctl start -W -D "$RESTORED/data" -l "$RESTORED/restore.log" -o "-c config_file='$RESTORED/postgresql.conf'"`,
-  'sleep 2',
+  `pg_ctl start -w -t 3600 -D "$RESTORED/data" -l "$RESTORED/restore.log" -o "-c config_file='$RESTORED/postgresql.conf'"`,
   'until pg_isready --quiet --host="$RESTORED" --port=5432; do',
   '  pg_ctl status -D "$RESTORED/data" > /dev/null || { tail "$RESTORED/restore.log"; exit 1; }',
   '  sleep 1',
   'done',
-  'psql --no-psqlrc --host="$RESTORED" --port=5432 --username="${PGUSER:-postgres}" --dbname=postgres --list',
+  `psql --no-psqlrc --host="$RESTORED" --port=5432 --username="\${PGUSER:-postgres}" --dbname=postgres --list`,
 ])}
 
 It answers once recovery has ended. Where production's superuser is not \`postgres\`, set \`PGUSER\`. What production was
