@@ -3,12 +3,12 @@ import { planDigest } from '../engines/plan-digest.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
-import { type Plan, summarizeChanges } from '../model/plan.ts';
 import type { Target } from '../model/target.ts';
 import { openJournal } from '../repository/journal.ts';
 import { toolRepository } from '../repository/tool.ts';
 import { databaseOf, instancesOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { planOf } from './plan.ts';
 import type {
   Base,
   CompareStepInput,
@@ -23,7 +23,6 @@ import { asActivity } from './run.ts';
 const SPACE_FACTOR = 1.1;
 const LOG_BYTES = 16 * 1024 * 1024;
 const LOCK_TIMEOUT_MS = 5_000;
-const IMPORT_ROWS_PER_SECOND = 20_000;
 
 /** Everything that happens at one instance, on the host that has its disk. */
 export const createRecoveryActivities = (deps: Dependencies) => {
@@ -230,25 +229,3 @@ export async function stopOf(
   await engine.stop(record, run);
 }
 type ImportStop = NonNullable<Dependencies['engines']['postgres']>['stop'];
-
-function planOf(
-  input: ComparisonInput & CompareStepInput,
-  comparisons: Comparison['comparisons'],
-): Omit<Plan, 'digest'> {
-  const changes = comparisons.map((comparison) => comparison.change);
-  const rows = changes.reduce((sum, change) => sum + change.inserts + change.updates + change.deletes, 0);
-  return {
-    summary: summarizeChanges(input.database, changes),
-    backup: input.base.backup,
-    target: input.target,
-    position: input.replayed.position,
-    conflict: input.conflict,
-    estimateSeconds: Math.ceil(2 + rows / IMPORT_ROWS_PER_SECOND),
-    changes,
-    notices: [
-      ...input.base.notices,
-      ...comparisons.flatMap((comparison) => comparison.notices),
-      ...input.doubts.map((check) => `${check.name} is ${check.verdict}: ${check.detail}`),
-    ],
-  };
-}

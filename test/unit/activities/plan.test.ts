@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { planOf } from '../../../src/activities/plan.ts';
+import type { CompareStepInput } from '../../../src/activities/recovery-types.ts';
+
+const INPUT = {
+  database: 'shop',
+  base: { backup: '20260131-020000F', notices: ['there are large objects'] },
+  target: { latest: true },
+  replayed: { position: 'end of the logs' },
+  conflict: 'insert-missing',
+  doubts: [{ name: 'integrity', verdict: 'inconclusive', detail: 'amcheck is not installed' }],
+} as unknown as CompareStepInput;
+
+const found = (counts: object) => ({
+  change: {
+    table: 'public.orders',
+    inserts: 0,
+    updates: 0,
+    deletes: 0,
+    orphans: 0,
+    uniqueClashes: 0,
+    ...counts,
+  },
+  keysSha256: 'x',
+  keysFile: '/keys',
+  notices: [],
+});
+
+test('says what a person has to know: of the backup, of the checks, and that nothing is missing', () => {
+  const empty = planOf(INPUT, [found({})]);
+  expect(empty.summary).toBe('change nothing of shop');
+  expect(empty.notices).toEqual([
+    expect.stringMatching(/^nothing is missing: .* recover to a moment before that$/),
+    'there are large objects',
+    'integrity is inconclusive: amcheck is not installed',
+  ]);
+});
+
+test('rows that cannot come back are not called nothing', () => {
+  for (const counts of [{ inserts: 1 }, { orphans: 1 }, { uniqueClashes: 1 }]) {
+    expect(planOf(INPUT, [found(counts)]).notices[0]).toBe('there are large objects');
+  }
+});
