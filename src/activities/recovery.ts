@@ -13,7 +13,6 @@ import type {
   Base,
   CompareStepInput,
   Comparison,
-  ComparisonInput,
   ImportStepInput,
   InstanceReference,
 } from './recovery-types.ts';
