@@ -42,6 +42,7 @@ beforeAll(async () => {
   const { directory, sql, value, s3 } = recovery;
   programs = { psql: await postgresProgram('psql', MAJOR), pgCtl: await postgresProgram('pg_ctl', MAJOR) };
   await sql(`ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'`);
+  await sql(`ALTER SYSTEM SET archive_mode = 'on'`);
   await sql(`ALTER SYSTEM SET max_worker_processes = 12`);
   const space = join(directory, 'space');
   await mkdir(space, { mode: 0o700 });

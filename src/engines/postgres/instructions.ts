@@ -149,7 +149,7 @@ ${block([
   'END_OF_FILE',
   'echo "local all all trust" > "$RESTORED/pg_hba.conf"',
   ': > "$RESTORED/pg_ident.conf"',
-  `grep -E '^(archive_mode|restore_command|recovery_target[a-z_]*) *=' "$RESTORED/data/postgresql.auto.conf" > "$RESTORED/recovery.conf"`,
+  `grep -E '^(restore_command|recovery_target[a-z_]*) *=' "$RESTORED/data/postgresql.auto.conf" > "$RESTORED/recovery.conf"`,
   'mv "$RESTORED/recovery.conf" "$RESTORED/data/postgresql.auto.conf"',
   `pg_ctl start -w -t 3600 -D "$RESTORED/data" -l "$RESTORED/restore.log" -o "-c config_file='$RESTORED/postgresql.conf'"`,
   'until pg_isready --quiet --host="$RESTORED" --port=5432; do',
