@@ -40,7 +40,7 @@ describe('a recovery from the command line', () => {
         database: 'shop',
         requestedBy: 'ana',
         outcome: 'waiting-for-decision',
-        waitingFor: 'decide',
+        waitingFor: 'import',
         plan: { digest: 'digest-25', changes: [{ table: 'public.orders', inserts: 25 }] },
         instance: { url: expect.stringMatching(/^postgresql:/) },
       });
@@ -65,13 +65,13 @@ describe('a recovery from the command line', () => {
       );
       expect(approved.error).toBe('');
       expect(approved.code).toBe(0);
-      expect(approved.out).toContain('approved decide of pitr/shop/');
+      expect(approved.out).toContain('approved import of pitr/shop/');
       await handleOf(id).result();
 
       const end = await cli.holdfast('status', id, '--watch');
       expect(end.code).toBe(0);
       expect(end.out).toContain('COMPLETED');
-      expect(end.out).toContain('ben approved decide, plan digest-25: ok');
+      expect(end.out).toContain('ben approved import, plan digest-25: ok');
       expect(end.out).not.toContain('\u001b');
       const late = await cli.holdfast('approve', id, '--plan', 'digest-25');
       expect(late.code).toBe(1);

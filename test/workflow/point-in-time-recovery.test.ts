@@ -35,7 +35,7 @@ describe('the way through', () => {
     await withWorkers(environment, fakes.activities, async () => {
       const handle = await start(environment);
       const waiting = await waitFor(handle, 'waiting-for-decision');
-      expect(waiting.waitingFor).toBe('decide');
+      expect(waiting.waitingFor).toBe('import');
       expect(waiting.plan?.changes[0]?.inserts).toBe(25);
       expect(fakes.calls).not.toContain('importTables');
 

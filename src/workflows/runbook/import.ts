@@ -38,7 +38,7 @@ export async function importUnderDecision(
       () => host.compareTables({ ...comparison, doubts }),
       (found) => found.plan.summary,
     );
-    const decided = await runbook.decide('decide', plan);
+    const decided = await runbook.decide('decide', 'import', plan);
     if (decided !== 'approved') return decided;
 
     const { workflowId } = workflowInfo();

@@ -133,18 +133,18 @@ export class Runbook {
     this.#cleanups.push(work);
   }
 
-  /** Shows the plan and stops until people, or the policy, have decided on exactly this plan. */
-  async decide(name: string, plan: Plan): Promise<'approved' | 'rejected' | 'expired'> {
+  /** Shows the plan and stops in `step` until people, or the policy, have made the decision `name` on exactly this plan. */
+  async decide(step: string, name: string, plan: Plan): Promise<'approved' | 'rejected' | 'expired'> {
     const { timeLimitMs } = this.#decisions.policy;
     this.#decisions.ask(name, plan);
     this.#setOutcome('waiting-for-decision');
-    this.#mark(name, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
+    this.#mark(step, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
     try {
       await condition(() => this.#decisions.verdict() !== null, timeLimitMs, {
         summary: `time limit of ${name}`,
       });
     } catch (error) {
-      this.#mark(name, 'failed', 'cancelled');
+      this.#mark(step, 'failed', 'cancelled');
       throw error;
     } finally {
       this.status.waitingFor = null;
@@ -152,7 +152,7 @@ export class Runbook {
     }
     const decided = this.#decisions.verdict() ?? 'expired';
     const by = this.#decisions.deciders().join(', ');
-    this.#mark(name, decided === 'approved' ? 'done' : 'failed', by === '' ? decided : `${decided} by ${by}`);
+    this.#mark(step, decided === 'approved' ? 'done' : 'failed', by === '' ? decided : `${decided} by ${by}`);
     return decided;
   }
 

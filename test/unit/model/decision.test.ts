@@ -5,12 +5,12 @@ import type { DecisionRecord } from '../../../src/model/runbook.ts';
 const approve = (by: string): Decide => ({ by, action: 'approve', plan: 'p' });
 const record = (by: string): DecisionRecord => ({
   ...approve(by),
-  name: 'decide',
+  name: 'import',
   identity: null,
   at: '2026-01-31T14:05:00Z',
 });
 const situation = {
-  waitingFor: 'decide',
+  waitingFor: 'import',
   planDigest: 'p',
   requestedBy: 'ana',
   policy: { people: 2, requesterMayApprove: false, approvers: [], timeLimitMs: 1_000 },

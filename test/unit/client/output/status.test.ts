@@ -40,7 +40,7 @@ const show = (status: ReturnType<typeof statusOf>, width: number | null = 80) =>
 describe('a status on a screen', () => {
   const waiting = statusOf({
     outcome: 'waiting-for-decision',
-    waitingFor: 'decide',
+    waitingFor: 'import',
     plan: PLAN,
     steps: [stepOf('compare', 'done'), stepOf('decide', 'waiting')],
   });
