@@ -1,9 +1,10 @@
 import { resolveAccess } from '../config/access.ts';
 import { describeDatabase } from '../config/describe.ts';
 import type { DatabaseConfig } from '../config/schema.ts';
-import type { Engine, ServerAccess } from '../engines/engine.ts';
+import type { Engine } from '../engines/engine.ts';
 import type { InstanceStore } from '../instances/instance.ts';
 import { localInstances } from '../instances/local.ts';
+import type { ServerAccess } from '../model/access.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { openRepository, type Repository } from '../repository/repository.ts';
 import type { Dependencies } from './dependencies.ts';

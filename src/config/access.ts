@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { ServerAccess } from '../engines/engine.ts';
+import type { ServerAccess } from '../model/access.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { DatabaseConfig } from './schema.ts';
 import { readSecret } from './secrets.ts';

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { RepositoryConfig } from '../config/schema.ts';
+import type { ServerAccess } from '../model/access.ts';
 import type {
   BackupKind,
   Fingerprints,
@@ -19,18 +20,6 @@ import type { Target } from '../model/target.ts';
  * knows nothing of Temporal, and throws HoldfastError. Everything here is safe to run again after a kill
  * at any point: that is said at each method.
  */
-
-/** How to reach a server, secrets resolved. Never logged, never in a history. */
-export interface ServerAccess {
-  /** host name, address, or a directory with the server's socket */
-  host: string;
-  port: number;
-  user: string;
-  password: string | null;
-  database: string;
-  /** null: plain, accepted on loopback and sockets only */
-  tls: { ca: string | null; serverName: string | null } | null;
-}
 
 /** The repository as a backup tool needs it, secrets resolved. */
 export interface ToolRepository {

@@ -1,21 +1,10 @@
 import { largestGapMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
+import type { Judgement, Refusal } from './judgement.ts';
 import type { Objectives } from './objective.ts';
 import { judgeRecoveryPoint } from './recovery-point.ts';
 import { judgeRecoveryTime } from './recovery-time.ts';
 import { deriveTiers, describeGap, type Retention, type TierChoices, type Tiers } from './tier.ts';
-
-/** Why a hand-set tier cannot be; the path is within the database. */
-export interface Refusal {
-  path: string[];
-  message: string;
-  hint: string;
-}
-
-export interface Judgement {
-  lines: string[];
-  refusals: Refusal[];
-}
 
 export interface Protection {
   tiers: Tiers;

@@ -1,7 +1,7 @@
 import { largestGapMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
+import type { Judgement, Refusal } from './judgement.ts';
 import { describeObjective, type Objectives } from './objective.ts';
-import type { Judgement, Refusal } from './protection.ts';
 import { describeGap, logTier, MODEL, type Tiers } from './tier.ts';
 
 /** Shipping logs cannot do better; that wants a standby. */

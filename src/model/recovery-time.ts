@@ -1,6 +1,6 @@
 import { formatDuration } from './duration.ts';
+import type { Judgement, Refusal } from './judgement.ts';
 import { describeObjective, type Objectives } from './objective.ts';
-import type { Judgement, Refusal } from './protection.ts';
 import { describeGap, MODEL, replayMs, type Tiers } from './tier.ts';
 
 /** How long a restore takes with these tiers, as arithmetic for people, and why that is too long. */

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../src/client/dev/ports.ts';
 import { stopPostgres } from '../../src/client/dev/postgres.ts';
-import type { ServerAccess } from '../../src/engines/engine.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../src/engines/postgres/import/verify.ts';
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';
 import { runTool } from '../../src/engines/process.ts';
+import type { ServerAccess } from '../../src/model/access.ts';
 import { query, quietly, type SidesServer, startSides } from './postgres-sides-fixture.ts';
 
 let server: SidesServer;

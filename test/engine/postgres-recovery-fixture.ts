@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
 import { type S3Server, startS3 } from '../../src/client/dev/s3.ts';
-import type { ReplayInput, ServerAccess, ToolRepository } from '../../src/engines/engine.ts';
+import type { ReplayInput, ToolRepository } from '../../src/engines/engine.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { runPgbackrest } from '../../src/engines/postgres/pgbackrest.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
@@ -14,6 +14,7 @@ import { restore } from '../../src/engines/postgres/restore.ts';
 import { stop } from '../../src/engines/postgres/server.ts';
 import type { InstanceRecord } from '../../src/instances/instance.ts';
 import { localInstances } from '../../src/instances/local.ts';
+import type { ServerAccess } from '../../src/model/access.ts';
 import type { Run } from '../../src/model/progress.ts';
 import type { Target } from '../../src/model/target.ts';
 

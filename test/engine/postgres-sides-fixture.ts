@@ -4,16 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { startPostgres } from '../../src/client/dev/postgres.ts';
-import type {
-  CompareInput,
-  ImportInput,
-  ImportJournal,
-  ImportRecord,
-  ServerAccess,
-} from '../../src/engines/engine.ts';
+import type { CompareInput, ImportInput, ImportJournal, ImportRecord } from '../../src/engines/engine.ts';
 import { planDigest } from '../../src/engines/plan-digest.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { connect, withConnection } from '../../src/engines/postgres/connection.ts';
+import type { ServerAccess } from '../../src/model/access.ts';
 import type { Run } from '../../src/model/progress.ts';
 
 export const quietly: Run = { signal: new AbortController().signal, progress: () => {} };

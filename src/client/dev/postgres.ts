@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { access as canAccess, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { ServerAccess, ToolRepository } from '../../engines/engine.ts';
+import type { ToolRepository } from '../../engines/engine.ts';
 import { withConnection } from '../../engines/postgres/connection.ts';
 import { quoteIdentifier, quoteLiteral } from '../../engines/postgres/identifier.ts';
 import { renderPgbackrestConfig, runPgbackrest } from '../../engines/postgres/pgbackrest.ts';
 import { postgresProgram } from '../../engines/postgres/programs.ts';
 import { runTool, userIds } from '../../engines/process.ts';
+import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { freePort } from './ports.ts';
 

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerAccess } from '../../model/access.ts';
 import type { BackupKind } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { PhysicalBackup, ServerAccess, ToolRepository } from '../engine.ts';
+import type { PhysicalBackup, ToolRepository } from '../engine.ts';
 import { withClientEnvironment } from './connection.ts';
 import { inspect } from './inspect.ts';
 import { pgbackrestFailure, runPgbackrest } from './pgbackrest.ts';

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { ServerAccess } from '../engine.ts';
+import type { ServerAccess } from '../../model/access.ts';
 
 /** Source: PostgreSQL's documentation, "Message Formats", CancelRequest. */
 const CANCEL_REQUEST_CODE = 80_877_102;

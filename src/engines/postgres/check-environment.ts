@@ -1,6 +1,6 @@
+import type { ServerAccess } from '../../model/access.ts';
 import type { Check } from '../../model/evidence.ts';
 import type { Run } from '../../model/progress.ts';
-import type { ServerAccess } from '../engine.ts';
 import { withConnection } from './connection.ts';
 
 interface Both {

@@ -1,7 +1,7 @@
+import type { ServerAccess } from '../../model/access.ts';
 import type { Check } from '../../model/evidence.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { ServerAccess } from '../engine.ts';
 import { withConnection } from './connection.ts';
 
 /** What is said of a table at most; the whole difference is for pg_dump. */

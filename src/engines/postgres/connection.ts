@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { isLocal } from '../../config/access.ts';
+import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import type { ServerAccess } from '../engine.ts';
 import { requestCancel } from './cancel-request.ts';
 import { quoteLiteral } from './identifier.ts';
 

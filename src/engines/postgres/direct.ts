@@ -1,6 +1,6 @@
 import type pg from 'pg';
+import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import type { ServerAccess } from '../engine.ts';
 
 /**
  * Throws InvalidConfiguration where a pooler answers for the server. An import has a lock, settings and temporary

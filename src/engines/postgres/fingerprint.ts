@@ -1,9 +1,9 @@
 import type pg from 'pg';
+import type { ServerAccess } from '../../model/access.ts';
 import type { TableFingerprint } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { ServerAccess } from '../engine.ts';
 import { connect, connectionError, withConnection } from './connection.ts';
 import { quoteLiteral, quoteQualified } from './identifier.ts';
 import { parseRowHash, type RowHash, readHashColumns, rowHashExpression } from './row-hash.ts';

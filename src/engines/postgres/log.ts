@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
+import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { LogReport, ServerAccess } from '../engine.ts';
+import type { LogReport } from '../engine.ts';
 import { withConnection } from './connection.ts';
 
 export interface Heartbeat {

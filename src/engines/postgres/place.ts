@@ -3,8 +3,9 @@ import { lchown, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promis
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { createSocketDirectory, socketDirectory } from '../../instances/socket.ts';
+import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import type { InstancePlace, ServerAccess } from '../engine.ts';
+import type { InstancePlace } from '../engine.ts';
 import { userIds } from '../process.ts';
 
 /** The port is only part of the socket's name: an instance listens on no network. */

@@ -1,7 +1,7 @@
+import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { ServerAccess } from '../engine.ts';
 import { withConnection } from './connection.ts';
 
 interface Relation {

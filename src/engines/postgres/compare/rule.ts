@@ -1,7 +1,8 @@
+import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
-import type { CompareInput, ServerAccess } from '../../engine.ts';
+import type { CompareInput } from '../../engine.ts';
 
 /** The rules that compare and import know so far. */
 export const SUPPORTED_RULES = ['insert-missing'] as const satisfies readonly ConflictRule[];
