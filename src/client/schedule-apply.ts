@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
   ScheduleAlreadyRunning,
   type ScheduleDescription,
+  type ScheduleHandle,
   ScheduleNotFoundError,
 } from '@temporalio/client';
 import { fieldsOfDescription, fieldsOfDesired, optionsOf, ownerOfDescription } from './schedule-form.ts';
@@ -18,6 +20,9 @@ export interface ScheduleChange {
 
 /** Requests in flight: a fleet has thousands of schedules. */
 const AT_ONCE = 16;
+const TRIGGERS = 5;
+const LOOKS_PER_TRIGGER = 10;
+const LOOK_EVERY_MS = 200;
 
 /** The difference between what has to be and what the server has. Reads only. */
 export async function diffSchedules(
@@ -77,10 +82,24 @@ async function create(client: Client, schedule: DesiredSchedule): Promise<void> 
     const handle = await client.schedule.create({ scheduleId: schedule.id, ...optionsOf(schedule) });
     // A watcher has to run from now on, not from the next interval. `triggerImmediately` of the creation would
     // allow any overlap: the schedule does not count that run as its own and starts another beside it.
-    if (schedule.everyMs !== null) await handle.trigger(schedule.overlap);
+    if (schedule.everyMs !== null) await startNow(handle, schedule.overlap);
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await update(client, schedule);
+  }
+}
+
+/**
+ * A trigger right behind the creation is lost now and then (seen with server 1.29 in about every third run of the
+ * test): it is repeated until the schedule has started something. With an overlap policy no second run comes of that.
+ */
+async function startNow(handle: ScheduleHandle, overlap: DesiredSchedule['overlap']): Promise<void> {
+  for (let tries = 0; tries < TRIGGERS; tries += 1) {
+    await handle.trigger(overlap);
+    for (let looks = 0; looks < LOOKS_PER_TRIGGER; looks += 1) {
+      await sleep(LOOK_EVERY_MS);
+      if ((await handle.describe()).info.numActionsTaken > 0) return;
+    }
   }
 }
 

@@ -81,8 +81,15 @@ it.each(['cancel', 'terminate'] as const)(
       ...{ args: [{ database: 'shop' }], taskQueue: 'holdfast', workflowId: `backup/logical/shop/${end}` },
     });
     await expect.poll(async () => (await stack.repository.uploads('')).length, { timeout: 120_000 }).toBe(1);
-    if (end === 'cancel') await handle.cancel();
-    else await handle.terminate('a test');
+    // The upload stands still until the activity has heard of its end, at its next heartbeat.
+    stack.pause('s3');
+    try {
+      if (end === 'cancel') await handle.cancel();
+      else await handle.terminate('a test');
+      await pause(12_000);
+    } finally {
+      stack.goOn('s3');
+    }
     await expect(handle.result()).rejects.toThrow(WorkflowFailedError);
     await expect.poll(() => stack.repository.uploads(''), { timeout: 60_000 }).toEqual([]);
     await expectNothingLeft(stack);

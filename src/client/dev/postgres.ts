@@ -235,7 +235,7 @@ async function prepare(
     });
   }
   if (options.archive !== undefined) {
-    await runPgbackrest('stanza-create', [], {
+    const created = runPgbackrest('stanza-create', [], {
       ...options.archive,
       signal,
       user: options.systemUser,
@@ -247,6 +247,10 @@ async function prepare(
         PGHOST: access.host,
         PGPASSWORD: options.password,
       },
+    });
+    await created.catch((error: unknown) => {
+      // A backup that is running holds the stanza's lock: then the stanza is there.
+      if (!(error instanceof HoldfastError) || error.type !== 'LockNotAvailable') throw error;
     });
   }
 }
