@@ -1,12 +1,13 @@
 import { resolveAccess } from '../config/access.ts';
 import { describeDatabase } from '../config/describe.ts';
 import type { DatabaseConfig } from '../config/schema.ts';
-import type { Engine } from '../engines/engine.ts';
+import type { Engine, ToolRepository } from '../engines/engine.ts';
 import type { InstanceStore } from '../instances/instance.ts';
 import { localInstances } from '../instances/local.ts';
 import type { ServerAccess } from '../model/access.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { openRepository, type Repository } from '../repository/repository.ts';
+import { toolRepository } from '../repository/tool.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** A database as the configuration describes it, with its engine. Throws UnknownDatabase, NotSupported. */
@@ -39,6 +40,12 @@ export async function withRepository<T>(
   } finally {
     repository.close();
   }
+}
+
+/** The repository as backup tools need it, secrets resolved. */
+export function toolRepositoryOf(deps: Dependencies, use: 'backup' | 'restore'): Promise<ToolRepository> {
+  const { config, directory } = deps.config;
+  return toolRepository(config.repository, { use, baseDirectory: directory });
 }
 
 /** The instances of a site that live on this worker's host. */

@@ -7,8 +7,7 @@ import { logicalAttemptFolder, logicalFolder } from '../repository/layout.ts';
 import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
-import { toolRepository } from '../repository/tool.ts';
-import { databaseOf, postgresOf, productionAccess, withRepository } from './access.ts';
+import { databaseOf, postgresOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type BackupSummary, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
@@ -61,10 +60,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
       withRepository(deps, 'backup', async (repository) => {
         const { engine, stanza, config, tiers } = databaseOf(deps, input.database);
         const { dataDirectory, systemUser } = postgresOf(input.database, config);
-        const tool = await toolRepository(deps.config.config.repository, {
-          use: 'backup',
-          baseDirectory: deps.config.directory,
-        });
+        const tool = await toolRepositoryOf(deps, 'backup');
         const backup = await engine.backup(
           {
             access: await productionAccess(deps, input.database),

@@ -5,8 +5,7 @@ import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Target } from '../model/target.ts';
 import { openJournal } from '../repository/journal.ts';
-import { toolRepository } from '../repository/tool.ts';
-import { databaseOf, instancesOf, productionAccess, withRepository } from './access.ts';
+import { databaseOf, instancesOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { planOf } from './plan.ts';
 import type {
@@ -35,11 +34,6 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       hint,
     });
   };
-  const repositoryForTool = () =>
-    toolRepository(deps.config.config.repository, {
-      use: 'restore',
-      baseDirectory: deps.config.directory,
-    });
   const importInput = async (
     input: ImportStepInput,
     repository: Parameters<typeof openJournal>[0],
@@ -94,7 +88,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
         await engine.restore(
           {
             place: await find(input.instance),
-            repository: await repositoryForTool(),
+            repository: await toolRepositoryOf(deps, 'restore'),
             stanza,
             backup: input.base.backup,
             serverMajor: input.base.serverMajor,
@@ -117,7 +111,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
         const replayed = await engine.replay(
           {
             place: await find(input.instance),
-            repository: await repositoryForTool(),
+            repository: await toolRepositoryOf(deps, 'restore'),
             stanza,
             serverMajor: base.serverMajor,
             target: input.target,

@@ -16,7 +16,6 @@ const credentialsSchema = z.strictObject({
   secretAccessKey: secretReferenceSchema,
   sessionToken: secretReferenceSchema.optional(),
 });
-export type CredentialReferences = z.infer<typeof credentialsSchema>;
 
 const name = z
   .string()
@@ -187,4 +186,3 @@ export const configSchema = z.strictObject({
 export type Config = z.infer<typeof configSchema>;
 export type DatabaseConfig = Config['databases'][string];
 export type RepositoryConfig = Config['repository'];
-export type SiteConfig = Config['sites'][string];

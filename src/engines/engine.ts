@@ -90,6 +90,16 @@ export interface PhysicalBackup {
   error: boolean;
 }
 
+export interface BackupInput {
+  access: ServerAccess;
+  repository: ToolRepository;
+  stanza: string;
+  dataDirectory: string;
+  systemUser: string;
+  kind: BackupKind;
+  retentionFull: number;
+}
+
 /** A round of the log watcher at one database. */
 export interface LogReport {
   database: string;
@@ -213,18 +223,7 @@ export interface Engine {
   ): Promise<LogicalDump>;
 
   /** Takes a physical backup on the database's host. An unfinished one of an earlier attempt is the tool's to resume. */
-  backup(
-    input: {
-      access: ServerAccess;
-      repository: ToolRepository;
-      stanza: string;
-      dataDirectory: string;
-      systemUser: string;
-      kind: BackupKind;
-      retentionFull: number;
-    },
-    run: Run,
-  ): Promise<PhysicalBackup>;
+  backup(input: BackupInput, run: Run): Promise<PhysicalBackup>;
 
   /** All physical backups that the tool knows in the repository; works without the server. Empty where there are none. */
   listBackups(

@@ -13,7 +13,6 @@ export const logicalFolder = (database: string, backup: string): string => `logi
 /** Of one attempt: two attempts at the same backup never write the same key. */
 export const logicalAttemptFolder = (database: string, backup: string, attempt: string): string =>
   `${logicalFolder(database, backup)}${attempt}/`;
-export const snapshotFolder = (database: string, backup: string): string => `snapshot/${database}/${backup}/`;
 
 export const manifestFolder = (database: string): string => `manifest/${database}/`;
 export const manifestKey = (database: string, backup: string): string =>
@@ -29,11 +28,8 @@ export const evidenceFolder = (database: string): string => `evidence/${database
 export const evidenceKey = (database: string, workflowId: string): string =>
   `${evidenceFolder(database)}${encodeId(workflowId)}.json`;
 
-export const verificationFolder = (database: string): string => `verification/${database}/`;
 export const undoFolder = (database: string, workflowId: string): string =>
   `undo/${database}/${encodeId(workflowId)}/`;
-export const acknowledgementFolder = (database: string): string => `acknowledgement/${database}/`;
-export const topologyKey = (database: string): string => `topology/${database}.json`;
 
 /** pgBackRest's tree of archived logs for one stanza: `<version>-<n>/<16 hex>/<24 hex>-<sha1>.<compression>`. */
 export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/archive/${stanza}/`;

@@ -45,9 +45,10 @@ export async function protect(directory: string, result: UpResult): Promise<stri
 export async function scheduleAll(client: Client, config: Config): Promise<ScheduleChange[]> {
   const desired = desiredSchedules(config);
   const changes = await applySchedules(client, desired, ownerOf(config));
+  const created = new Set(changes.filter(({ kind }) => kind === 'create').map(({ id }) => id));
   for (const { id, everyMs, overlap } of desired) {
-    // One that runs already is left alone.
-    if (everyMs !== null) await client.schedule.getHandle(id).trigger(overlap);
+    // A new one has been started with its creation, and one that runs already is left alone.
+    if (everyMs !== null && !created.has(id)) await client.schedule.getHandle(id).trigger(overlap);
   }
   return changes;
 }

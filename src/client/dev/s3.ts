@@ -24,8 +24,8 @@ export interface S3Credentials {
   sessionToken?: string;
 }
 
-/** A running S3 server for development and tests, over TLS on loopback. */
-export interface S3Server {
+/** How to reach an S3 server, and the key that its bucket encrypts with. */
+export interface S3Facts {
   endpoint: string;
   region: string;
   bucket: string;
@@ -33,6 +33,10 @@ export interface S3Server {
   secretAccessKey: string;
   caFile: string;
   kmsKeyId: string;
+}
+
+/** A running S3 server for development and tests, over TLS on loopback. */
+export interface S3Server extends S3Facts {
   pid: number;
   /** may list and read this bucket, nothing else */
   restoreCredentials: Required<S3Credentials>;

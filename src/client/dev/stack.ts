@@ -16,14 +16,13 @@ import { describeConfig, queuesOf } from './describe-config.ts';
 import { type RunningPostgres, startPostgres, stopPostgres } from './postgres.ts';
 import { identifyProcess } from './process.ts';
 import { pidsOf, runningPrograms } from './running.ts';
-import { startS3 } from './s3.ts';
+import { type S3Facts, startS3 } from './s3.ts';
 import { createSample } from './sample.ts';
 import { endPrograms } from './shutdown.ts';
 import {
   type DevDescription,
   type ProgramName,
   readState,
-  type S3Facts,
   writeDescription,
   writePrivate,
   writeState,

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { EngineKind } from '../../model/engine.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { identifyProcess, isRunning, type ProcessIdentity } from './process.ts';
+import type { S3Facts } from './s3.ts';
 
 /** `dev.json`, the contract for programs that use the development environment. */
 export interface DevDescription {
@@ -29,16 +30,6 @@ export type PortName = (typeof PORT_NAMES)[number];
 /** In the order in which they start; they end in the opposite one. */
 export const PROGRAMS = ['temporal', 's3', 'postgres', 'worker'] as const;
 export type ProgramName = (typeof PROGRAMS)[number];
-
-export interface S3Facts {
-  endpoint: string;
-  region: string;
-  bucket: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-  caFile: string;
-  kmsKeyId: string;
-}
 
 /** What the environment has to remember for itself: `state.json`. */
 export interface DevState {

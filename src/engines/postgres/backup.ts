@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerAccess } from '../../model/access.ts';
-import type { BackupKind } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { PhysicalBackup, ToolRepository } from '../engine.ts';
+import type { BackupInput, PhysicalBackup, ToolRepository } from '../engine.ts';
 import { withClientEnvironment } from './connection.ts';
 import { inspect } from './inspect.ts';
 import { pgbackrestFailure, runPgbackrest } from './pgbackrest.ts';
@@ -16,16 +15,6 @@ import { parsePgbackrestInfo } from './pgbackrest-info.ts';
 const BUNDLE_BELOW_BYTES = 20e9;
 const LOCK_PATIENCE_MS = 5 * 60_000;
 const LOCK_POLL_MS = 1_000;
-
-export interface BackupInput {
-  access: ServerAccess;
-  repository: ToolRepository;
-  stanza: string;
-  dataDirectory: string;
-  systemUser: string;
-  kind: BackupKind;
-  retentionFull: number;
-}
 
 /**
  * Engine.backup: pgBackRest, with the logs that the backup itself needs copied into it, so that it stands alone.

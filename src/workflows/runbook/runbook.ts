@@ -124,10 +124,6 @@ export class Runbook {
     this.publish();
   }
 
-  skip(name: string, why: string): void {
-    this.#mark(name, 'skipped', why);
-  }
-
   /** Registered before the step that makes what it cleans; run last first, whatever happened. */
   cleanUpWith(work: () => Promise<void>): void {
     this.#cleanups.push(work);
@@ -259,7 +255,7 @@ export class Runbook {
     const now = new Date().toISOString();
     if (state === 'waiting') this.#waits.add(name);
     const again = state === 'running' && (step.state === 'done' || step.state === 'failed');
-    if (state !== 'skipped') step.startedAt = again ? now : (step.startedAt ?? now);
+    step.startedAt = again ? now : (step.startedAt ?? now);
     step.finishedAt = state === 'done' || state === 'failed' ? now : null;
     step.state = state;
     if (detail !== undefined || state === 'running') step.detail = detail ?? null;

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
 import { quoteQualified } from '../identifier.ts';
-import type { Column, ForeignKey, Relation, UniqueIndex } from './relation.ts';
+import type { Column, ForeignKey, Relation } from './relation.ts';
 
 interface RelationRow extends Omit<Relation, 'source' | 'qualified' | 'partitioned' | 'foreignKeys'> {
   kind: string;
@@ -48,10 +48,6 @@ export async function describeRelation(client: pg.Client, table: string): Promis
 
 export function columnOf(relation: Relation, name: string): Column | undefined {
   return relation.columns.find((column) => column.name === name);
-}
-
-export function indexColumns(index: UniqueIndex): string[] {
-  return index.parts.map((part) => part.column ?? part.expression);
 }
 
 const OPERATOR = `(SELECT 'OPERATOR(' || quote_ident(n.nspname) || '.' || o.oprname || ')'
