@@ -11,8 +11,9 @@ import type {
 } from '../model/backup.ts';
 import type { EngineKind } from '../model/engine.ts';
 import type { Check } from '../model/evidence.ts';
-import type { ConflictRule, TableChange } from '../model/plan.ts';
+import type { ConflictRule, PlanRule, TableChange, UndoRule } from '../model/plan.ts';
 import type { Run } from '../model/progress.ts';
+import type { TableRelation } from '../model/relation.ts';
 import type { Target } from '../model/target.ts';
 
 /**
@@ -158,21 +159,81 @@ export interface ReplayResult {
   lastTransactionAt: string | null;
 }
 
-/** A table on both sides: what the compare found, enough to plan and to import without looking again. */
-export interface TableComparison {
+/** A table under one rule: its exact effects, and over which keys. */
+export interface RuleComparison {
+  conflict: PlanRule;
   change: TableChange;
-  /** sha256 over the affected keys in order; part of the plan's digest */
+  /** sha256 over the affected keys in order, and those left alone; part of the plan's digest */
   keysSha256: string;
-  /** a file on the instance's disk with the keys of the rows to come back */
-  keysFile: string;
+  /** why this rule cannot be chosen for this table; null: it can */
+  refusal: string | null;
+  /** what is true under this rule only */
   notices: string[];
 }
 
+/** A table on both sides: what the compare found, enough to plan and to import without looking again. */
+export interface TableComparison {
+  table: string;
+  /** every rule, in the order of CONFLICT_RULES (of an undo: UNDO_RULES) */
+  rules: RuleComparison[];
+  /** a folder on the instance's disk with the keys that differ; empty for an undo, which reads its own data again */
+  keysFolder: string;
+  /** what is true under every rule */
+  notices: string[];
+}
+
+/** What an import did to a table. The change is what was approved; rows beyond it are those of the allowed drift. */
+export type AppliedChange = TableChange & {
+  inserted: number;
+  updated: number;
+  deleted: number;
+  /** approved rows that needed nothing any more */
+  vanished: number;
+  /** rows changed beyond the approved ones, within the drift that the decision allowed */
+  drifted: number;
+  /** the table that was made: of `side-by-side`, or one that was gone; else null */
+  created: string | null;
+};
+
 export interface ImportResult {
-  tables: (TableChange & { applied: number; vanished: number })[];
+  tables: AppliedChange[];
   /** the transaction that did it, so that a retry can see whether it committed */
   transaction: string;
   alreadyDone: boolean;
+  /** what it takes to take it back; null where nothing was changed */
+  undo: UndoReference | null;
+}
+
+/** Where the undo data of an import is, for the evidence. */
+export interface UndoReference {
+  /** folder in the repository */
+  folder: string;
+  expiresAt: string;
+  sizeBytes: number;
+}
+
+/**
+ * What takes one table's part of an import back. Rows that the import inserted or updated are known as
+ * untouched by their `xmin`, which is the import's transaction: so of inserted rows only the keys are kept.
+ */
+export interface UndoTable {
+  /** `schema.table` that was changed */
+  table: string;
+  /** made by the import, to be dropped by the undo: the table itself, or a copy beside it */
+  created: string | null;
+  /** the identifying columns; null: without a key, rows are told apart by all their columns */
+  key: string[] | null;
+  /** the columns of `replaced`, in order */
+  columns: string[];
+  /** lines of COPY text, zstd: the keys of inserted rows. Null: none */
+  inserted: StoredObject[] | null;
+  /** lines of COPY text, zstd: `u` or `d`, then the columns as they were. Null: none */
+  replaced: StoredObject[] | null;
+  counts: { inserted: number; updated: number; deleted: number };
+}
+
+export interface UndoData extends UndoReference {
+  tables: UndoTable[];
 }
 
 /** Keeps what a retry of an import has to find, in the repository and before the commit. */
@@ -182,10 +243,19 @@ export interface ImportJournal {
   write(record: ImportRecord): Promise<void>;
 }
 
+/** Written before the commit: with it, the transaction's fate and all undo data are known to any later attempt. */
 export interface ImportRecord {
   transaction: string;
   planDigest: string;
   result: ImportResult;
+  undo: UndoData | null;
+}
+
+/** Where an import keeps what it replaces: encrypted, under an attempt-unique folder. */
+export interface UndoStore {
+  readonly folder: string;
+  readonly expiresAt: string;
+  readonly sink: ObjectSink;
 }
 
 export interface CompareInput {
@@ -193,18 +263,104 @@ export interface CompareInput {
   restored: ServerAccess;
   /** `schema.table` or `db.schema.table` as the input named them */
   tables: string[];
-  conflict: ConflictRule;
   /** the instance's directory: key files are written under it, attempt-unique */
   place: InstancePlace;
+  serverMajor: number;
+  /** tables of `side-by-side` are called `<table>_restored_<copyId>` */
+  copyId: string;
 }
 
-export interface ImportInput extends CompareInput {
+/** What every change to production needs, an import or its undo. */
+export interface ChangeInput {
   comparisons: TableComparison[];
   planDigest: string;
   journal: ImportJournal;
+  /** where the replaced rows are kept before the commit */
+  undo: UndoStore;
   /** names the lock that keeps two imports into one database apart */
   database: string;
   lockTimeoutMs: number;
+}
+
+export interface ImportInput extends CompareInput, ChangeInput {
+  /** the rule that was approved */
+  conflict: ConflictRule;
+  /** how many rows beyond the approved keys may be changed */
+  drift: number;
+}
+
+export interface UndoPlanInput {
+  production: ServerAccess;
+  /** the committed import that is taken back */
+  record: ImportRecord;
+  read(object: StoredObject, signal: AbortSignal): Readable;
+}
+
+export interface UndoInput extends UndoPlanInput, ChangeInput {
+  conflict: UndoRule;
+}
+
+export interface ExportInput {
+  restored: ServerAccess;
+  place: InstancePlace;
+  serverMajor: number;
+  tables: string[];
+  format: 'csv' | 'dump';
+  /** csv only: the rows that this rule would bring back, by these comparisons. Null: whole tables */
+  rows: { conflict: ConflictRule; comparisons: TableComparison[] } | null;
+  /** a file of this name, with the stream's content; appears whole or not at all */
+  put(name: string, content: Readable): Promise<ExportedFile>;
+}
+
+export interface ExportedFile {
+  /** key in the repository, or path on the site's host */
+  place: string;
+  sizeBytes: number;
+  sha256: string;
+}
+
+export interface ExportedTable extends ExportedFile {
+  /** `schema.table`; several in one dump: joined by a comma and a space */
+  table: string;
+  /** null: not counted, in a dump */
+  rows: number | null;
+}
+
+export interface FindInput {
+  production: ServerAccess | null;
+  repository: ToolRepository;
+  stanza: string;
+  /** the operating-system user that the tools run as, null: the own one */
+  systemUser: string | null;
+  serverMajor: number;
+  /** `schema.table` */
+  table: string;
+  /** ISO 8601 */
+  since: string;
+  until: string;
+  /** the logs to read, in order, all archived */
+  logs: string[];
+  /** every place where the table's data was known to lie, newest last */
+  relations: TableRelation[];
+  /** an empty directory for fetched logs: removed by the caller */
+  directory: string;
+  limit: number;
+}
+
+/** A transaction that may have been the accident. */
+export interface Candidate {
+  xid: string;
+  /** of its commit */
+  at: string;
+  lsn: string;
+  timeline: number;
+  deleted: number;
+  updated: number;
+  inserted: number;
+  /** what it did to the table as a whole; `rewritten`: VACUUM FULL, CLUSTER or an ALTER TABLE, nothing lost by itself */
+  whole: 'truncated' | 'dropped' | 'rewritten' | null;
+  /** just before it, ready for pointInTimeRecovery */
+  target: Target;
 }
 
 export interface Engine {
@@ -213,8 +369,19 @@ export interface Engine {
   /** Reads version, identity and sizes. Throws ConnectionFailed, AuthenticationFailed. */
   inspect(access: ServerAccess, run: Run): Promise<ServerFacts>;
 
-  /** The tables that these names mean, as `schema.table`. Throws UnknownTable with the nearest names. Reads only. */
-  resolveTables(access: ServerAccess, tables: readonly string[], run: Run): Promise<string[]>;
+  /**
+   * The tables that these names mean, as `schema.table`. Those of `known` (manifests have them) may be gone in
+   * production. Throws UnknownTable with the nearest names. Reads only.
+   */
+  resolveTables(
+    access: ServerAccess,
+    tables: readonly string[],
+    known: readonly TableRelation[],
+    run: Run,
+  ): Promise<string[]>;
+
+  /** Where the data of every ordinary table of every db lies now: kept in manifests, for `find`. Reads only. */
+  listRelations(access: ServerAccess, run: Run): Promise<TableRelation[]>;
 
   /** Dumps every database and what a dump leaves out, streaming into the sink. Nothing touches the disk. */
   dump(
@@ -261,14 +428,26 @@ export interface Engine {
     run: Run,
   ): Promise<Check[]>;
 
-  /** What an import under the rule would do. Reads only, on both sides. */
+  /** What an import would do, under every rule. Reads only, on both sides. */
   compare(input: CompareInput, run: Run): Promise<TableComparison[]>;
 
-  /** Does it: one transaction, nothing beyond the approved keys. Safe to repeat: the journal knows a committed one. */
+  /** Does it: one transaction, nothing beyond the approved keys and drift. Safe to repeat: the journal knows a committed one. */
   import(input: ImportInput, run: Run): Promise<ImportResult>;
 
   /** Looks again after an import: every approved row is there. */
   verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
+
+  /** What taking an import back would do, under every undo rule. Reads only. */
+  planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]>;
+
+  /** Takes it back: one transaction, only rows that the import changed. Safe to repeat, as an import. */
+  undo(input: UndoInput, run: Run): Promise<ImportResult>;
+
+  /** Writes rows, or whole tables, of the restored copy to files. Production is not needed. */
+  exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
+
+  /** Transactions in these logs that deleted, changed, truncated or dropped a table, oldest first. */
+  find(input: FindInput, run: Run): Promise<Candidate[]>;
 
   /** Ends every process of an instance. Not-found is success. */
   stop(place: InstancePlace, run: Run): Promise<void>;

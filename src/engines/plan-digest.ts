@@ -6,12 +6,15 @@ const DIGITS = 16;
 
 /**
  * The digest that an approval names: `sha256:` and 16 hexadecimal digits over the plan and, by each table's
- * `keysSha256`, over exactly the rows that it touches. Short enough to be typed. Where things lie on an
+ * `keysSha256`, over exactly the rows that each rule touches. Short enough to be typed. Where things lie on an
  * instance's disk plays no part: the same plan made again has the same digest.
  */
 export function planDigest(plan: Omit<Plan, 'digest'>, comparisons: readonly TableComparison[]): string {
   const { digest: _, ...content } = plan as Plan;
-  const keys = comparisons.map(({ change, keysSha256 }) => ({ table: change.table, keysSha256 }));
+  const keys = comparisons.map(({ table, rules }) => ({
+    table,
+    rules: rules.map(({ conflict, keysSha256 }) => ({ conflict, keysSha256 })),
+  }));
   const text = canonicalJson({ plan: content, keys });
   return `sha256:${createHash('sha256').update(text).digest('hex').slice(0, DIGITS)}`;
 }

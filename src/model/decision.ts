@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PLAN_RULES } from './plan.ts';
 import type { DecisionRecord } from './runbook.ts';
 
 /** Who may say yes to a plan. Durations in milliseconds. */
@@ -15,6 +16,10 @@ export const decideSchema = z.strictObject({
   by: z.string().trim().min(1).max(200),
   action: z.enum(['approve', 'reject']),
   plan: z.string().min(1),
+  /** one of the plan's rules; left out: the plan's own */
+  conflict: z.enum(PLAN_RULES).optional(),
+  /** how many rows beyond the plan the import may touch, since production goes on; left out: none */
+  drift: z.number().int().min(0).max(1_000_000_000).optional(),
   comment: z.string().max(2_000).optional(),
 });
 export type Decide = z.infer<typeof decideSchema>;

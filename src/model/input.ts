@@ -12,9 +12,13 @@ const runbook = {
   reason: z.string().min(1).max(1_000),
   requestedBy: z.string().min(1).max(200),
 };
+/** `<format>:<place>`: format `csv` or `dump`, place `repository` or an absolute path on the site's host. */
+const exportSchema = z.string().regex(/^(csv|dump):(repository|\/.+)$/, {
+  error: 'must be csv:repository, dump:repository, csv:/a/path or dump:/a/path',
+});
 const restore = {
   conflict: z.enum(CONFLICT_RULES).optional(),
-  export: z.string().min(1).optional(),
+  export: exportSchema.optional(),
   site: z.string().min(1).optional(),
 };
 const tables = z.array(z.string().min(1)).min(1).max(100);
@@ -28,6 +32,7 @@ export const INPUTS = {
     tables: tables.optional(),
     keepInstance: durationSchema.optional(),
   }),
+  undoImport: z.strictObject({ ...runbook, workflowId: z.string().min(1) }),
   logicalBackup: z.strictObject({ database: z.string().min(1) }),
   physicalBackup: z.strictObject({ database: z.string().min(1), kind: z.enum(['full', 'diff']) }),
   logArchiveWatch: z.strictObject({ host: z.string().min(1) }),

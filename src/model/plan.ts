@@ -3,17 +3,40 @@ import type { Target } from './target.ts';
 export const CONFLICT_RULES = ['insert-missing', 'restore-changed', 'replace', 'side-by-side'] as const;
 export type ConflictRule = (typeof CONFLICT_RULES)[number];
 
-/** What an import would do to one table, in rows. Orphans and clashes are left out of `inserts`. */
+/** What happens to rows that others have changed since the import that is taken back. */
+export const UNDO_RULES = ['keep-changed', 'overwrite-changed'] as const;
+export type UndoRule = (typeof UNDO_RULES)[number];
+
+/** What a decision may choose: a conflict rule of an import, or a rule of an undo. */
+export const PLAN_RULES = [...CONFLICT_RULES, ...UNDO_RULES] as const;
+export type PlanRule = (typeof PLAN_RULES)[number];
+
+/** What an import would do to one table, in rows. Orphans and clashes are left out of inserts, updates and deletes. */
 export interface TableChange {
   /** `schema.table` in the form of model/table.ts */
   table: string;
   inserts: number;
   updates: number;
   deletes: number;
-  /** rows that cannot come back because a row that they refer to is neither there nor coming back */
+  /**
+   * rows left alone for a foreign key: what they would refer to is neither there nor coming back, or, where they
+   * would go or lose a referenced value, other rows still refer to them
+   */
   orphans: number;
-  /** rows that cannot come back because another row holds one of their unique keys */
+  /** rows left alone because another row holds one of their unique keys */
   uniqueClashes: number;
+}
+
+/** The exact effects of one rule, so that a person can choose among them. */
+export interface RulePlan {
+  conflict: PlanRule;
+  /** one sentence, as {@link Plan.summary} */
+  summary: string;
+  changes: TableChange[];
+  /** what is true under this rule only */
+  notices: string[];
+  /** why this rule cannot be chosen; null: it can */
+  refusal: string | null;
 }
 
 /** What a person approves. `digest` covers all of it, and the affected keys, not only their number. */
@@ -25,10 +48,14 @@ export interface Plan {
   target: Target;
   /** where the restored copy really stopped, for people */
   position: string | null;
-  conflict: ConflictRule | null;
+  /** the rule that an approval without one means; null where nothing is imported */
+  conflict: PlanRule | null;
   estimateSeconds: number;
+  /** of the plan's own rule */
   changes: TableChange[];
-  /** what a person has to know before saying yes */
+  /** every rule that the decision may name, the plan's own included; empty where there is nothing to choose */
+  rules: RulePlan[];
+  /** what a person has to know before saying yes, whatever the rule, and of the plan's own rule */
   notices: string[];
 }
 

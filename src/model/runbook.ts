@@ -1,4 +1,4 @@
-import type { Plan } from './plan.ts';
+import type { Plan, PlanRule } from './plan.ts';
 import type { Progress } from './progress.ts';
 
 export const OUTCOMES = [
@@ -35,6 +35,9 @@ export interface DecisionRecord {
   action: 'approve' | 'reject';
   at: string;
   plan: string;
+  /** the rule that was named, and the rows beyond the plan that were allowed */
+  conflict?: PlanRule;
+  drift?: number;
   comment?: string;
   /** set where it did not count, and why: a stale digest, the requester, a person who had decided already */
   refused?: string;
