@@ -1,5 +1,12 @@
 import type { TableComparison } from '../engines/engine.ts';
-import { type Plan, summarizeChanges } from '../model/plan.ts';
+import { ruleOf } from '../engines/rule-of.ts';
+import {
+  CONFLICT_RULES,
+  type ConflictRule,
+  type Plan,
+  type RulePlan,
+  summarizeChanges,
+} from '../model/plan.ts';
 import type { CompareStepInput } from './recovery-types.ts';
 
 /** Measured on two cores with everything on loopback; a first word to a person, not a promise. */
@@ -13,24 +20,46 @@ export function planOf(
   input: CompareStepInput,
   comparisons: readonly TableComparison[],
 ): Omit<Plan, 'digest'> {
-  const changes = comparisons.map((comparison) => comparison.change);
+  const rules = CONFLICT_RULES.map((conflict) => rulePlanOf(input.database, conflict, comparisons));
+  const own = rules.find(({ conflict }) => conflict === input.conflict) as RulePlan;
+  const { changes } = own;
   const sum = (pick: (change: Plan['changes'][number]) => number) =>
     changes.reduce((all, change) => all + pick(change), 0);
   const rows = sum(({ inserts, updates, deletes }) => inserts + updates + deletes);
   const left = sum(({ orphans, uniqueClashes }) => orphans + uniqueClashes);
   return {
-    summary: summarizeChanges(input.database, changes),
+    summary: own.summary,
     backup: input.base.backup,
     target: input.target,
     position: input.replayed.position,
     conflict: input.conflict,
     estimateSeconds: Math.ceil(2 + rows / IMPORT_ROWS_PER_SECOND),
     changes,
+    rules,
     notices: [
       ...(rows + left === 0 ? [NOTHING_MISSING] : []),
       ...input.base.notices,
       ...comparisons.flatMap((comparison) => comparison.notices),
+      ...own.notices,
       ...input.doubts.map((check) => `${check.name} is ${check.verdict}: ${check.detail}`),
     ],
+  };
+}
+
+/** A rule over all tables; it cannot be chosen where one table cannot be imported by it. */
+function rulePlanOf(
+  database: string,
+  conflict: ConflictRule,
+  comparisons: readonly TableComparison[],
+): RulePlan {
+  const tables = comparisons.map((comparison) => ruleOf(comparison, conflict));
+  const changes = tables.map(({ change }) => change);
+  const refusals = new Set(tables.flatMap(({ refusal }) => refusal ?? []));
+  return {
+    conflict,
+    summary: summarizeChanges(database, changes),
+    changes,
+    notices: tables.flatMap(({ notices }) => notices),
+    refusal: refusals.size === 0 ? null : [...refusals].join('; '),
   };
 }

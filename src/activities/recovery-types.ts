@@ -62,6 +62,8 @@ export interface Comparison {
 
 export interface ImportStepInput extends ComparisonInput {
   comparisons: TableComparison[];
+  /** how many rows beyond the plan the decision allowed */
+  drift: number;
   planDigest: string;
   workflowId: string;
 }

@@ -42,6 +42,9 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     restored: input.replayed.access,
     tables: input.tables,
     conflict: input.conflict,
+    serverMajor: input.base.serverMajor,
+    copyId: copyIdOf(input.instance),
+    drift: input.drift,
     place: await find(
       input.instance,
       'an attempt at the import may have changed production: start the runbook again, its comparison shows what is still missing',
@@ -169,8 +172,9 @@ export const createRecoveryActivities = (deps: Dependencies) => {
             production: await productionAccess(deps, input.database),
             restored: input.replayed.access,
             tables: input.tables,
-            conflict: input.conflict,
             place,
+            serverMajor: input.base.serverMajor,
+            copyId: copyIdOf(input.instance),
           },
           run,
         );
@@ -210,6 +214,9 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     },
   };
 };
+
+/** What tells the copies of one recovery from those of another: the end of its instance's id. */
+const copyIdOf = ({ id }: InstanceReference): string => id.split('-').at(-1) as string;
 
 /** Ends the processes of an instance by its own engine. */
 export async function stopOf(

@@ -11,9 +11,8 @@ import type {
 } from '../model/backup.ts';
 import type { EngineKind } from '../model/engine.ts';
 import type { Check } from '../model/evidence.ts';
-import type { ConflictRule, PlanRule, TableChange, UndoRule } from '../model/plan.ts';
+import type { ConflictRule, PlanRule, TableChange } from '../model/plan.ts';
 import type { Run } from '../model/progress.ts';
-import type { TableRelation } from '../model/relation.ts';
 import type { Target } from '../model/target.ts';
 
 /**
@@ -275,8 +274,6 @@ export interface ChangeInput {
   comparisons: TableComparison[];
   planDigest: string;
   journal: ImportJournal;
-  /** where the replaced rows are kept before the commit */
-  undo: UndoStore;
   /** names the lock that keeps two imports into one database apart */
   database: string;
   lockTimeoutMs: number;
@@ -289,99 +286,14 @@ export interface ImportInput extends CompareInput, ChangeInput {
   drift: number;
 }
 
-export interface UndoPlanInput {
-  production: ServerAccess;
-  /** the committed import that is taken back */
-  record: ImportRecord;
-  read(object: StoredObject, signal: AbortSignal): Readable;
-}
-
-export interface UndoInput extends UndoPlanInput, ChangeInput {
-  conflict: UndoRule;
-}
-
-export interface ExportInput {
-  restored: ServerAccess;
-  place: InstancePlace;
-  serverMajor: number;
-  tables: string[];
-  format: 'csv' | 'dump';
-  /** csv only: the rows that this rule would bring back, by these comparisons. Null: whole tables */
-  rows: { conflict: ConflictRule; comparisons: TableComparison[] } | null;
-  /** a file of this name, with the stream's content; appears whole or not at all */
-  put(name: string, content: Readable): Promise<ExportedFile>;
-}
-
-export interface ExportedFile {
-  /** key in the repository, or path on the site's host */
-  place: string;
-  sizeBytes: number;
-  sha256: string;
-}
-
-export interface ExportedTable extends ExportedFile {
-  /** `schema.table`; several in one dump: joined by a comma and a space */
-  table: string;
-  /** null: not counted, in a dump */
-  rows: number | null;
-}
-
-export interface FindInput {
-  production: ServerAccess | null;
-  repository: ToolRepository;
-  stanza: string;
-  /** the operating-system user that the tools run as, null: the own one */
-  systemUser: string | null;
-  serverMajor: number;
-  /** `schema.table` */
-  table: string;
-  /** ISO 8601 */
-  since: string;
-  until: string;
-  /** the logs to read, in order, all archived */
-  logs: string[];
-  /** every place where the table's data was known to lie, newest last */
-  relations: TableRelation[];
-  /** an empty directory for fetched logs: removed by the caller */
-  directory: string;
-  limit: number;
-}
-
-/** A transaction that may have been the accident. */
-export interface Candidate {
-  xid: string;
-  /** of its commit */
-  at: string;
-  lsn: string;
-  timeline: number;
-  deleted: number;
-  updated: number;
-  inserted: number;
-  /** what it did to the table as a whole; `rewritten`: VACUUM FULL, CLUSTER or an ALTER TABLE, nothing lost by itself */
-  whole: 'truncated' | 'dropped' | 'rewritten' | null;
-  /** just before it, ready for pointInTimeRecovery */
-  target: Target;
-}
-
 export interface Engine {
   readonly kind: EngineKind;
 
   /** Reads version, identity and sizes. Throws ConnectionFailed, AuthenticationFailed. */
   inspect(access: ServerAccess, run: Run): Promise<ServerFacts>;
 
-  /**
-   * The tables that these names mean, as `schema.table`. Those of `known` (manifests have them) may be gone in
-   * production. Throws UnknownTable with the nearest names. Reads only.
-   */
-  resolveTables(
-    access: ServerAccess,
-    tables: readonly string[],
-    known: readonly TableRelation[],
-    run: Run,
-  ): Promise<string[]>;
-
-  /** Where the data of every ordinary table of every db lies now: kept in manifests, for `find`. Reads only. */
-  listRelations(access: ServerAccess, run: Run): Promise<TableRelation[]>;
+  /** The tables that these names mean, as `schema.table`. Throws UnknownTable with the nearest names. Reads only. */
+  resolveTables(access: ServerAccess, tables: readonly string[], run: Run): Promise<string[]>;
 
   /** Dumps every database and what a dump leaves out, streaming into the sink. Nothing touches the disk. */
   dump(
@@ -436,18 +348,6 @@ export interface Engine {
 
   /** Looks again after an import: every approved row is there. */
   verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
-
-  /** What taking an import back would do, under every undo rule. Reads only. */
-  planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]>;
-
-  /** Takes it back: one transaction, only rows that the import changed. Safe to repeat, as an import. */
-  undo(input: UndoInput, run: Run): Promise<ImportResult>;
-
-  /** Writes rows, or whole tables, of the restored copy to files. Production is not needed. */
-  exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
-
-  /** Transactions in these logs that deleted, changed, truncated or dropped a table, oldest first. */
-  find(input: FindInput, run: Run): Promise<Candidate[]>;
 
   /** Ends every process of an instance. Not-found is success. */
   stop(place: InstancePlace, run: Run): Promise<void>;

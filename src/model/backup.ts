@@ -78,8 +78,6 @@ export interface Manifest {
   databases: DumpedDatabase[];
   /** roles, grants and tablespaces: what a dump of one database leaves out */
   globals: StoredObject | null;
-  /** where the tables lay (model/relation.ts), as an object of its own; null in manifests from before there was one */
-  relations?: StoredObject | null;
   instructions: StoredObject | null;
   /** said in every plan that uses this backup, for instance that there are tablespaces or large objects */
   notices: string[];

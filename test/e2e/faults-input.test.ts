@@ -125,7 +125,7 @@ describe('refused by the workflow itself, whoever started it', () => {
       'InvalidInput',
       /conflict: .*insert-missing/,
     ],
-    ['an export', PITR, pitr({ export: '/tmp/x', tables: ['orders'] }), 'NotSupported', /^export is/],
+    ['an export', PITR, pitr({ export: 'csv:/tmp/x', tables: ['orders'] }), 'NotSupported', /^export is/],
     ['an unknown site', PITR, pitr({ site: 'mars' }), 'InvalidInput', /"mars"\nHINT: .*local, moon/],
     [
       'a backup of an unknown database',

@@ -49,7 +49,7 @@ test('cancelled in the middle of its commit: the import that happened is the ans
   } finally {
     await slowCommits(false);
   }
-  expect(await importing).toMatchObject({ alreadyDone: true, tables: [{ applied: 10 }] });
+  expect(await importing).toMatchObject({ alreadyDone: true, tables: [{ inserted: 10 }] });
   expect(await sides.live('SELECT count(*)::int AS n FROM orders')).toEqual([{ n: 100 }]);
   await probing;
   await Promise.all([watch.end(), probe.end()]);

@@ -47,7 +47,7 @@ describe('a worker killed', () => {
       if (done) await sides.live('DELETE FROM t WHERE id = 25000');
       const result = await importRows({ ...plan, lockTimeoutMs: 20_000 }, quietly);
       expect(result.alreadyDone).toBe(done);
-      expect(result.tables).toMatchObject([{ applied: 24_000, vanished: 0 }]);
+      expect(result.tables).toMatchObject([{ inserted: 24_000, vanished: 0 }]);
       expect(
         await sides.live('SELECT count(*)::int AS n, (SELECT count(*)::int FROM seen) AS seen FROM t'),
       ).toEqual([{ n: done ? 24_999 : 25_000, seen: 0 }]);
@@ -117,7 +117,7 @@ describe('insert-missing', () => {
           expect(away).toBe(change.orphans + change.uniqueClashes);
           const back = [...now[table]].filter(([key]) => !live[table].has(key));
           expect(back).toEqual([...copy[table]].filter(([key]) => back.some(([other]) => other === key)));
-          expect(back).toHaveLength(change.applied);
+          expect(back).toHaveLength(change.inserted);
           // None stays away that could have come: its reason still holds now.
           expect(
             await couldCome(

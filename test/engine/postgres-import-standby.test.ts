@@ -62,7 +62,7 @@ test('rows come back out of a standby, on which nothing at all can be written', 
       code: '25006',
     });
     const plan = await sides.plan(['public.p', 'public.c'], undefined, restored);
-    expect((await importRows(plan, quietly)).tables.map(({ applied }) => applied)).toEqual([12_000, 400]);
+    expect((await importRows(plan, quietly)).tables.map(({ inserted }) => inserted)).toEqual([12_000, 400]);
     expect((await verifyImport(plan, quietly)).filter(({ verdict }) => verdict !== 'pass')).toEqual([]);
     const content = `SELECT (SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM c t) AS c, (SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM p t) AS p`;
     expect(await sides.live(content)).toEqual(await query(restored, content));

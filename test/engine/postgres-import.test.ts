@@ -80,7 +80,7 @@ describe('an import', () => {
     const plan = await sides.plan(TABLES);
     const result = await importRows(plan, quietly);
     expect(result.alreadyDone).toBe(false);
-    expect(result.tables.every((table) => table.applied === table.inserts && table.vanished === 0)).toBe(
+    expect(result.tables.every((table) => table.inserted === table.inserts && table.vanished === 0)).toBe(
       true,
     );
     const { live, copy } = await contentOf(sides);
@@ -122,7 +122,7 @@ describe('an import', () => {
     );
     const plan = await sides.plan(['public.a', 'public.b', 'public.m']);
     const result = await importRows(plan, quietly);
-    expect(result.tables.map(({ applied }) => applied)).toEqual([9, 9, 30]);
+    expect(result.tables.map(({ inserted }) => inserted)).toEqual([9, 9, 30]);
     expect(await sides.live(states)).toEqual(before);
     expect((await verifyImport(plan, quietly)).every((check) => check.verdict === 'pass')).toBe(true);
   });
@@ -162,7 +162,7 @@ describe('production changed after the plan', () => {
     const plan = await sides.plan(['public.tree']);
     await sides.live(`INSERT INTO tree SELECT md5('200')::uuid, NULL`);
     const result = await importRows(plan, quietly);
-    expect(result.tables[0]).toMatchObject({ inserts: 100, applied: 99, vanished: 1 });
+    expect(result.tables[0]).toMatchObject({ inserts: 100, inserted: 99, vanished: 1 });
     expect(await sides.live(`SELECT parent FROM tree WHERE id = md5('200')::uuid`)).toEqual([
       { parent: null },
     ]);
@@ -206,13 +206,16 @@ describe('production changed after the plan', () => {
     const sides = await server.make(SHOP);
     await sides.live('DELETE FROM tree');
     const plan = await sides.plan(['public.tree']);
-    const comparisons = plan.comparisons.map((comparison) => ({ ...comparison, keysSha256: 'other' }));
+    const comparisons = plan.comparisons.map((comparison) => ({
+      ...comparison,
+      rules: comparison.rules.map((rule) => ({ ...rule, keysSha256: 'other' })),
+    }));
     await expect(importRows({ ...plan, comparisons }, quietly)).rejects.toMatchObject({
       type: 'ChecksumMismatch',
     });
     const gone = plan.comparisons.map((comparison) => ({
       ...comparison,
-      keysFile: `${comparison.keysFile}x`,
+      keysFolder: `${comparison.keysFolder}x`,
     }));
     await expect(importRows({ ...plan, comparisons: gone }, quietly)).rejects.toMatchObject({
       type: 'InstanceLost',
@@ -233,7 +236,7 @@ describe('other sessions', () => {
     });
     await other.query('COMMIT');
     await other.end();
-    expect((await importRows(plan, quietly)).tables[0]?.applied).toBe(200);
+    expect((await importRows(plan, quietly)).tables[0]?.inserted).toBe(200);
   });
 
   test('a second import into the same database waits, bounded; one that aborts leaves nothing', async () => {
@@ -260,7 +263,7 @@ describe('other sessions', () => {
     abort.abort(new Error('cancelled by a person'));
     await expect(first).rejects.toThrow('cancelled by a person');
     expect(await sides.live('SELECT count(*)::int AS n FROM tree')).toEqual([{ n: 0 }]);
-    expect((await importRows(plan, quietly)).tables[0]?.applied).toBe(200);
+    expect((await importRows(plan, quietly)).tables[0]?.inserted).toBe(200);
   });
 });
 
@@ -304,6 +307,6 @@ describe('a retry', () => {
       transaction: '3',
     });
     const result = await importRows(plan, quietly);
-    expect(result).toMatchObject({ alreadyDone: false, tables: [{ applied: 200 }] });
+    expect(result).toMatchObject({ alreadyDone: false, tables: [{ inserted: 200 }] });
   });
 });

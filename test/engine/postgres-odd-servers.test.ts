@@ -54,7 +54,7 @@ test('hostile names and keys on a server with odd settings: exactly what was los
     `SELECT setval('${quoted(HOSTILE).replaceAll("'", "''")}.${quoted(`${HOSTILE}\\`).replaceAll("'", "''")}', 20)`,
   );
   const plan = await sides.plan([`${quoted(HOSTILE)}.${quoted(HOSTILE)}`]);
-  expect(plan.comparisons[0]?.change.inserts).toBe(30);
+  expect(plan.comparisons[0]?.rules[0]?.change.inserts).toBe(30);
   await importRows(plan, quietly);
   expect(await sides.live(all)).toEqual(before);
   expect((await verifyImport(plan, quietly)).map(({ verdict }) => verdict)).toEqual(['pass', 'pass', 'pass']);

@@ -8,6 +8,7 @@ import type { CompareInput, ImportInput, ImportJournal, ImportRecord } from '../
 import { planDigest } from '../../src/engines/plan-digest.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { connect, withConnection } from '../../src/engines/postgres/connection.ts';
+import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import type { Run } from '../../src/model/progress.ts';
 
@@ -61,8 +62,9 @@ export async function startSides(): Promise<SidesServer> {
         production,
         restored,
         tables,
-        conflict: 'insert-missing',
         place: { directory: place, user: null },
+        serverMajor: 15,
+        copyId: 'copy',
       });
       return {
         production,
@@ -76,6 +78,8 @@ export async function startSides(): Promise<SidesServer> {
           const comparisons = await compare(compared, quietly);
           return {
             ...compared,
+            conflict: 'insert-missing',
+            drift: 0,
             comparisons,
             planDigest: digestOf(comparisons),
             journal,
@@ -128,7 +132,8 @@ function digestOf(comparisons: ImportInput['comparisons']): string {
       position: null,
       conflict: 'insert-missing',
       estimateSeconds: 1,
-      changes: comparisons.map(({ change }) => change),
+      changes: comparisons.map((comparison) => ruleOf(comparison, 'insert-missing').change),
+      rules: [],
       notices: [],
     },
     comparisons,

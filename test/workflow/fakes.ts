@@ -2,7 +2,8 @@ import type { createPlanningActivities } from '../../src/activities/planning.ts'
 import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
 import type { Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
 import type { Evidence } from '../../src/model/evidence.ts';
-import type { TableChange } from '../../src/model/plan.ts';
+import { CONFLICT_RULES, type TableChange } from '../../src/model/plan.ts';
+import { comparisonWith } from '../comparison.ts';
 
 export type RunbookActivities = ReturnType<typeof createPlanningActivities> &
   ReturnType<typeof createRecoveryActivities>;
@@ -34,9 +35,16 @@ export function comparisonOf(inserts: number, digest = `digest-${inserts}`): Com
       conflict: 'insert-missing',
       estimateSeconds: 3,
       changes: [change],
+      rules: CONFLICT_RULES.map((conflict) => ({
+        conflict,
+        summary: `${conflict} ${inserts} rows`,
+        changes: [change],
+        notices: [],
+        refusal: null,
+      })),
       notices: [],
     },
-    comparisons: [{ change, keysSha256: 'x', keysFile: '/keys', notices: [] }],
+    comparisons: [comparisonWith(change)],
   };
 }
 
@@ -87,9 +95,20 @@ export function fakeActivities(
     checkInstance: async () => [{ name: 'amcheck', verdict: 'pass', detail: '1 table' }],
     compareTables: async () => result,
     importTables: async () => ({
-      tables: [{ ...(result.comparisons[0]?.change as TableChange), applied: 25, vanished: 0 }],
+      tables: [
+        {
+          ...(result.plan.changes[0] as TableChange),
+          inserted: 25,
+          updated: 0,
+          deleted: 0,
+          vanished: 0,
+          drifted: 0,
+          created: null,
+        },
+      ],
       transaction: '790',
       alreadyDone: false,
+      undo: null,
     }),
     verifyImport: async () => [{ name: 'rows', verdict: 'pass', detail: '25 present' }],
     removeInstance: async () => {},

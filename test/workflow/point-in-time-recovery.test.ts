@@ -202,7 +202,7 @@ describe('decisions', () => {
         importTables: async () => {
           round += 1;
           if (round === 1) throw ApplicationFailure.nonRetryable('one parent is gone', 'PlanChanged');
-          return { tables: [], transaction: '790', alreadyDone: false };
+          return { tables: [], transaction: '790', alreadyDone: false, undo: null };
         },
       },
     });
@@ -263,7 +263,7 @@ describe('what goes wrong', () => {
     [{ ...INPUT, target: { time: '2026-01-31 14:05' } }, /offset/],
     [{ ...INPUT, target: { time: '2026-01-31T14:05:00Z', lsn: '0/1' } }, /exactly one of/],
     [{ ...INPUT, conflict: 'replace' }, /replace is not supported/],
-    [{ ...INPUT, export: '/tmp/x.csv' }, /export is not supported/],
+    [{ ...INPUT, export: 'csv:repository' }, /export is not supported/],
   ])('refuses %j by name before anything is made', async (input, message) => {
     const fakes = fakeActivities();
     await withWorkers(environment, fakes.activities, async () => {

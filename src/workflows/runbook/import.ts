@@ -42,7 +42,7 @@ export async function importUnderDecision(
     if (decided !== 'approved') return decided;
 
     const { workflowId } = workflowInfo();
-    const approved = { ...comparison, comparisons, planDigest: plan.digest, workflowId };
+    const approved = { ...comparison, comparisons, drift: 0, planDigest: plan.digest, workflowId };
     runbook.explain(null);
     try {
       findings.imported = await runbook.step('import', () => host.importTables(approved), describeImport);
@@ -88,6 +88,6 @@ function describeChecks(checks: Check[]): string {
 }
 
 function describeImport(result: ImportResult): string {
-  const rows = result.tables.reduce((sum, table) => sum + table.applied, 0);
+  const rows = result.tables.reduce((sum, table) => sum + table.inserted + table.updated + table.deleted, 0);
   return `${countOf(rows, 'row')} in transaction ${result.transaction}`;
 }

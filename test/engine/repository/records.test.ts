@@ -161,7 +161,8 @@ test('the journal keeps every record of a runbook, whoever wrote it', async () =
   const record = (transaction: string) => ({
     transaction,
     planDigest: 'd',
-    result: { tables: [], transaction, alreadyDone: false },
+    result: { tables: [], transaction, alreadyDone: false, undo: null },
+    undo: null,
   });
   const first = openJournal(repository, 'shop', 'pitr/shop/1');
   expect(await first.read()).toEqual([]);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { planOf } from '../../../src/activities/plan.ts';
 import type { CompareStepInput } from '../../../src/activities/recovery-types.ts';
+import { comparisonWith } from '../../comparison.ts';
 
 const INPUT = {
   database: 'shop',
@@ -11,8 +12,8 @@ const INPUT = {
   doubts: [{ name: 'integrity', verdict: 'inconclusive', detail: 'amcheck is not installed' }],
 } as unknown as CompareStepInput;
 
-const found = (counts: object) => ({
-  change: {
+const found = (counts: object) =>
+  comparisonWith({
     table: 'public.orders',
     inserts: 0,
     updates: 0,
@@ -20,11 +21,7 @@ const found = (counts: object) => ({
     orphans: 0,
     uniqueClashes: 0,
     ...counts,
-  },
-  keysSha256: 'x',
-  keysFile: '/keys',
-  notices: [],
-});
+  });
 
 test('says what a person has to know: of the backup, of the checks, and that nothing is missing', () => {
   const empty = planOf(INPUT, [found({})]);

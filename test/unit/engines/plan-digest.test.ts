@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { TableComparison } from '../../../src/engines/engine.ts';
 import { canonicalJson, planDigest } from '../../../src/engines/plan-digest.ts';
 import type { Plan } from '../../../src/model/plan.ts';
+import { comparisonWith } from '../../comparison.ts';
 
 const change = { table: 'public.t', inserts: 2, updates: 0, deletes: 0, orphans: 0, uniqueClashes: 0 };
 const plan: Plan = {
@@ -13,20 +14,21 @@ const plan: Plan = {
   conflict: 'insert-missing',
   estimateSeconds: 30,
   changes: [change],
+  rules: [],
   notices: [],
 };
-const comparison: TableComparison = { change, keysSha256: 'aa', keysFile: '/one', notices: [] };
+const comparison = comparisonWith(change, 'aa', '/one');
 
 describe('the digest of a plan', () => {
   test('is short enough to be typed, and the same for the same plan made again elsewhere', () => {
     const digest = planDigest(plan, [comparison]);
     expect(digest).toMatch(/^sha256:[0-9a-f]{16}$/);
     const stored: Plan = { ...plan, digest };
-    expect(planDigest(stored, [{ ...comparison, keysFile: '/two' }])).toBe(digest);
+    expect(planDigest(stored, [{ ...comparison, keysFolder: '/two' }])).toBe(digest);
   });
 
   test.each<[string, Partial<Plan>, Partial<TableComparison>]>([
-    ['other rows, as many', {}, { keysSha256: 'ab' }],
+    ['other rows, as many', {}, { rules: comparisonWith(change, 'ab').rules }],
     ['another notice', { notices: ['a table is new'] }, {}],
     ['another backup', { backup: '20260108-000000F' }, {}],
     ['another number', { changes: [{ ...change, orphans: 1 }] }, {}],

@@ -11,10 +11,10 @@ import { findEffects, type MissingRows } from './effects.ts';
 import { insertOrder } from './insert-order.ts';
 import { mergeMissing } from './key-merge.ts';
 import { keyExpression, keyOrder } from './key-order.ts';
-import { LineWriter, splitMissing } from './keys-file.ts';
+import { keysFileOf, LineWriter, splitMissing } from './keys-file.ts';
 import { preferIndexes } from './lookup.ts';
 import type { Relation } from './relation.ts';
-import { locateTables, requireSupported } from './rule.ts';
+import { locateTables, refusedRules } from './rule.ts';
 import { describePair, keyColumnsOf, keyNames, type TablePair } from './table-pair.ts';
 
 /**
@@ -23,7 +23,6 @@ import { describePair, keyColumnsOf, keyNames, type TablePair } from './table-pa
  * the order of their names. Throws NotSupported, UnknownTable, PermissionDenied, ConnectionFailed.
  */
 export async function compare(input: CompareInput, run: Run): Promise<TableComparison[]> {
-  requireSupported(input.conflict);
   const { tables, production, restored } = locateTables(input);
   const directory = join(input.place.directory, 'compare', randomUUID());
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -38,16 +37,16 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       for (const table of tables) pairs.push(await describePair(live, copy, table));
       const rows: MissingRows[] = [];
       for (const [index, pair] of insertOrder(pairs).entries()) {
-        rows.push(await findMissing(sides, pair, join(directory, `${index}.missing`), run));
+        const folder = join(directory, String(index));
+        await mkdir(folder, { mode: 0o700 });
+        rows.push(await findMissing(sides, pair, folder, run));
       }
       run.progress({ phase: 'checking references and unique keys' });
       await Promise.all([preferIndexes(live, true), preferIndexes(copy, true)]);
       await findEffects(sides, rows, run.signal);
       const comparisons: TableComparison[] = [];
       for (const found of rows) comparisons.push(await describeComparison(found, rows));
-      return comparisons.sort(
-        (left, right) => tables.indexOf(left.change.table) - tables.indexOf(right.change.table),
-      );
+      return comparisons.sort((left, right) => tables.indexOf(left.table) - tables.indexOf(right.table));
     }),
   );
 }
@@ -61,11 +60,12 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
 async function findMissing(
   sides: { production: pg.Client; restored: pg.Client },
   pair: TablePair,
-  missingFile: string,
+  folder: string,
   run: Run,
 ): Promise<MissingRows> {
   const phase = `comparing ${pair.table}`;
   run.progress({ phase });
+  const missingFile = join(folder, 'missing');
   const writer = new LineWriter(missingFile);
   let missing = 0;
   let bytes = 0;
@@ -98,7 +98,7 @@ async function findMissing(
     await writer.close();
   }
   run.progress({ phase, done: restored.rowCount, total: restored.rowCount, unit: 'rows' });
-  return { pair, missingFile, missing, orphans: new Set(), clashes: new Set() };
+  return { pair, folder, missingFile, missing, orphans: new Set(), clashes: new Set() };
 }
 
 /** A key's columns as COPY text, in key order. Row hashes are not needed while only absent rows matter. */
@@ -117,19 +117,23 @@ function countLines(lines: Buffer): number {
 
 async function describeComparison(rows: MissingRows, all: readonly MissingRows[]): Promise<TableComparison> {
   const { pair, orphans, clashes } = rows;
-  const keysFile = rows.missingFile.replace(/\.missing$/, '.keys');
+  const keysFile = keysFileOf(rows.folder);
   const { inserts, keysSha256 } = await splitMissing(rows.missingFile, keysFile, keyNames(pair), rows);
+  const change = {
+    table: pair.table,
+    inserts,
+    updates: 0,
+    deletes: 0,
+    orphans: orphans.size,
+    uniqueClashes: clashes.size,
+  };
   return {
-    change: {
-      table: pair.table,
-      inserts,
-      updates: 0,
-      deletes: 0,
-      orphans: orphans.size,
-      uniqueClashes: clashes.size,
-    },
-    keysSha256,
-    keysFile,
+    table: pair.table,
+    rules: [
+      { conflict: 'insert-missing', change, keysSha256, refusal: null, notices: [] },
+      ...refusedRules(pair.table),
+    ],
+    keysFolder: rows.folder,
     notices: [...pair.notices, ...(rows.missing > 0 ? cascadeNotices(pair, all) : [])],
   };
 }

@@ -16,6 +16,8 @@ import type { TablePair } from './table-pair.ts';
 /** A table with the rows that production lacks, and those of them that cannot come back (as key lines). */
 export interface MissingRows {
   pair: TablePair;
+  /** the table's folder: its files are of this comparison alone */
+  folder: string;
   missingFile: string;
   missing: number;
   orphans: Set<string>;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { HoldfastError } from '../../../model/failure.ts';
 import { decodeField, encodeField } from './key-order.ts';
@@ -16,6 +17,8 @@ export interface KeyBatch {
   columns: string[][];
 }
 
+/** The keys that `insert-missing` brings back, in the folder of a table's comparison. */
+export const keysFileOf = (folder: string): string => join(folder, 'insert-missing');
 export const leftFile = (keysFile: string): string => `${keysFile}.left`;
 
 const PIECE_BYTES = 1 << 17;

@@ -2,19 +2,32 @@ import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
-import type { CompareInput } from '../../engine.ts';
+import type { CompareInput, RuleComparison } from '../../engine.ts';
 
 /** The rules that compare and import know so far. */
 export const SUPPORTED_RULES = ['insert-missing'] as const satisfies readonly ConflictRule[];
 export type SupportedRule = (typeof SUPPORTED_RULES)[number];
 
+/** Throws NotSupported for a rule that the import does not know. */
 export function requireSupported(rule: ConflictRule): SupportedRule {
   const supported = SUPPORTED_RULES.find((known) => known === rule);
   if (supported !== undefined) return supported;
-  const coming = CONFLICT_RULES.filter((known) => !SUPPORTED_RULES.some((done) => done === known));
-  throw new HoldfastError('NotSupported', `conflict rule ${rule} is not supported for PostgreSQL yet`, {
-    hint: `use ${SUPPORTED_RULES.join(' or ')}; ${coming.join(', ')} come with a later version`,
-  });
+  throw new HoldfastError('NotSupported', refusalOf(rule), { hint: `use ${SUPPORTED_RULES.join(' or ')}` });
+}
+
+const refusalOf = (rule: ConflictRule) => `conflict rule ${rule} is not supported for PostgreSQL yet`;
+
+/** What a comparison says of the rules that the import does not know: nothing is counted, and why. */
+export function refusedRules(table: string): RuleComparison[] {
+  return CONFLICT_RULES.filter((rule) => !SUPPORTED_RULES.some((known) => known === rule)).map(
+    (conflict) => ({
+      conflict,
+      change: { table, inserts: 0, updates: 0, deletes: 0, orphans: 0, uniqueClashes: 0 },
+      keysSha256: '',
+      refusal: refusalOf(conflict),
+      notices: [],
+    }),
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Run } from '../../../model/progress.ts';
-import type { TableComparison } from '../../engine.ts';
+import type { AppliedChange, TableComparison } from '../../engine.ts';
+import { ruleOf } from '../../rule-of.ts';
 import { keyNames } from '../compare/table-pair.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import type { Stage } from './stage.ts';
@@ -54,8 +55,16 @@ function insertStatement({ pair, name }: Stage): string {
 
 /** The result in the order of the comparisons. */
 export function describeApplied(comparisons: readonly TableComparison[], applied: readonly Applied[]) {
-  return comparisons.map(({ change }) => {
-    const done = applied.find((other) => other.table === change.table);
-    return { ...change, applied: done?.applied ?? 0, vanished: done?.vanished ?? 0 };
+  return comparisons.map((comparison): AppliedChange => {
+    const done = applied.find((other) => other.table === comparison.table);
+    return {
+      ...ruleOf(comparison, 'insert-missing').change,
+      inserted: done?.applied ?? 0,
+      updated: 0,
+      deleted: 0,
+      vanished: done?.vanished ?? 0,
+      drifted: 0,
+      created: null,
+    };
   });
 }

@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { ImportInput, ImportResult } from '../../engine.ts';
+import { ruleOf } from '../../rule-of.ts';
 import { insertOrder } from '../compare/insert-order.ts';
-import { checkKeysFile } from '../compare/keys-file.ts';
+import { checkKeysFile, keysFileOf } from '../compare/keys-file.ts';
 import { preferIndexes } from '../compare/lookup.ts';
 import { locateTables, requireSupported } from '../compare/rule.ts';
 import { describePair, keyNames, type TablePair } from '../compare/table-pair.ts';
@@ -119,7 +120,7 @@ async function importInto(
   run: Run,
 ): Promise<ImportResult> {
   await preferIndexes(sides.restored, true);
-  const approved = new Map(input.comparisons.map((comparison) => [comparison.change.table, comparison]));
+  const approved = new Map(input.comparisons.map((comparison) => [comparison.table, comparison]));
   const pairs: TablePair[] = [];
   for (const table of approved.keys())
     pairs.push(await describePair(sides.production, sides.restored, table));
@@ -127,9 +128,11 @@ async function importInto(
   for (const [index, pair] of insertOrder(pairs).entries()) {
     const comparison = approved.get(pair.table);
     if (comparison === undefined) continue;
-    const { key } = await checkKeysFile(pair.table, comparison.keysFile, comparison.keysSha256);
+    const { change, keysSha256 } = ruleOf(comparison, input.conflict);
+    const keysFile = keysFileOf(comparison.keysFolder);
+    const { key } = await checkKeysFile(pair.table, keysFile, keysSha256);
     refuseOtherKey(pair, key);
-    const keys = { file: comparison.keysFile, count: comparison.change.inserts };
+    const keys = { file: keysFile, count: change.inserts };
     stages.push(await stageRows(sides, pair, keys, index, run));
   }
   await sides.production.query('BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE');
@@ -168,9 +171,13 @@ async function applyStages(
     tables: describeApplied(input.comparisons, applied),
     transaction,
     alreadyDone: false,
+    undo: null,
   };
   run.progress({ phase: 'committing' });
-  await orAbort(input.journal.write({ transaction, planDigest: input.planDigest, result }), run.signal);
+  await orAbort(
+    input.journal.write({ transaction, planDigest: input.planDigest, result, undo: null }),
+    run.signal,
+  );
   return result;
 }
 

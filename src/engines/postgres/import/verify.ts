@@ -3,9 +3,10 @@ import type { Check } from '../../../model/evidence.ts';
 import { countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { ImportInput, TableComparison } from '../../engine.ts';
+import { ruleOf } from '../../rule-of.ts';
 import { columnOf } from '../compare/describe.ts';
 import { checkedForeignKeys } from '../compare/effects.ts';
-import { keyBatches } from '../compare/keys-file.ts';
+import { keyBatches, keysFileOf } from '../compare/keys-file.ts';
 import {
   absentParents,
   BATCH_ROWS,
@@ -55,7 +56,7 @@ export async function verifyImport(input: ImportInput, run: Run): Promise<Check[
       await Promise.all([preferIndexes(live, true), preferIndexes(copy, true)]);
       const checks: Check[] = [];
       for (const comparison of input.comparisons) {
-        const pair = await describePair(live, copy, comparison.change.table);
+        const pair = await describePair(live, copy, comparison.table);
         const counts = await countRows(sides, pair, comparison, transactions, run);
         checks.push(...describeCounts(pair.table, counts));
       }
@@ -101,8 +102,12 @@ async function countRows(
   run: Run,
 ): Promise<Counts> {
   const counts: Counts = { approved: 0, absent: 0, imported: 0, different: 0, others: 0, unreferenced: 0 };
-  const total = comparison.change.inserts;
-  for await (const batch of keyBatches(comparison.keysFile, pair.key.parts.length, BATCH_ROWS)) {
+  const total = ruleOf(comparison, 'insert-missing').change.inserts;
+  for await (const batch of keyBatches(
+    keysFileOf(comparison.keysFolder),
+    pair.key.parts.length,
+    BATCH_ROWS,
+  )) {
     run.signal.throwIfAborted();
     const [live, copy] = await Promise.all([
       hashRows(sides.production, pair, pair.production, batch.columns),

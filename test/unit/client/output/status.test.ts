@@ -24,6 +24,7 @@ const PLAN: Plan = {
   conflict: 'insert-missing',
   estimateSeconds: 42,
   changes: [change, { ...change, table: 'public.order_lines', inserts: 5_000, orphans: 0 }],
+  rules: [],
   notices: ['12 rows refer to rows that are not coming back'],
 };
 
