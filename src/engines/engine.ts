@@ -11,8 +11,9 @@ import type {
 } from '../model/backup.ts';
 import type { EngineKind } from '../model/engine.ts';
 import type { Check } from '../model/evidence.ts';
-import type { ConflictRule, PlanRule, TableChange } from '../model/plan.ts';
+import type { ConflictRule, PlanRule, TableChange, UndoRule } from '../model/plan.ts';
 import type { Run } from '../model/progress.ts';
+import type { TableRelation } from '../model/relation.ts';
 import type { Target } from '../model/target.ts';
 
 /**
@@ -284,6 +285,80 @@ export interface ImportInput extends CompareInput, ChangeInput {
   conflict: ConflictRule;
   /** how many rows beyond the approved keys may be changed */
   drift: number;
+}
+
+export interface UndoPlanInput {
+  production: ServerAccess;
+  /** the committed import that is taken back */
+  record: ImportRecord;
+  read(object: StoredObject, signal: AbortSignal): Readable;
+}
+
+export interface UndoInput extends UndoPlanInput, ChangeInput {
+  conflict: UndoRule;
+}
+
+export interface ExportInput {
+  restored: ServerAccess;
+  place: InstancePlace;
+  serverMajor: number;
+  tables: string[];
+  format: 'csv' | 'dump';
+  /** csv only: the rows that this rule would bring back, by these comparisons. Null: whole tables */
+  rows: { conflict: ConflictRule; comparisons: TableComparison[] } | null;
+  /** a file of this name, with the stream's content; appears whole or not at all */
+  put(name: string, content: Readable): Promise<ExportedFile>;
+}
+
+export interface ExportedFile {
+  /** key in the repository, or path on the site's host */
+  place: string;
+  sizeBytes: number;
+  sha256: string;
+}
+
+export interface ExportedTable extends ExportedFile {
+  /** `schema.table`; several in one dump: joined by a comma and a space */
+  table: string;
+  /** null: not counted, in a dump */
+  rows: number | null;
+}
+
+export interface FindInput {
+  production: ServerAccess | null;
+  repository: ToolRepository;
+  stanza: string;
+  /** the operating-system user that the tools run as, null: the own one */
+  systemUser: string | null;
+  serverMajor: number;
+  /** `schema.table` */
+  table: string;
+  /** ISO 8601 */
+  since: string;
+  until: string;
+  /** the logs to read, in order, all archived */
+  logs: string[];
+  /** every place where the table's data was known to lie, newest last */
+  relations: TableRelation[];
+  /** an empty directory for fetched logs: removed by the caller */
+  directory: string;
+  limit: number;
+}
+
+/** A transaction that may have been the accident. */
+export interface Candidate {
+  xid: string;
+  /** of its commit */
+  at: string;
+  lsn: string;
+  timeline: number;
+  deleted: number;
+  updated: number;
+  inserted: number;
+  /** what it did to the table as a whole; `rewritten`: VACUUM FULL, CLUSTER or an ALTER TABLE, nothing lost by itself */
+  whole: 'truncated' | 'dropped' | 'rewritten' | null;
+  /** just before it, ready for pointInTimeRecovery */
+  target: Target;
 }
 
 export interface Engine {
