@@ -12,9 +12,6 @@ import type { CompareStepInput } from './recovery-types.ts';
 /** Measured on two cores with everything on loopback; a first word to a person, not a promise. */
 const IMPORT_ROWS_PER_SECOND = 20_000;
 
-const NOTHING_MISSING =
-  'nothing is missing: production has every row that these tables held at the target. If rows were lost, recover to a moment before that';
-
 /** What a person is asked to approve, without its digest. */
 export function planOf(
   input: CompareStepInput,
@@ -37,13 +34,28 @@ export function planOf(
     changes,
     rules,
     notices: [
-      ...(rows + left === 0 ? [NOTHING_MISSING] : []),
+      ...(own.refusal === null ? [] : [notPossible(own, rules)]),
+      ...(own.refusal === null && rows + left === 0 ? [nothingToDo(input.conflict)] : []),
       ...input.base.notices,
       ...comparisons.flatMap((comparison) => comparison.notices),
       ...own.notices,
       ...input.doubts.map((check) => `${check.name} is ${check.verdict}: ${check.detail}`),
     ],
   };
+}
+
+function nothingToDo(conflict: ConflictRule): string {
+  const same =
+    conflict === 'insert-missing'
+      ? 'nothing is missing: production has every row that these tables held at the target'
+      : 'nothing differs that this rule would change';
+  return `${same}. If rows were lost, recover to a moment before that`;
+}
+
+/** The rule that was asked for is no way: people have to name another, and which there are. */
+function notPossible({ conflict, refusal }: RulePlan, rules: readonly RulePlan[]): string {
+  const possible = rules.filter((rule) => rule.refusal === null).map((rule) => rule.conflict);
+  return `${conflict} cannot be chosen: ${refusal}. An approval has to name another rule: ${possible.join(' or ')}`;
 }
 
 /** A rule over all tables; it cannot be chosen where one table cannot be imported by it. */

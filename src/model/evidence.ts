@@ -1,3 +1,4 @@
+import type { PlanRule } from './plan.ts';
 import type { RunbookStatus } from './runbook.ts';
 
 /** `evidence/<database>/<workflow id>.json`: what a runbook leaves for an auditor. */
@@ -8,6 +9,8 @@ export interface Evidence {
   input: unknown;
   status: RunbookStatus;
   checks: Check[];
+  /** what the last approval chose; null where nothing was approved */
+  chosen: { conflict: PlanRule; drift: number } | null;
   imported: unknown;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   /** seconds from the start to the end of the last step, without the waiting for people */

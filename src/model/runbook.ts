@@ -35,7 +35,7 @@ export interface DecisionRecord {
   action: 'approve' | 'reject';
   at: string;
   plan: string;
-  /** the rule that was named, and the rows beyond the plan that were allowed */
+  /** of an approval: the rule that it chose, the plan's own where it named none; and the rows beyond the plan that it allowed */
   conflict?: PlanRule;
   drift?: number;
   comment?: string;

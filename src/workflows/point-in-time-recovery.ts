@@ -37,7 +37,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       'remove instance',
     ],
   });
-  const findings: Findings = { imported: null, checks: [] };
+  const findings: Findings = { imported: null, chosen: null, checks: [] };
   let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
 
   const work = async (): Promise<Ending> => {

@@ -22,7 +22,7 @@ describe('saved histories of every branch replay on the code of today', async ()
 
   it('has every branch of the point-in-time recovery', () => {
     const branches = ['approved', 'approved-by-signal', 'handed-over', 'two-people', 'rejected', 'expired'];
-    branches.push('plan-changed', 'failed', 'parked', 'cancelled');
+    branches.push('plan-changed', 'failed', 'parked', 'cancelled', 'another-rule', 'drifted');
     expect(files).toEqual(expect.arrayContaining(branches.map((branch) => `${branch}.history`)));
   });
 });

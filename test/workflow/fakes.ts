@@ -2,7 +2,7 @@ import type { createPlanningActivities } from '../../src/activities/planning.ts'
 import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
 import type { Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
 import type { Evidence } from '../../src/model/evidence.ts';
-import { CONFLICT_RULES, type TableChange } from '../../src/model/plan.ts';
+import { CONFLICT_RULES, type ConflictRule, type TableChange } from '../../src/model/plan.ts';
 import { comparisonWith } from '../comparison.ts';
 
 export type RunbookActivities = ReturnType<typeof createPlanningActivities> &
@@ -12,6 +12,8 @@ export interface Fakes {
   activities: RunbookActivities;
   /** names of the activities in the order in which they were called */
   calls: string[];
+  /** what an activity was called with, each time */
+  inputsOf: <T extends keyof RunbookActivities>(name: T) => Parameters<RunbookActivities[T]>[0][];
   evidence: () => Omit<Evidence, 'formatVersion' | 'workflowId' | 'writtenAt'> | null;
 }
 
@@ -23,7 +25,12 @@ const REPLAYED = {
   lastTransactionAt: '2026-01-31T14:04:58Z',
 };
 
-export function comparisonOf(inserts: number, digest = `digest-${inserts}`): Comparison {
+/** `refused`: the rules that cannot be chosen, and why. */
+export function comparisonOf(
+  inserts: number,
+  digest = `digest-${inserts}`,
+  refused: Partial<Record<ConflictRule, string>> = {},
+): Comparison {
   const change = { table: 'public.orders', inserts, updates: 0, deletes: 0, orphans: 0, uniqueClashes: 0 };
   return {
     plan: {
@@ -40,7 +47,7 @@ export function comparisonOf(inserts: number, digest = `digest-${inserts}`): Com
         summary: `${conflict} ${inserts} rows`,
         changes: [change],
         notices: [],
-        refusal: null,
+        refusal: refused[conflict] ?? null,
       })),
       notices: [],
     },
@@ -56,6 +63,7 @@ export function fakeActivities(
   options: { settings?: Partial<RecoverySettings>; activities?: Partial<RunbookActivities> } = {},
 ): Fakes {
   const calls: string[] = [];
+  const inputs: [string, unknown][] = [];
   let evidence: ReturnType<Fakes['evidence']> = null;
   const settings: RecoverySettings = {
     engine: 'postgres',
@@ -121,8 +129,14 @@ export function fakeActivities(
   for (const [name, activity] of Object.entries(activities) as [string, (input: never) => unknown][]) {
     (activities as unknown as Record<string, unknown>)[name] = (input: never) => {
       calls.push(name);
+      inputs.push([name, input]);
       return activity(input);
     };
   }
-  return { activities, calls, evidence: () => evidence };
+  return {
+    activities,
+    calls,
+    inputsOf: (name) => inputs.flatMap(([called, input]) => (called === name ? [input as never] : [])),
+    evidence: () => evidence,
+  };
 }

@@ -1,12 +1,11 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { WorkflowFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostQueue } from '../../src/model/queue.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { createTestEnvironment } from './environment.ts';
 import { comparisonOf, fakeActivities } from './fakes.ts';
-import { INPUT, record, start, statusOf, waitFor, withWorkers } from './run.ts';
+import { approve, failureOf, INPUT, record, start, statusOf, waitFor, withWorkers } from './run.ts';
 
 let environment: TestWorkflowEnvironment;
 beforeAll(async () => {
@@ -15,19 +14,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await environment?.teardown();
 });
-
-const approve = (status: RunbookStatus, by = 'ben') => ({
-  args: [{ by, action: 'approve', plan: status.plan?.digest }] as [unknown],
-});
-
-async function failureOf(promise: Promise<unknown>): Promise<ApplicationFailure> {
-  const error = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(WorkflowFailedError);
-  return (error as WorkflowFailedError).cause as ApplicationFailure;
-}
 
 describe('the way through', () => {
   it('stops with the plan, imports what was approved, leaves evidence and no instance', async () => {

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { WorkflowHandle } from '@temporalio/client';
+import type { ApplicationFailure } from '@temporalio/activity';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
-import { inject } from 'vitest';
+import { expect, inject } from 'vitest';
+import type { Decide } from '../../src/model/decision.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../src/model/queue.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 
@@ -69,6 +71,21 @@ export async function waitFor(
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`${handle.workflowId} never was ${outcome}: ${JSON.stringify(await statusOf(handle))}`);
+}
+
+/** The arguments of update `decide` that approve the plan that is shown. */
+export const approve = (status: RunbookStatus, by = 'ben', choice: Partial<Decide> = {}) => ({
+  args: [{ by, action: 'approve', plan: status.plan?.digest, ...choice }] as [unknown],
+});
+
+/** The failure that a workflow ended with. */
+export async function failureOf(promise: Promise<unknown>): Promise<ApplicationFailure> {
+  const error = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(WorkflowFailedError);
+  return (error as WorkflowFailedError).cause as ApplicationFailure;
 }
 
 /** With HOLDFAST_RECORD set, keeps the history of a branch for test/replay. */

@@ -1,15 +1,19 @@
 import { ApplicationFailure, defineSignal, defineUpdate, log, setHandler } from '@temporalio/workflow';
 import {
   type ApprovalPolicy,
+  approvalsOf,
+  choiceOf,
+  chosenRule,
   type Decide,
   decideSchema,
   decideSignalSchema,
   isSamePerson,
   refusalOf,
+  ruleRefusal,
 } from '../../model/decision.ts';
 import { describeIssues } from '../../model/input.ts';
 import { SIGNALS, UPDATES } from '../../model/message.ts';
-import type { Plan } from '../../model/plan.ts';
+import type { Plan, PlanRule } from '../../model/plan.ts';
 import type { DecisionRecord, RunbookStatus } from '../../model/runbook.ts';
 import { endWith } from './failure.ts';
 
@@ -62,14 +66,19 @@ export class Decisions {
     });
   }
 
-  /** Shows a plan. What was said before does not count for it, not even of an equal plan. */
+  /**
+   * Shows a plan. What was said before does not count for it, not even of an equal plan. Throws where the policy
+   * itself would have to approve a rule that cannot be chosen.
+   */
   ask(name: string, plan: Plan): void {
     this.#status.plan = plan;
+    const nobody = this.#policy.people === 0;
+    const refusal = nobody ? ruleRefusal(plan, {}) : null;
+    if (refusal !== null) throw policyCannot(refusal);
     this.#status.waitingFor = name;
     this.#askedAt = this.#status.decisions.length;
-    if (this.#policy.people === 0) {
-      this.#record({ by: 'policy', action: 'approve', plan: plan.digest, comment: 'approval.people is 0' });
-    }
+    if (!nobody) return;
+    this.#record({ by: 'policy', action: 'approve', plan: plan.digest, comment: 'approval.people is 0' });
   }
 
   /** What the decisions on the plan that is shown come to; null: not yet enough. */
@@ -77,6 +86,13 @@ export class Decisions {
     const counted = this.#counted();
     if (counted.some(({ action }) => action === 'reject')) return 'rejected';
     return counted.length > 0 && counted.length >= this.#policy.people ? 'approved' : null;
+  }
+
+  /** What the approvals so far have chosen on the plan that is shown. */
+  choice(): { conflict: PlanRule | null; drift: number } {
+    const { plan, waitingFor } = this.#status;
+    if (plan === null || waitingFor === null) return { conflict: null, drift: 0 };
+    return choiceOf(plan, approvalsOf(plan.digest, waitingFor, this.#sinceAsked()));
   }
 
   /** Whose words counted. */
@@ -107,7 +123,7 @@ export class Decisions {
     const { waitingFor, plan, requestedBy } = this.#status;
     return refusalOf(decide, {
       waitingFor,
-      planDigest: plan?.digest ?? null,
+      plan,
       requestedBy,
       policy: this.#policy,
       decisions: this.#sinceAsked(),
@@ -115,6 +131,9 @@ export class Decisions {
   }
 
   #record(decide: Decide, refused?: string): DecisionRecord {
+    const { plan } = this.#status;
+    const counts = decide.action === 'approve' && refused === undefined && plan !== null;
+    const conflict = counts ? chosenRule(plan, decide) : decide.conflict;
     const record: DecisionRecord = {
       name: this.#status.waitingFor ?? 'none',
       by: decide.by,
@@ -122,6 +141,8 @@ export class Decisions {
       action: decide.action,
       at: new Date().toISOString(),
       plan: decide.plan,
+      ...(conflict === undefined || conflict === null ? {} : { conflict }),
+      ...(decide.drift === undefined ? {} : { drift: decide.drift }),
       ...(decide.comment === undefined ? {} : { comment: decide.comment }),
       ...(refused === undefined ? {} : { refused }),
     };
@@ -129,4 +150,12 @@ export class Decisions {
     this.#changed();
     return record;
   }
+}
+
+function policyCannot(refusal: string) {
+  return endWith({
+    type: 'DecisionRefused',
+    message: `nobody is asked (approval.people is 0), and the policy approves only the rule that was asked for: ${refusal}`,
+    hint: 'nothing was changed; start again with a rule that is possible, or let people decide: approval.people in the configuration',
+  });
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from '../../model/duration.ts';
-import type { Plan } from '../../model/plan.ts';
+import type { Plan, TableChange } from '../../model/plan.ts';
 import type { RunbookStatus, Step } from '../../model/runbook.ts';
 
 const MARKS: Record<Step['state'], string> = {
@@ -30,10 +30,17 @@ export function detailsOf(status: RunbookStatus): string {
       '',
       `or send the signal \`approve\` with \`{"by": "<you>", "plan": "${status.plan.digest}"}\``,
     );
+    if (status.plan.rules.length > 1) {
+      lines.push(
+        '',
+        'Another rule of the table: `--conflict <rule>`, or `"conflict": "<rule>"` in the signal. Rows beyond the plan, where production goes on: `--drift <rows>`, or `"drift": <rows>`.',
+      );
+    }
   }
   for (const decision of status.decisions) {
     const refused = decision.refused === undefined ? '' : `, did not count: ${decision.refused}`;
-    lines.push('', `- ${decision.at} ${decision.by}: ${decision.action} ${decision.plan}${refused}`);
+    const rule = decision.conflict === undefined ? '' : ` with ${decision.conflict}`;
+    lines.push('', `- ${decision.at} ${decision.by}: ${decision.action} ${decision.plan}${rule}${refused}`);
   }
   return lines.join('\n');
 }
@@ -53,7 +60,34 @@ function planLines(plan: Plan): string[] {
     }
   }
   for (const notice of plan.notices) lines.push('', `- ${notice}`);
+  if (plan.rules.length > 1) lines.push('', ...ruleLines(plan));
   return lines;
+}
+
+/** What each rule would do, all tables together: the choice of who decides. */
+function ruleLines({ rules, conflict }: Plan): string[] {
+  const lines = [
+    '| rule | inserts | updates | deletes | orphans | unique clashes | |',
+    '|---|--:|--:|--:|--:|--:|---|',
+  ];
+  const notices: string[] = [];
+  for (const rule of rules) {
+    const name = rule.conflict === conflict ? `**${rule.conflict}** (this plan)` : rule.conflict;
+    const sum = (pick: (change: TableChange) => number) =>
+      rule.changes.reduce((total, change) => total + pick(change), 0);
+    const counts = [
+      sum(({ inserts }) => inserts),
+      sum(({ updates }) => updates),
+      sum(({ deletes }) => deletes),
+      sum(({ orphans }) => orphans),
+      sum(({ uniqueClashes }) => uniqueClashes),
+    ];
+    const cells = rule.refusal === null ? counts : counts.map(() => '');
+    lines.push(`| ${name} | ${cells.join(' | ')} | ${cell(rule.refusal ?? '')} |`);
+    if (rule.conflict === conflict) continue;
+    notices.push(...rule.notices.map((notice) => `- ${rule.conflict}: ${notice}`));
+  }
+  return [...lines, ...notices.flatMap((notice) => ['', notice])];
 }
 
 function took(step: Step): string {

@@ -1,8 +1,8 @@
 import { type ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { ComparisonInput } from '../../activities/recovery-types.ts';
 import type { ImportResult } from '../../engines/engine.ts';
-import type { Check } from '../../model/evidence.ts';
-import { countOf } from '../../model/plan.ts';
+import type { Check, Evidence } from '../../model/evidence.ts';
+import { type ConflictRule, countOf } from '../../model/plan.ts';
 import type { onHost } from '../proxies.ts';
 import { endWith, type Failure, failureOf, textOf } from './failure.ts';
 import type { Ending, Runbook } from './runbook.ts';
@@ -16,6 +16,8 @@ export const IMPORT_STEPS = ['compare', 'decide', 'import', 'verify'] as const;
 /** What the evidence says of a recovery; filled in as it happens, since what comes after may fail or be cancelled. */
 export interface Findings {
   imported: ImportResult | null;
+  /** what the last approval chose */
+  chosen: Evidence['chosen'];
   checks: Check[];
 }
 
@@ -32,17 +34,23 @@ export async function importUnderDecision(
 ): Promise<Ending> {
   const doubts = findings.checks.filter((check) => check.verdict !== 'pass');
   const refused: string[] = [];
+  let { conflict } = comparison;
   for (;;) {
+    const asked = { ...comparison, conflict };
     const { plan, comparisons } = await runbook.step(
       'compare',
-      () => host.compareTables({ ...comparison, doubts }),
+      () => host.compareTables({ ...asked, doubts }),
       (found) => found.plan.summary,
     );
     const decided = await runbook.decide('decide', 'import', plan);
-    if (decided !== 'approved') return decided;
+    if (decided.verdict !== 'approved') return decided.verdict;
 
+    const { drift } = decided;
+    // Where production moves on, the next plan is for the rule that people wanted.
+    conflict = decided.conflict as ConflictRule;
+    findings.chosen = { conflict, drift };
     const { workflowId } = workflowInfo();
-    const approved = { ...comparison, comparisons, drift: 0, planDigest: plan.digest, workflowId };
+    const approved = { ...asked, conflict, comparisons, drift, planDigest: plan.digest, workflowId };
     runbook.explain(null);
     try {
       findings.imported = await runbook.step('import', () => host.importTables(approved), describeImport);

@@ -16,7 +16,7 @@ import type { ApprovalPolicy } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { EngineKind } from '../../model/engine.ts';
 import { QUERIES, SIGNALS } from '../../model/message.ts';
-import type { Plan } from '../../model/plan.ts';
+import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
 import type { Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
 import { Decisions } from './decisions.ts';
 import { detailsOf } from './details.ts';
@@ -27,6 +27,11 @@ const resumeSignal = defineSignal(SIGNALS.resume);
 
 /** What a runbook ends with when nothing went wrong. */
 export type Ending = Extract<Outcome, 'completed' | 'rejected' | 'expired'>;
+
+/** What came of a decision; an approval with the one rule and the drift that all who approved agreed on. */
+export type Decided =
+  | { verdict: 'approved'; conflict: PlanRule | null; drift: number }
+  | { verdict: 'rejected' | 'expired' };
 
 export interface RunbookLimits {
   approval: ApprovalPolicy;
@@ -130,15 +135,21 @@ export class Runbook {
   }
 
   /** Shows the plan and stops in `step` until people, or the policy, have made the decision `name` on exactly this plan. */
-  async decide(step: string, name: string, plan: Plan): Promise<'approved' | 'rejected' | 'expired'> {
+  async decide(step: string, name: string, plan: Plan): Promise<Decided> {
     const { timeLimitMs } = this.#decisions.policy;
-    this.#decisions.ask(name, plan);
+    try {
+      this.#decisions.ask(name, plan);
+    } catch (error) {
+      this.#mark(step, 'failed', failureOf(error).message);
+      throw error;
+    }
     this.#setOutcome('waiting-for-decision');
     this.#mark(step, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
     try {
       await condition(() => this.#decisions.verdict() !== null, timeLimitMs, {
         summary: `time limit of ${name}`,
       });
+      return this.#settle(step);
     } catch (error) {
       this.#mark(step, 'failed', 'cancelled');
       throw error;
@@ -146,10 +157,20 @@ export class Runbook {
       this.status.waitingFor = null;
       this.#setOutcome('running');
     }
-    const decided = this.#decisions.verdict() ?? 'expired';
+  }
+
+  #settle(step: string): Decided {
+    const verdict = this.#decisions.verdict() ?? 'expired';
     const by = this.#decisions.deciders().join(', ');
-    this.#mark(step, decided === 'approved' ? 'done' : 'failed', by === '' ? decided : `${decided} by ${by}`);
-    return decided;
+    const said = by === '' ? verdict : `${verdict} by ${by}`;
+    if (verdict !== 'approved') {
+      this.#mark(step, 'failed', said);
+      return { verdict };
+    }
+    const { conflict, drift } = this.#decisions.choice();
+    const beyond = drift === 0 ? '' : `, and ${countOf(drift, 'row')} beyond the plan`;
+    this.#mark(step, 'done', conflict === null ? said : `${said}: ${conflict}${beyond}`);
+    return { verdict, conflict, drift };
   }
 
   /** Shows a step as waiting for a while: the hand-over of an instance. */

@@ -38,3 +38,14 @@ test('rows that cannot come back are not called nothing', () => {
     expect(planOf(INPUT, [found(counts)]).notices[0]).toBe('there are large objects');
   }
 });
+
+test('a rule that cannot be chosen is not called nothing, and the ones that can are named', () => {
+  const comparison = found({});
+  const rules = comparison.rules.map((rule) => ({
+    ...rule,
+    refusal: rule.conflict === 'insert-missing' ? 'public.orders has no key' : null,
+  }));
+  expect(planOf(INPUT, [{ ...comparison, rules }]).notices[0]).toBe(
+    'insert-missing cannot be chosen: public.orders has no key. An approval has to name another rule: restore-changed or replace or side-by-side',
+  );
+});

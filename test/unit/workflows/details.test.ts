@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import type { Plan, PlanRule } from '../../../src/model/plan.ts';
+import type { RunbookStatus } from '../../../src/model/runbook.ts';
+import { detailsOf } from '../../../src/workflows/runbook/details.ts';
+
+const change = (table: string, inserts: number, deletes: number) => ({
+  ...{ table, inserts, deletes, updates: 0, orphans: 1, uniqueClashes: 0 },
+});
+const rule = (conflict: PlanRule, deletes: number, refusal: string | null = null) => ({
+  ...{ conflict, refusal, summary: conflict },
+  changes: [change('public.a', 3, deletes), change('public.b', 4, deletes)],
+  notices: [`${conflict} has a notice`],
+});
+const plan: Plan = {
+  ...{ digest: 'sha256:0123456789abcdef', summary: 'insert 7 rows', backup: 'x', target: { latest: true } },
+  ...{
+    position: null,
+    conflict: 'insert-missing',
+    estimateSeconds: 1,
+    notices: ['insert-missing has a notice'],
+  },
+  changes: rule('insert-missing', 0).changes,
+  rules: [rule('insert-missing', 0), rule('restore-changed', 0, 'no | key'), rule('replace', 5)],
+};
+const status: RunbookStatus = {
+  ...{
+    workflowId: 'pitr/shop/1',
+    runbook: 'pointInTimeRecovery',
+    database: 'shop',
+    reason: 'r',
+    requestedBy: 'ana',
+  },
+  ...{
+    outcome: 'waiting-for-decision',
+    steps: [],
+    plan,
+    waitingFor: 'import',
+    decisions: [],
+    instance: null,
+  },
+  ...{ evidence: null, message: null },
+};
+
+test('shows what every rule would do, all tables together, why one cannot be chosen, and how to name one', () => {
+  const lines = detailsOf(status).split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      '| **insert-missing** (this plan) | 7 | 0 | 0 | 2 | 0 |  |',
+      '| restore-changed |  |  |  |  |  | no \\| key |',
+      '| replace | 7 | 0 | 10 | 2 | 0 |  |',
+      '- replace: replace has a notice',
+    ]),
+  );
+  expect(lines.filter((line) => line.includes('insert-missing has a notice'))).toHaveLength(1);
+  expect(lines.join('\n')).toContain('`--conflict <rule>`');
+});
+
+test('offers no choice where there is none', () => {
+  const text = detailsOf({ ...status, plan: { ...plan, rules: [] } });
+  expect(text).not.toContain('--conflict');
+  expect(text).not.toContain('| rule |');
+});
+
+test('says which rule a decision chose', () => {
+  const decision = {
+    name: 'import',
+    by: 'ben',
+    identity: null,
+    action: 'approve' as const,
+    at: 'now',
+    plan: 'p',
+  };
+  expect(detailsOf({ ...status, decisions: [{ ...decision, conflict: 'replace' }] })).toContain(
+    'ben: approve p with replace',
+  );
+});
