@@ -94,6 +94,11 @@ export function formatParagraph(text: string, indent: string, width: number | nu
     .join('\n');
 }
 
+/** Columns of the widest line of a text. */
+export function plainWidth(text: string): number {
+  return Math.max(...text.split('\n').map(plainLength));
+}
+
 function plainLength(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
   return [...text.replaceAll(/\u001b\[\d+m/g, '')].length;

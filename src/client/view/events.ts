@@ -1,6 +1,7 @@
 import type { RunbookStatus } from '../../model/runbook.ts';
 import { formatTime } from '../output.ts';
 import { formatTook } from './duration.ts';
+import { formatChoice } from './plan.ts';
 import { formatOutcome } from './status.ts';
 
 /**
@@ -19,7 +20,9 @@ export function formatEvents(before: RunbookStatus | null, after: RunbookStatus,
   }
   for (const record of after.decisions.slice(before?.decisions.length ?? 0)) {
     const refused = record.refused === undefined ? '' : ` (does not count: ${record.refused})`;
-    lines.push(`${formatTime(record.at)}  ${record.by}: ${record.action} ${record.plan}${refused}`);
+    lines.push(
+      `${formatTime(record.at)}  ${record.by}: ${record.action} ${record.plan}${formatChoice(record)}${refused}`,
+    );
   }
   if (before !== null && before.outcome !== after.outcome) {
     lines.push(`${formatTime(now)}  ${formatOutcome(after.outcome)}`);

@@ -1,9 +1,10 @@
-import type { Plan } from '../../model/plan.ts';
+import { countOf, type Plan, type PlanRule, type RulePlan, type TableChange } from '../../model/plan.ts';
+import type { DecisionRecord } from '../../model/runbook.ts';
 import { describeTarget } from '../../model/target.ts';
-import { formatCount, formatParagraph, formatTable, style } from '../output.ts';
+import { formatCount, formatParagraph, formatTable, plainWidth, style } from '../output.ts';
 import { formatSpan } from './duration.ts';
 
-/** The plan as a person has to see it before saying yes: what, from where, row by row, and what to know. */
+/** The plan as a person has to see it before saying yes: what, from where, row by row, what else, and what to know. */
 export function formatPlan(plan: Plan, width: number | null): string {
   const from = [`backup ${plan.backup}`, describeTarget(plan.target)];
   if (plan.position !== null) from.push(`stopped ${plan.position}`);
@@ -15,11 +16,37 @@ export function formatPlan(plan: Plan, width: number | null): string {
     formatParagraph(`from ${from.join(', ')}`, '  ', width),
     formatParagraph(how.join(', '), '  ', width),
   ];
-  if (plan.changes.length > 0) lines.push('', formatChanges(plan));
-  if (plan.notices.length > 0) {
-    lines.push('', ...plan.notices.map((notice) => formatNotice(notice, width)));
-  }
+  if (plan.changes.length > 0) lines.push('', formatChanges(plan.changes, width));
+  if (plan.notices.length > 0) lines.push('', ...plan.notices.map((notice) => formatNotice(notice, width)));
+  if (plan.rules.length > 1) lines.push('', formatRules(plan, width));
   return lines.join('\n');
+}
+
+/** One rule of a plan in full, for whoever is about to choose it. */
+export function formatRule(plan: Plan, rule: RulePlan, width: number | null): string {
+  const lines = [
+    `${style('bold', 'RULE')} ${rule.conflict}`,
+    formatParagraph(style('bold', rule.summary), '  ', width),
+  ];
+  if (rule.refusal !== null) lines.push(refusalLine(rule, width));
+  else if (rule.changes.length > 0) lines.push('', formatChanges(rule.changes, width));
+  const notices = noticesOf(plan, rule);
+  if (notices.length > 0) lines.push('', ...notices.map((notice) => formatNotice(notice, width)));
+  return lines.join('\n');
+}
+
+/** The rules that can be chosen, each with what it comes to. */
+export function ruleChoices(plan: Plan): { value: PlanRule; label: string }[] {
+  const possible = plan.rules.filter(({ refusal }) => refusal === null);
+  return possible.map(({ conflict, summary }) => ({ value: conflict, label: `${conflict}: ${summary}` }));
+}
+
+/** `, rule replace, up to 5 rows beyond the plan`; empty where a decision says neither. */
+export function formatChoice({ conflict, drift }: Pick<DecisionRecord, 'conflict' | 'drift'>): string {
+  const rule = conflict === undefined ? '' : `, rule ${conflict}`;
+  return drift === undefined || drift === 0
+    ? rule
+    : `${rule}, up to ${countOf(drift, 'row')} beyond the plan`;
 }
 
 const COUNTS = [
@@ -29,33 +56,74 @@ const COUNTS = [
   ['orphans', 'orphans'],
   ['clashes', 'uniqueClashes'],
 ] as const;
+type Field = (typeof COUNTS)[number][1];
 
-function formatChanges(plan: Plan): string {
-  const rows = plan.changes.map((change) => [
+const COUNT_COLUMNS = COUNTS.map(([head]) => ({ head, align: 'right' as const }));
+
+/** The name of a table stands last where the numbers behind it would leave the screen: there it can be read whole. */
+function formatChanges(changes: readonly TableChange[], width: number | null): string {
+  const rows = changes.map((change) => [
     change.table,
     ...COUNTS.map(([, field]) => emphasize(field, change[field])),
   ]);
-  if (plan.changes.length > 1) {
-    const sum = (field: (typeof COUNTS)[number][1]) =>
-      plan.changes.reduce((total, change) => total + change[field], 0);
-    rows.push(['all', ...COUNTS.map(([, field]) => emphasize(field, sum(field)))]);
-  }
-  return formatTable(
-    [{ head: 'table' }, ...COUNTS.map(([head]) => ({ head, align: 'right' as const }))],
-    rows,
-    { indent: '  ' },
+  if (changes.length > 1) rows.push(['all', ...sums(changes)]);
+  const columns = [{ head: 'table' }, ...COUNT_COLUMNS];
+  const text = formatTable(columns, rows, { indent: '  ' });
+  if (width === null || plainWidth(text) <= width) return text;
+  const turned = rows.map(([table = '', ...counts]) => [...counts, table]);
+  return formatTable([...COUNT_COLUMNS, { head: 'table' }], turned, { indent: '  ' });
+}
+
+function sums(changes: readonly TableChange[]): string[] {
+  return COUNTS.map(([, field]) =>
+    emphasize(
+      field,
+      changes.reduce((total, change) => total + change[field], 0),
+    ),
   );
 }
 
+/** Every rule with what it comes to, why some cannot be chosen, and what is true of one of them only. */
+function formatRules(plan: Plan, width: number | null): string {
+  const rows = plan.rules.map((rule) => [
+    rule.conflict === plan.conflict ? style('bold', `${rule.conflict} *`) : rule.conflict,
+    ...(rule.refusal === null ? sums(rule.changes) : COUNTS.map(() => style('dim', '-'))),
+  ]);
+  const lines = [
+    `${style('bold', 'RULES')} ${style('dim', '* unless the approval names another with --conflict')}`,
+    formatTable([{ head: 'rule' }, ...COUNT_COLUMNS], rows, { indent: '  ' }),
+  ];
+  for (const rule of plan.rules) {
+    if (rule.refusal !== null) lines.push(refusalLine(rule, width));
+    else if (rule.conflict !== plan.conflict) {
+      const notices = noticesOf(plan, rule).map((notice) => `${rule.conflict}: ${notice}`);
+      lines.push(...notices.map((notice) => formatNotice(notice, width)));
+    }
+  }
+  return lines.join('\n');
+}
+
+/** What the plan does not say already for every rule. */
+function noticesOf(plan: Plan, rule: RulePlan): string[] {
+  return rule.notices.filter((notice) => !plan.notices.includes(notice));
+}
+
+function refusalLine(
+  { conflict, refusal }: { conflict: PlanRule; refusal: string | null },
+  width: number | null,
+) {
+  return formatNotice(`${conflict} cannot be chosen: ${refusal}`, width, '-');
+}
+
 /** Zero is quiet; rows that go away or cannot come back are not. */
-function emphasize(field: string, amount: number): string {
+function emphasize(field: Field, amount: number): string {
   if (amount === 0) return style('dim', '0');
   const text = formatCount(amount);
   if (field === 'deletes') return style('red', text);
   return field === 'orphans' || field === 'uniqueClashes' ? style('yellow', text) : text;
 }
 
-function formatNotice(notice: string, width: number | null): string {
+function formatNotice(notice: string, width: number | null, mark = '!'): string {
   const [first = '', ...rest] = formatParagraph(notice, '    ', width).split('\n');
-  return [`  ${style('yellow', '!')} ${first.trimStart()}`, ...rest].join('\n');
+  return [`  ${style('yellow', mark)} ${first.trimStart()}`, ...rest].join('\n');
 }

@@ -10,7 +10,7 @@ import {
 } from '../output.ts';
 import type { PendingActivity, Speed } from '../progress.ts';
 import { formatSpan, formatTook } from './duration.ts';
-import { formatPlan } from './plan.ts';
+import { formatChoice, formatPlan } from './plan.ts';
 import { formatProgress } from './progress.ts';
 
 export interface StatusView {
@@ -134,7 +134,7 @@ export function describeTrouble(activity: PendingActivity, now: Date): string {
 function formatDecisions(decisions: readonly DecisionRecord[], width: number | null): string {
   const lines = decisions.map((record) => {
     const verb = record.action === 'approve' ? 'approved' : 'rejected';
-    const what = `${formatTime(record.at)}  ${record.by} ${verb} ${record.name}, plan ${record.plan}`;
+    const what = `${formatTime(record.at)}  ${record.by} ${verb} ${record.name}, plan ${record.plan}${formatChoice(record)}`;
     const comment = record.comment === undefined ? '' : `: ${record.comment}`;
     const refused =
       record.refused === undefined ? '' : style('yellow', ` (does not count: ${record.refused})`);
