@@ -2,20 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
+import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { CompareInput, TableComparison } from '../../engine.ts';
+import type { CompareInput, RuleComparison, TableComparison } from '../../engine.ts';
 import { withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
-import { copyOut } from './copy-out.ts';
-import { findEffects, type MissingRows } from './effects.ts';
+import { besideNotices } from './beside.ts';
+import { type DifferenceKind, findDifferences, ruleKinds, type Sides, writeLeft } from './differences.ts';
+import { findEffects, LeftRows, type TableDifferences } from './effects.ts';
 import { insertOrder } from './insert-order.ts';
-import { mergeMissing } from './key-merge.ts';
-import { keyExpression, keyOrder } from './key-order.ts';
-import { keysFileOf, LineWriter, splitMissing } from './keys-file.ts';
 import { preferIndexes } from './lookup.ts';
-import type { Relation } from './relation.ts';
-import { locateTables, refusedRules } from './rule.ts';
-import { describePair, keyColumnsOf, keyNames, type TablePair } from './table-pair.ts';
+import { locateTables, refusalOf, requireSomeRule } from './rule.ts';
+import { describePair, type TablePair } from './table-pair.ts';
 
 /**
  * What an import would do: reads both sides, each in one snapshot for all the tables, and writes the keys of the
@@ -35,17 +33,16 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       await Promise.all([openSnapshot(live), openSnapshot(copy)]);
       const pairs: TablePair[] = [];
       for (const table of tables) pairs.push(await describePair(live, copy, table));
-      const rows: MissingRows[] = [];
+      requireSomeRule(pairs);
+      const found: TableDifferences[] = [];
       for (const [index, pair] of insertOrder(pairs).entries()) {
         const folder = join(directory, String(index));
-        await mkdir(folder, { mode: 0o700 });
-        rows.push(await findMissing(sides, pair, folder, run));
+        found.push({ pair, folder, counts: await findDifferences(sides, pair, folder, run) });
       }
-      run.progress({ phase: 'checking references and unique keys' });
       await Promise.all([preferIndexes(live, true), preferIndexes(copy, true)]);
-      await findEffects(sides, rows, run.signal);
+      const effects = await findAllEffects(sides, found, run);
       const comparisons: TableComparison[] = [];
-      for (const found of rows) comparisons.push(await describeComparison(found, rows));
+      for (const table of found) comparisons.push(await describeComparison(table, found, effects, input));
       return comparisons.sort((left, right) => tables.indexOf(left.table) - tables.indexOf(right.table));
     }),
   );
@@ -57,90 +54,73 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
 }
 
-async function findMissing(
-  sides: { production: pg.Client; restored: pg.Client },
-  pair: TablePair,
-  folder: string,
+type AllEffects = Map<ConflictRule, Map<TableDifferences, LeftRows>>;
+
+/** What each rule leaves alone. A rule whose own kinds of rows nobody has does the same as the one before it. */
+async function findAllEffects(
+  sides: Sides,
+  tables: readonly TableDifferences[],
   run: Run,
-): Promise<MissingRows> {
-  const phase = `comparing ${pair.table}`;
-  run.progress({ phase });
-  const missingFile = join(folder, 'missing');
-  const writer = new LineWriter(missingFile);
-  let missing = 0;
-  let bytes = 0;
-  const restored = streamKeys(sides.restored, pair, pair.restored);
-  const production = streamKeys(sides.production, pair, pair.production);
-  try {
-    await mergeMissing(
-      restored,
-      production,
-      keyColumnsOf(pair.key, pair.production).map(keyOrder),
-      (lines) => {
-        missing += countLines(lines);
-        return writer.write(lines);
-      },
-      (read) => {
-        // The bytes of the keys, since counting rows would cost more than comparing them.
-        if (read - bytes < 1 << 20) return;
-        bytes = read;
-        run.progress({
-          phase,
-          done: read,
-          unit: 'bytes',
-          detail: `${missing.toLocaleString('en-US')} rows missing`,
-        });
-      },
-    );
-  } finally {
-    restored.destroy();
-    production.destroy();
-    await writer.close();
+): Promise<AllEffects> {
+  const effects: AllEffects = new Map();
+  const none = new Map(tables.map((table) => [table, new LeftRows()]));
+  const has = (kind: DifferenceKind) => tables.some(({ counts }) => counts[kind] > 0);
+  let last = none;
+  for (const rule of ['insert-missing', 'restore-changed', 'replace'] as const) {
+    run.progress({ phase: `checking references and unique keys for ${rule}` });
+    if (has(ruleKinds(rule).at(-1) as DifferenceKind))
+      last = await findEffects(sides, tables, rule, run.signal);
+    effects.set(rule, last);
   }
-  run.progress({ phase, done: restored.rowCount, total: restored.rowCount, unit: 'rows' });
-  return { pair, folder, missingFile, missing, orphans: new Set(), clashes: new Set() };
+  return effects.set('side-by-side', none);
 }
 
-/** A key's columns as COPY text, in key order. Row hashes are not needed while only absent rows matter. */
-function streamKeys(client: pg.Client, pair: TablePair, relation: Relation) {
-  const expressions = keyColumnsOf(pair.key, relation).map((column) => keyExpression(column, 't'));
-  const columns = expressions.map(({ text }) => text).join(', ');
-  const order = expressions.map((expression) => expression.order).join(', ');
-  return copyOut(client, `COPY (SELECT ${columns} FROM ${relation.source} AS t ORDER BY ${order}) TO STDOUT`);
-}
-
-function countLines(lines: Buffer): number {
-  let count = 0;
-  for (let at = lines.indexOf(0x0a); at !== -1; at = lines.indexOf(0x0a, at + 1)) count += 1;
-  return count;
-}
-
-async function describeComparison(rows: MissingRows, all: readonly MissingRows[]): Promise<TableComparison> {
-  const { pair, orphans, clashes } = rows;
-  const keysFile = keysFileOf(rows.folder);
-  const { inserts, keysSha256 } = await splitMissing(rows.missingFile, keysFile, keyNames(pair), rows);
-  const change = {
-    table: pair.table,
-    inserts,
-    updates: 0,
-    deletes: 0,
-    orphans: orphans.size,
-    uniqueClashes: clashes.size,
-  };
+async function describeComparison(
+  table: TableDifferences,
+  all: readonly TableDifferences[],
+  effects: AllEffects,
+  input: CompareInput,
+): Promise<TableComparison> {
+  const { pair, folder, counts } = table;
+  const rules: RuleComparison[] = [];
+  for (const conflict of CONFLICT_RULES) {
+    const left = effects.get(conflict)?.get(table) as LeftRows;
+    const kinds = ruleKinds(conflict);
+    const changing = (kind: DifferenceKind) => (kinds.includes(kind) ? counts[kind] - left[kind].size : 0);
+    const beside = conflict === 'side-by-side';
+    rules.push({
+      conflict,
+      change: {
+        table: pair.table,
+        inserts: beside ? counts.restoredRows : changing('missing'),
+        updates: changing('changed'),
+        deletes: changing('extra'),
+        orphans: left.count('orphan'),
+        uniqueClashes: left.count('clash'),
+      },
+      keysSha256: await writeLeft(pair, folder, conflict, left),
+      refusal: refusalOf(pair, conflict),
+      notices: beside ? besideNotices(pair, counts, input.copyId) : keptNotices(pair, left),
+    });
+  }
+  const { missing } = counts;
   return {
     table: pair.table,
-    rules: [
-      { conflict: 'insert-missing', change, keysSha256, refusal: null, notices: [] },
-      ...refusedRules(pair.table),
-    ],
-    keysFolder: rows.folder,
-    notices: [...pair.notices, ...(rows.missing > 0 ? cascadeNotices(pair, all) : [])],
+    rules,
+    keysFolder: folder,
+    notices: [...pair.notices, ...(missing > 0 ? cascadeNotices(pair, all) : [])],
   };
+}
+
+function keptNotices(pair: TablePair, left: LeftRows): string[] {
+  return [...left.keptFor]
+    .sort()
+    .map((child) => `${pair.table}: rows to which ${child} still refers are left as they are`);
 }
 
 /** Rows that an accident took along through ON DELETE CASCADE are easily forgotten. */
-function cascadeNotices(pair: TablePair, all: readonly MissingRows[]): string[] {
-  const included = new Set(all.map((rows) => rows.pair.production.oid));
+function cascadeNotices(pair: TablePair, all: readonly TableDifferences[]): string[] {
+  const included = new Set(all.map((table) => table.pair.production.oid));
   const changes: Record<string, string> = {
     c: 'deleted its rows with theirs (ON DELETE CASCADE)',
     n: 'lost its references to them (ON DELETE SET NULL)',
@@ -148,7 +128,8 @@ function cascadeNotices(pair: TablePair, all: readonly MissingRows[]): string[] 
   };
   return pair.production.referencedBy.flatMap(({ name, table, oid, onDelete }) => {
     const change = changes[onDelete];
-    if (change === undefined || (onDelete === 'c' && included.has(oid))) return [];
+    if (change === undefined || oid === pair.production.oid || (onDelete === 'c' && included.has(oid)))
+      return [];
     return [
       `${pair.table}: ${table} may have ${change}, by constraint ${name}; this recovery does not bring that back`,
     ];

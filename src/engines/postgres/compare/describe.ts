@@ -2,10 +2,16 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
 import { quoteQualified } from '../identifier.ts';
-import type { Column, ForeignKey, Relation } from './relation.ts';
+import type { Column, ForeignKey, Reference, Relation } from './relation.ts';
 
-interface RelationRow extends Omit<Relation, 'source' | 'qualified' | 'partitioned' | 'foreignKeys'> {
+interface RelationRow
+  extends Omit<Relation, 'source' | 'qualified' | 'partitioned' | 'foreignKeys' | 'referencedBy'> {
   kind: string;
+  referencedBy: (Omit<Reference, 'table' | 'source'> & {
+    childSchema: string;
+    childName: string;
+    childPartitioned: boolean;
+  })[];
   foreignKeys: (Omit<ForeignKey, 'parentSource' | 'parent'> & {
     parentSchema: string;
     parentName: string;
@@ -38,6 +44,11 @@ export async function describeRelation(client: pg.Client, table: string): Promis
     partitioned,
     qualified,
     source: partitioned ? qualified : `ONLY ${qualified}`,
+    referencedBy: found.referencedBy.map(({ childSchema, childName, childPartitioned, ...key }) => ({
+      ...key,
+      table: formatNameParts([childSchema, childName]),
+      source: `${childPartitioned ? '' : 'ONLY '}${quoteQualified([childSchema, childName])}`,
+    })),
     foreignKeys: found.foreignKeys.map(({ parentSchema, parentName, parentPartitioned, ...key }) => ({
       ...key,
       parent: formatNameParts([parentSchema, parentName]),
@@ -58,6 +69,7 @@ const COLUMNS = `(SELECT coalesce(json_agg(json_build_object(
     'type', format_type(a.atttypid, -1),
     'fullType', format_type(a.atttypid, a.atttypmod),
     'baseType', b.typname,
+    'typeOid', a.atttypid::bigint,
     'isEnum', b.typtype = 'e',
     'byteOrder', coalesce(CASE WHEN l.collprovider = 'd' THEN (SELECT e.datcollate IN ('C', 'POSIX')
         AND coalesce(to_jsonb(e) ->> 'datlocprovider', 'c') = 'c'
@@ -79,6 +91,7 @@ const UNIQUES = `(SELECT coalesce(json_agg(json_build_object(
     'primary', i.indisprimary,
     'predicate', pg_get_expr(i.indpred, i.indrelid),
     'nullsDistinct', NOT coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
+    'exclusion', i.indisexclusion,
     'reads', (SELECT coalesce(json_agg(DISTINCT a.attname), '[]') FROM pg_attribute a
       WHERE a.attrelid = c.oid AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
@@ -88,17 +101,22 @@ const UNIQUES = `(SELECT coalesce(json_agg(json_build_object(
         'expression', pg_get_indexdef(i.indexrelid, p.n, false),
         'column', (SELECT a.attname FROM pg_attribute a
           WHERE a.attrelid = c.oid AND a.attnum = i.indkey[p.n - 1] AND a.attnum > 0),
-        'type', format_type(ia.atttypid, -1),
-        'equals', ${OPERATOR} ao.amopopr)
+        'type', format_type(CASE WHEN oc.opckeytype = 0 OR NOT i.indisexclusion THEN ia.atttypid
+          ELSE coalesce((SELECT a.atttypid FROM pg_attribute a
+            WHERE a.attrelid = c.oid AND a.attnum = i.indkey[p.n - 1] AND a.attnum > 0), oc.opcintype) END, -1),
+        'equals', CASE WHEN i.indisexclusion
+          THEN ${OPERATOR} (SELECT k.conexclop[p.n] FROM pg_constraint k
+            WHERE k.conindid = i.indexrelid AND k.contype = 'x'))
+          ELSE ${OPERATOR} (SELECT ao.amopopr FROM pg_amop ao WHERE ao.amopfamily = oc.opcfamily
+            AND ao.amopstrategy = 3 AND ao.amoplefttype = oc.opcintype
+            AND ao.amoprighttype = oc.opcintype)) END
       ) ORDER BY p.n)
       FROM generate_series(1, i.indnkeyatts) p(n)
       JOIN pg_attribute ia ON ia.attrelid = i.indexrelid AND ia.attnum = p.n
-      JOIN pg_opclass oc ON oc.oid = i.indclass[p.n - 1]
-      JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
-        AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype)
+      JOIN pg_opclass oc ON oc.oid = i.indclass[p.n - 1])
   ) ORDER BY i.indisprimary DESC, x.relname), '[]')
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-  WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid)`;
+  WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion) AND i.indisvalid)`;
 
 // A partition has a copy of its root's constraint: only what is not inherited within the same table counts.
 const FOREIGN_KEYS = `(SELECT coalesce(json_agg(json_build_object(
@@ -123,22 +141,45 @@ const FOREIGN_KEYS = `(SELECT coalesce(json_agg(json_build_object(
     AND NOT EXISTS (SELECT FROM pg_constraint q WHERE q.oid = k.conparentid AND q.conrelid = k.conrelid))`;
 
 const REFERENCED_BY = `(SELECT coalesce(json_agg(json_build_object(
-    'name', k.conname, 'oid', k.conrelid::bigint, 'onDelete', k.confdeltype,
-    'table', n.nspname || '.' || p.relname) ORDER BY n.nspname, p.relname, k.conname), '[]')
+    'name', k.conname, 'oid', k.conrelid::bigint, 'onDelete', k.confdeltype, 'onUpdate', k.confupdtype,
+    'childSchema', n.nspname, 'childName', p.relname, 'childPartitioned', p.relkind = 'p',
+    'readable', has_table_privilege(p.oid, 'SELECT'),
+    'definition', pg_get_constraintdef(k.oid),
+    'columns', (SELECT json_agg(a.attname ORDER BY u.n) FROM unnest(k.conkey) WITH ORDINALITY u(num, n)
+      JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num),
+    'parentColumns', (SELECT json_agg(a.attname ORDER BY u.n) FROM unnest(k.confkey) WITH ORDINALITY u(num, n)
+      JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num),
+    'types', (SELECT json_agg(format_type(a.atttypid, -1) ORDER BY u.n)
+      FROM unnest(k.confkey) WITH ORDINALITY u(num, n)
+      JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num),
+    'equals', (SELECT json_agg(${OPERATOR} u.op) ORDER BY u.n)
+      FROM unnest(k.conpfeqop) WITH ORDINALITY u(op, n))
+    ) ORDER BY n.nspname, p.relname, k.conname), '[]')
   FROM pg_constraint k JOIN pg_class p ON p.oid = k.conrelid JOIN pg_namespace n ON n.oid = p.relnamespace
-  WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conrelid <> c.oid AND k.conparentid = 0)`;
+  WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conparentid = 0)`;
 
 const RELATION_SQL = `SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
     'columns', ${COLUMNS}, 'uniques', ${UNIQUES},
     'foreignKeys', ${FOREIGN_KEYS}, 'referencedBy', ${REFERENCED_BY},
     'rowSecurityActive', row_security_active(c.oid),
-    'hasInsertRules', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3'),
+    'rewrites', json_build_object(
+      'insert', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3'),
+      'update', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '2'),
+      'delete', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '4')),
+    'parents', (SELECT coalesce(json_agg(n.nspname || '.' || p.relname ORDER BY h.inhseqno), '[]')
+      FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
+      WHERE h.inhrelid = c.oid),
+    'hasLargeObjects', EXISTS (SELECT FROM pg_largeobject_metadata),
+    'bytes', (SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
+      FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) p),
     'hasInheritors', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
-    'hasExclusions', EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'x'),
     'rights', json_build_object(
       'select', has_table_privilege(c.oid, 'SELECT'),
       'insert', has_table_privilege(c.oid, 'INSERT'),
+      'update', has_table_privilege(c.oid, 'UPDATE'),
+      'delete', has_table_privilege(c.oid, 'DELETE'),
+      'create', has_schema_privilege(s.oid, 'CREATE'),
       'lock', has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
       'owner', pg_has_role(c.relowner, 'USAGE')),
     'enabledTriggers', (SELECT count(*) FROM pg_trigger g

@@ -3,58 +3,72 @@ import { LineWindow } from './line-window.ts';
 
 const NEWLINE = 0x0a;
 
+/** How a row differs: in the restored copy only, in both but not alike, in production only. */
+export const DIFFERENCE_KINDS = ['missing', 'changed', 'extra'] as const;
+export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
+
+/** Takes a line of a kind, its newline excluded. A promise only where it has to be waited for. */
+export type Emit = (kind: DifferenceKind, line: Buffer) => Promise<void> | undefined;
+
 /**
- * Merges two streams of keys, each a line of COPY text in the same order, and hands on the lines of `restored`
- * that `production` lacks, as runs of whole lines. Equal stretches are skipped at the speed of memcmp.
+ * Merges two streams of lines of COPY text in the same order: the key's fields, and behind them what tells rows
+ * with the same key apart. Equal stretches are skipped at the speed of memcmp.
  */
-export async function mergeMissing(
-  restoredKeys: AsyncIterable<Buffer>,
-  productionKeys: AsyncIterable<Buffer>,
+export async function mergeDifferences(
+  restoredLines: AsyncIterable<Buffer>,
+  productionLines: AsyncIterable<Buffer>,
   orders: readonly KeyOrder[],
-  emit: (lines: Buffer) => Promise<void> | void,
+  emit: Emit,
   onWindow: (bytes: number) => void,
 ): Promise<void> {
-  const restored = new LineWindow(restoredKeys);
-  const production = new LineWindow(productionKeys);
-  while ((await restored.fill()) && (await production.fill())) {
+  const restored = new LineWindow(restoredLines);
+  const production = new LineWindow(productionLines);
+  while ((await fill(restored, production)).every(Boolean)) {
     onWindow(restored.bytes);
-    for (const lines of mergeWindows(restored, production, orders)) {
-      const written = emit(lines);
-      if (written !== undefined) await written;
-    }
+    await mergeWindows(restored, production, orders, emit);
   }
-  await production.drain();
-  while (await restored.fill()) {
-    onWindow(restored.bytes);
-    await emit(restored.buffer.subarray(restored.start, restored.end));
-    restored.start = restored.end;
-  }
+  await Promise.all([emitRest(restored, 'missing', emit), emitRest(production, 'extra', emit)]);
 }
 
-/** Merges what both windows hold until one is used up. Rows that were lost often lie together: runs go out whole. */
-function* mergeWindows(
+/** Both at once: each server works while the other's lines are waited for. */
+function fill(restored: LineWindow, production: LineWindow): Promise<boolean[]> {
+  return Promise.all([restored.fill(), production.fill()]);
+}
+
+/** Merges what both windows hold until one is used up. */
+async function mergeWindows(
   restored: LineWindow,
   production: LineWindow,
   orders: readonly KeyOrder[],
-): Generator<Buffer> {
-  let runStart = restored.start;
-  const run = () => restored.buffer.subarray(runStart, restored.start);
+  emit: Emit,
+): Promise<void> {
   while (restored.start < restored.end && production.start < production.end) {
     const same = commonLines(restored, production);
-    const order = same > 0 ? 0 : compareKeyLines(orders, restored.line(), production.line());
-    if (order < 0) {
-      restored.start = restored.lineEnd() + 1;
+    if (same > 0) {
+      restored.start += same;
+      production.start += same;
       continue;
     }
-    if (restored.start > runStart) yield run();
-    if (order > 0) production.start = production.lineEnd() + 1;
-    else {
-      restored.start = same > 0 ? restored.start + same : restored.lineEnd() + 1;
-      production.start = same > 0 ? production.start + same : production.lineEnd() + 1;
-    }
-    runStart = restored.start;
+    const line = restored.line();
+    const other = production.line();
+    const order = compareKeyLines(orders, line, other);
+    if (order <= 0) restored.start += line.length + 1;
+    if (order >= 0) production.start += other.length + 1;
+    const kind = order < 0 ? 'missing' : order > 0 ? 'extra' : 'changed';
+    const written = emit(kind, kind === 'extra' ? other : line);
+    if (written !== undefined) await written;
   }
-  if (restored.start > runStart) yield run();
+}
+
+async function emitRest(window: LineWindow, kind: DifferenceKind, emit: Emit): Promise<void> {
+  while (await window.fill()) {
+    while (window.start < window.end) {
+      const line = window.line();
+      window.start += line.length + 1;
+      const written = emit(kind, line);
+      if (written !== undefined) await written;
+    }
+  }
 }
 
 const SHORT = 64;

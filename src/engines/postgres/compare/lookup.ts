@@ -1,12 +1,14 @@
 import type pg from 'pg';
 import { quoteIdentifier } from '../identifier.ts';
 import { columnOf } from './describe.ts';
-import { keyExpression } from './key-order.ts';
-import type { Column, ForeignKey, Relation, UniqueIndex } from './relation.ts';
-import type { TablePair } from './table-pair.ts';
+import type { Sides } from './differences.ts';
+import { keyLine } from './keys-file.ts';
+import type { ForeignKey, Reference, Relation, UniqueIndex } from './relation.ts';
+import type { Side } from './row-values.ts';
+import { keyTexts, rowSource, type TablePair } from './table-pair.ts';
 
 /** Values of some columns for many rows: one array per column. */
-export type Values = readonly (readonly string[])[];
+export type Values = readonly (readonly (string | null)[])[];
 
 /** How many keys go into one statement. */
 export const BATCH_ROWS = 10_000;
@@ -32,7 +34,7 @@ export function keyCondition(key: UniqueIndex, alias: string, relation: Relation
 }
 
 /**
- * Every lookup here is by a unique index: a scan of the whole table for each batch would be ruinous. JIT goes
+ * Every lookup by a key is by a unique index: a scan of the whole table for each batch would be ruinous. JIT goes
  * off with it, since the planner's penalty for a forbidden path alone would switch it on.
  */
 export async function preferIndexes(client: pg.Client, on: boolean): Promise<void> {
@@ -43,86 +45,119 @@ export async function preferIndexes(client: pg.Client, on: boolean): Promise<voi
   );
 }
 
+/** The same for work that has no index to go by, such as the rows that refer to another. */
+async function withScans<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await preferIndexes(client, false);
+  const result = await work();
+  await preferIndexes(client, true);
+  return result;
+}
+
 /** Which of these rows (0-based positions) satisfy the query, whose one column is `holdfast_n`. */
 async function positions(client: pg.Client, sql: string, values: Values): Promise<Set<number>> {
   const { rows } = await client.query<[string]>({ text: sql, values: [...values], rowMode: 'array' });
   return new Set(rows.map(([position]) => Number(position) - 1));
 }
 
-/** Positions of the keys that production does not have. */
-export function absentKeys(client: pg.Client, pair: TablePair, keys: Values): Promise<Set<number>> {
-  return positions(
-    client,
-    `SELECT holdfast_n FROM ${unnest(keys.length)} WHERE NOT EXISTS (SELECT FROM ${pair.production.source} AS t
-     WHERE ${keyCondition(pair.key, 't', pair.production)})`,
-    keys,
-  );
+/** A row that a lookup found: which of the values asked for it, and what was asked of it. */
+export interface Found {
+  position: number;
+  /** the line of its key */
+  line: string;
+  values: (string | null)[];
 }
 
-/** Positions of the foreign key values that no row of the parent in production has. */
-export function absentParents(client: pg.Client, key: ForeignKey, values: Values): Promise<Set<number>> {
-  return positions(
-    client,
-    `SELECT holdfast_n FROM ${unnest(values.length)} WHERE NOT EXISTS (SELECT FROM ${key.parentSource} AS p
-     WHERE ${parentCondition(key)})`,
-    values,
-  );
+/** The key's columns as text, as a key file has them. */
+function keyColumns(pair: TablePair, side: Side): string[] {
+  return keyTexts(pair, side, 't').map(({ text }) => `(${text})::pg_catalog.text`);
 }
 
-function parentCondition(key: ForeignKey): string {
-  return key.parentColumns
-    .map(
-      (column, index) =>
-        `p.${quoteIdentifier(column)} ${key.equals[index]} holdfast.holdfast_${index + 1}::${key.types[index]}`,
-    )
-    .join(' AND ');
-}
-
-/** The key lines of the parents in the restored copy that have these values; null where there is none. */
-export async function restoredParentKeys(
-  client: pg.Client,
-  key: ForeignKey,
-  parent: TablePair,
-  values: Values,
-): Promise<(string[] | null)[]> {
-  const columns = parent.key.parts.map((part) => columnOf(parent.restored, part.column as string) as Column);
-  const { rows } = await client.query<[string, ...string[]]>({
-    text: `SELECT holdfast_n, ${columns.map((column) => `(${keyExpression(column, 'p').text})::pg_catalog.text`).join(', ')}
-      FROM ${unnest(values.length)} JOIN ${parent.restored.source} AS p ON ${parentCondition(key)}`,
-    values: [...values],
-    rowMode: 'array',
-  });
-  const found: (string[] | null)[] = Array.from({ length: values[0]?.length ?? 0 }, () => null);
-  for (const [position, ...parts] of rows) found[Number(position) - 1] = parts;
-  return found;
-}
-
-/** Expressions over rows of the restored copy as text, for those of the keys whose row satisfies the condition. */
-export async function restoredValues(
+async function find(
   client: pg.Client,
   pair: TablePair,
-  keys: Values,
-  expressions: readonly string[],
-  condition: string | null,
-): Promise<{ position: number; values: (string | null)[] }[]> {
+  side: Side,
+  query: { condition: string; expressions: readonly string[]; values: Values; width: number },
+): Promise<Found[]> {
+  if (side === 'production' && pair.gone) return [];
+  const keys = keyColumns(pair, side);
+  const text = `SELECT holdfast_n, ${[...keys, ...query.expressions.map(asText)].join(', ')}
+    FROM ${unnest(query.width)} JOIN ${rowSource(pair, side, 't')} ON ${query.condition}`;
   const { rows } = await client.query<[string, ...(string | null)[]]>({
-    text: `SELECT holdfast_n, ${expressions.map((expression) => `(${expression})::pg_catalog.text`).join(', ')}
-      FROM ${unnest(keys.length)} JOIN ${pair.restored.source} AS t ON ${keyCondition(pair.key, 't', pair.restored)}
-      ${condition === null ? '' : `WHERE ${condition}`}`,
-    values: [...keys],
+    text,
+    values: [...query.values],
     rowMode: 'array',
   });
-  return rows.map(([position, ...values]) => ({ position: Number(position) - 1, values }));
+  return rows.map(([position, ...fields]) => ({
+    position: Number(position) - 1,
+    line: keyLine(fields.slice(0, keys.length) as string[]),
+    values: fields.slice(keys.length),
+  }));
 }
 
-/** Positions of the values that a row in production already holds in this unique index. */
-export function heldValues(
-  client: pg.Client,
-  relation: Relation,
+const asText = (expression: string) => `(${expression})::pg_catalog.text`;
+
+/** Expressions over the rows of these keys as text, for those whose row satisfies the condition. */
+export function rowsByKey(
+  sides: Sides,
+  pair: TablePair,
+  side: Side,
+  keys: Values,
+  expressions: readonly string[],
+  condition: string | null = null,
+): Promise<Found[]> {
+  const client = sides[side];
+  const query = {
+    condition: [
+      keyCondition(pair.key, 't', pair[side]),
+      // Where unequal texts can be equal keys, the row of the very key is meant.
+      ...(pair.keyIsExact
+        ? []
+        : keyColumns(pair, side).map(
+            (text, index) => `${text} = holdfast.holdfast_${index + 1} COLLATE pg_catalog."C"`,
+          )),
+      ...(condition === null ? [] : [`(${condition})`]),
+    ].join(' AND '),
+    expressions,
+    values: keys,
+    width: pair.key.parts.length,
+  };
+  return pair.keyless
+    ? withScans(client, () => find(client, pair, side, query))
+    : find(client, pair, side, query);
+}
+
+/** The rows of a side that hold these values in a unique index or exclusion constraint of production. */
+export async function rowsByIndex(
+  sides: Sides,
+  pair: TablePair,
+  side: Side,
   index: UniqueIndex,
-  values: readonly (readonly (string | null)[])[],
-): Promise<Set<number>> {
-  const condition = index.parts
+  values: Values,
+): Promise<Found[]> {
+  if (pair.gone && side === 'production') return [];
+  const client = sides[side];
+  const predicate = index.predicate === null ? '' : ` AND (${index.predicate})`;
+  const condition = `${indexCondition(index)}${predicate}`;
+  const query = { condition, expressions: [], values, width: index.parts.length };
+  if (!pair.keyless) {
+    const hasIndex = side === 'production' || pair.restored.uniques.some((other) => isAlike(other, index));
+    return hasIndex
+      ? find(client, pair, side, query)
+      : withScans(client, () => find(client, pair, side, query));
+  }
+  // The row's identity takes a scan of the whole table: only where there is a row at all.
+  const held = await positions(
+    client,
+    `SELECT holdfast_n FROM ${unnest(index.parts.length)}
+     WHERE EXISTS (SELECT FROM ${pair[side].source} AS t WHERE ${condition})`,
+    values,
+  );
+  if (held.size === 0) return [];
+  return withScans(client, () => find(client, pair, side, query));
+}
+
+function indexCondition(index: UniqueIndex): string {
+  return index.parts
     .map((part, i) => {
       const value = `holdfast.holdfast_${i + 1}::${part.type}`;
       const equal = `(${part.expression}) ${part.equals} ${value}`;
@@ -131,13 +166,127 @@ export function heldValues(
         : `(${equal} OR ((${part.expression}) IS NULL AND ${value} IS NULL))`;
     })
     .join(' AND ');
-  const predicate = index.predicate === null ? '' : ` AND (${index.predicate})`;
+}
+
+/** Whether two indexes keep the same values apart. */
+export function isAlike(one: UniqueIndex, other: UniqueIndex): boolean {
+  const essence = ({ parts, predicate, nullsDistinct, exclusion }: UniqueIndex) =>
+    JSON.stringify([
+      parts.map(({ expression, type, equals }) => [expression, type, equals]),
+      predicate,
+      nullsDistinct,
+      exclusion,
+    ]);
+  return essence(one) === essence(other);
+}
+
+/** `p."id" = holdfast.holdfast_1::bigint AND …` of a parent's row for values of its child. */
+function parentCondition(key: ForeignKey, alias: string): string {
+  return key.parentColumns
+    .map(
+      (column, index) =>
+        `${alias}.${quoteIdentifier(column)} ${key.equals[index]} holdfast.holdfast_${index + 1}::${key.types[index]}`,
+    )
+    .join(' AND ');
+}
+
+/** Positions of the foreign key values that no row of the parent in production has. */
+export function absentParents(client: pg.Client, key: ForeignKey, values: Values): Promise<Set<number>> {
   return positions(
     client,
-    `SELECT holdfast_n FROM ${unnest(index.parts.length)}
-     WHERE EXISTS (SELECT FROM ${relation.source} AS t WHERE ${condition}${predicate})`,
-    values as Values,
+    `SELECT holdfast_n FROM ${unnest(values.length)} WHERE NOT EXISTS (SELECT FROM ${key.parentSource} AS p
+     WHERE ${parentCondition(key, 'p')})`,
+    values,
   );
+}
+
+/** The rows of the parent on a side that have these foreign key values. */
+export function parentRows(
+  sides: Sides,
+  parent: TablePair,
+  side: Side,
+  key: ForeignKey,
+  values: Values,
+): Promise<Found[]> {
+  const client = sides[side];
+  const query = {
+    condition: parentCondition(key, 't'),
+    expressions: [],
+    values,
+    width: key.parentColumns.length,
+  };
+  return parent.keyless
+    ? withScans(client, () => find(client, parent, side, query))
+    : find(client, parent, side, query);
+}
+
+function referenceCondition(reference: Reference): string {
+  return reference.columns
+    .map(
+      (column, index) =>
+        `holdfast.holdfast_${index + 1}::${reference.types[index]} ${reference.equals[index]} t.${quoteIdentifier(column)}`,
+    )
+    .join(' AND ');
+}
+
+/** Positions of the values to which a row of this table in production refers. */
+export function referredPositions(
+  client: pg.Client,
+  reference: Reference,
+  values: Values,
+): Promise<Set<number>> {
+  return withScans(client, () =>
+    positions(
+      client,
+      `SELECT holdfast_n FROM ${unnest(values.length)} WHERE EXISTS (SELECT FROM ${reference.source} AS t
+       WHERE ${referenceCondition(reference)})`,
+      values,
+    ),
+  );
+}
+
+let cursors = 0;
+
+/**
+ * The rows of a table of the change that refer to these values, with their references, some at a time: a row may
+ * have any number of them.
+ */
+export async function* referringRows(
+  sides: Sides,
+  child: TablePair,
+  side: Side,
+  reference: Reference,
+  values: Values,
+): AsyncGenerator<Found[]> {
+  if (side === 'production' && child.gone) return;
+  const client = sides[side];
+  const keys = keyColumns(child, side);
+  const expressions = reference.columns.map((column) => asText(`t.${quoteIdentifier(column)}`));
+  cursors += 1;
+  const cursor = `holdfast_cursor_${cursors}`;
+  await withScans(client, () =>
+    client.query(
+      `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT holdfast_n, ${[...keys, ...expressions].join(', ')}
+       FROM ${unnest(values.length)} JOIN ${rowSource(child, side, 't')} ON ${referenceCondition(reference)}`,
+      [...values],
+    ),
+  );
+  try {
+    while (true) {
+      const { rows } = await client.query<[string, ...(string | null)[]]>({
+        text: `FETCH ${BATCH_ROWS} FROM ${cursor}`,
+        rowMode: 'array',
+      });
+      if (rows.length === 0) return;
+      yield rows.map(([position, ...fields]) => ({
+        position: Number(position) - 1,
+        line: keyLine(fields.slice(0, keys.length) as string[]),
+        values: fields.slice(keys.length),
+      }));
+    }
+  } finally {
+    await client.query(`CLOSE ${cursor}`);
+  }
 }
 
 export function transpose<T>(rows: readonly (readonly T[])[], width: number): T[][] {

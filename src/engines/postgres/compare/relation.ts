@@ -11,14 +11,49 @@ export interface Relation {
   columns: Column[];
   uniques: UniqueIndex[];
   foreignKeys: ForeignKey[];
-  /** foreign keys of other tables that refer to this one */
-  referencedBy: { name: string; table: string; oid: number; onDelete: string }[];
+  /** foreign keys that refer to this one, its own included */
+  referencedBy: Reference[];
   rowSecurityActive: boolean;
-  hasInsertRules: boolean;
+  /** rules (CREATE RULE) that rewrite these commands */
+  rewrites: { insert: boolean; update: boolean; delete: boolean };
   hasInheritors: boolean;
-  hasExclusions: boolean;
-  rights: { select: boolean; insert: boolean; lock: boolean; owner: boolean };
+  /** of a partitioned or inherited table: it is a part of another */
+  parents: string[];
+  /** the db holds large objects, and a column may name them */
+  hasLargeObjects: boolean;
+  /** bytes on disk, partitions and indexes included */
+  bytes: number;
+  /** `create`: make a table in its schema */
+  rights: {
+    select: boolean;
+    insert: boolean;
+    update: boolean;
+    delete: boolean;
+    lock: boolean;
+    create: boolean;
+    owner: boolean;
+  };
   enabledTriggers: number;
+}
+
+/** A foreign key of a table that refers to this one. */
+export interface Reference {
+  name: string;
+  /** `schema.table` in the form of model/table.ts, and like {@link Relation.source} */
+  table: string;
+  source: string;
+  oid: number;
+  columns: string[];
+  parentColumns: string[];
+  /** per column: type of the parent's column, and the constraint's own operator `parent = child` */
+  types: string[];
+  equals: string[];
+  /** pg_constraint.confdeltype and confupdtype: a no action, r restrict, c cascade, n set null, d set default */
+  onDelete: string;
+  onUpdate: string;
+  readable: boolean;
+  /** `FOREIGN KEY (…) REFERENCES …` */
+  definition: string;
 }
 
 export interface Column {
@@ -29,6 +64,8 @@ export interface Column {
   fullType: string;
   /** `int4`, `text`: the type below a domain */
   baseType: string;
+  /** pg_attribute.atttypid */
+  typeOid: number;
   isEnum: boolean;
   /** whether the column's own collation is byte order; and whether equal means equal bytes */
   byteOrder: boolean;
@@ -53,6 +90,8 @@ export interface UniqueIndex {
   parts: IndexPart[];
   predicate: string | null;
   nullsDistinct: boolean;
+  /** of an exclusion constraint: `equals` are its operators, which several rows may satisfy */
+  exclusion: boolean;
   /** every column that parts and predicate read */
   reads: string[];
 }
@@ -74,6 +113,7 @@ export interface ForeignKey {
 /** A unique index that identifies rows: plain columns, all NOT NULL, the whole table. */
 export function isKey(relation: Relation, index: UniqueIndex): boolean {
   return (
+    !index.exclusion &&
     index.predicate === null &&
     index.parts.every((part) => relation.columns.some((c) => c.name === part.column && c.notNull))
   );

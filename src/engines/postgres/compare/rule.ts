@@ -1,8 +1,9 @@
 import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
-import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
+import type { ConflictRule } from '../../../model/plan.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
-import type { CompareInput, RuleComparison } from '../../engine.ts';
+import type { CompareInput } from '../../engine.ts';
+import { requireRule, type TablePair } from './table-pair.ts';
 
 /** The rules that compare and import know so far. */
 export const SUPPORTED_RULES = ['insert-missing'] as const satisfies readonly ConflictRule[];
@@ -12,22 +13,22 @@ export type SupportedRule = (typeof SUPPORTED_RULES)[number];
 export function requireSupported(rule: ConflictRule): SupportedRule {
   const supported = SUPPORTED_RULES.find((known) => known === rule);
   if (supported !== undefined) return supported;
-  throw new HoldfastError('NotSupported', refusalOf(rule), { hint: `use ${SUPPORTED_RULES.join(' or ')}` });
+  throw new HoldfastError('NotSupported', unsupported(rule), { hint: `use ${SUPPORTED_RULES.join(' or ')}` });
 }
 
-const refusalOf = (rule: ConflictRule) => `conflict rule ${rule} is not supported for PostgreSQL yet`;
+const unsupported = (rule: ConflictRule) => `conflict rule ${rule} is not supported for PostgreSQL yet`;
 
-/** What a comparison says of the rules that the import does not know: nothing is counted, and why. */
-export function refusedRules(table: string): RuleComparison[] {
-  return CONFLICT_RULES.filter((rule) => !SUPPORTED_RULES.some((known) => known === rule)).map(
-    (conflict) => ({
-      conflict,
-      change: { table, inserts: 0, updates: 0, deletes: 0, orphans: 0, uniqueClashes: 0 },
-      keysSha256: '',
-      refusal: refusalOf(conflict),
-      notices: [],
-    }),
-  );
+/** Why a rule cannot be chosen for a table, in words for people; null: it can. */
+export function refusalOf(pair: TablePair, rule: ConflictRule): string | null {
+  if (!SUPPORTED_RULES.some((known) => known === rule)) return unsupported(rule);
+  const refusal = pair.refusals[rule];
+  return refusal === undefined ? null : [refusal.message, ...(refusal.hint ? [refusal.hint] : [])].join('; ');
+}
+
+/** Throws where there is no rule by which all these tables can be imported: nobody needs to wait for such a plan. */
+export function requireSomeRule(pairs: readonly TablePair[]): void {
+  if (SUPPORTED_RULES.some((rule) => pairs.every((pair) => refusalOf(pair, rule) === null))) return;
+  for (const rule of SUPPORTED_RULES) for (const pair of pairs) requireRule(pair, rule);
 }
 
 /**

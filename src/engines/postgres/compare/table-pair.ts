@@ -1,31 +1,50 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
+import type { ConflictRule } from '../../../model/plan.ts';
+import { type RowHash, rowHashOf } from '../row-hash.ts';
 import { columnOf, describeRelation } from './describe.ts';
-import { isExact, keyOrder } from './key-order.ts';
+import { isExact, type KeyOrder, keyExpression, keyOrder } from './key-order.ts';
 import { type Column, isKey, type Relation, type UniqueIndex } from './relation.ts';
+import { rowText, type Side } from './row-values.ts';
 
 /** One table on both sides, and what makes them comparable. */
 export interface TablePair {
   /** as the input named it */
   table: string;
+  /** of a table that is gone: the restored copy's description, since it will be made like that */
   production: Relation;
   restored: Relation;
-  /** production's unique index that identifies rows; both sides have these columns unique and NOT NULL */
+  /** production has no such table any more */
+  gone: boolean;
+  /**
+   * production's unique index that identifies rows; both sides have these columns unique and NOT NULL. Without
+   * one (`keyless`) the columns of {@link rowSource}: `holdfast_row`, `holdfast_number`
+   */
   key: UniqueIndex;
+  keyless: boolean;
   /** equal keys are always written alike */
   keyIsExact: boolean;
+  /** per key column, how its text sorts */
+  orders: KeyOrder[];
   /** columns that come back: on both sides, and not computed by production */
   columns: string[];
+  /** those of them that a row's hash covers: what the key's text does not say */
+  hashed: string[];
+  hash: RowHash;
+  /** columns that changed their type are compared in production's; otherwise by their texts */
+  converts: boolean;
+  /** why a rule cannot be chosen for this table */
+  refusals: Partial<Record<ConflictRule, HoldfastError>>;
   notices: string[];
 }
 
-/** Reads both sides. Throws UnknownTable, NotSupported, PermissionDenied: what would stop the import is said now. */
+/** Reads both sides. Throws UnknownTable, NotSupported, PermissionDenied where nothing can be compared at all. */
 export async function describePair(
   production: pg.Client,
   restored: pg.Client,
   table: string,
 ): Promise<TablePair> {
-  const [live, copy] = await Promise.all([
+  const [live, copy, liveMajor, copyMajor] = await Promise.all([
     describeRelation(production, table),
     describeRelation(restored, table).catch((error: unknown) => {
       if (!(error instanceof HoldfastError) || error.type !== 'UnknownTable') throw error;
@@ -33,33 +52,103 @@ export async function describePair(
         hint: 'at the target it did not exist yet, or was called otherwise: choose another target',
       });
     }),
+    majorOf(production),
+    majorOf(restored),
   ]);
-  return pairRelations(table, live, copy);
+  return pairRelations(table, live, copy, rowHashOf(Math.min(liveMajor, copyMajor)));
+}
+
+async function majorOf(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ version: string }>(
+    "SELECT pg_catalog.current_setting('server_version_num') AS version",
+  );
+  return Math.trunc(Number(rows[0]?.version) / 10_000);
 }
 
 /** The pure part of {@link describePair}. */
-export function pairRelations(table: string, production: Relation, restored: Relation): TablePair {
-  refuseWithoutRights(table, production, restored);
-  if (production.hasInsertRules) {
-    throw new HoldfastError('NotSupported', `${table} has a rule that rewrites inserts`, {
-      hint: 'recover with export, and insert where the rule cannot act',
-    });
-  }
-  const key = chooseKey(table, production, restored);
+export function pairRelations(
+  table: string,
+  production: Relation,
+  restored: Relation,
+  hash: RowHash,
+): TablePair {
+  refuseUnreadable(table, production, restored);
   const columns = production.columns
     .filter((column) => !column.generated && columnOf(restored, column.name) !== undefined)
     .map((column) => column.name);
-  refuseUnfillable(table, production, columns);
-  const keyColumns = keyColumnsOf(key, production);
+  const chosen = chooseKey(table, production, restored);
+  const keyless = chosen instanceof HoldfastError;
+  const key = keyless ? ROW_KEY : chosen;
+  const keyColumns = keyless ? [] : keyColumnsOf(key, production);
   return {
     table,
     production,
     restored,
+    gone: false,
     key,
+    keyless,
     keyIsExact: keyColumns.every(isExact),
+    orders: keyless ? ['bytes', 'integer'] : keyColumns.map(keyOrder),
     columns,
+    hashed: columns.filter((name) => !keyColumns.some((column) => column.name === name && saysAll(column))),
+    hash,
+    converts: true,
+    refusals: {
+      ...(keyless ? { 'insert-missing': chosen, 'restore-changed': chosen } : {}),
+      ...refuseCommands(table, production, refuseUnfillable(table, production, columns)),
+    },
     notices: describeDifferences(table, production, restored, columns),
   };
+}
+
+/** Rows of a table without a key are told apart by what is in them, and equal ones by a running number. */
+const ROW_KEY: UniqueIndex = {
+  name: '',
+  primary: false,
+  parts: [
+    {
+      expression: 'holdfast_row',
+      column: 'holdfast_row',
+      type: 'pg_catalog.text',
+      equals: 'OPERATOR(pg_catalog.=)',
+    },
+    {
+      expression: 'holdfast_number',
+      column: 'holdfast_number',
+      type: 'bigint',
+      equals: 'OPERATOR(pg_catalog.=)',
+    },
+  ],
+  predicate: null,
+  nullsDistinct: true,
+  exclusion: false,
+  reads: [],
+};
+
+/**
+ * The table of one side as it stands after FROM, with the key's columns. Without a key it is a subquery that reads
+ * the whole table, with `holdfast_row` (sha256 of the row's text), `holdfast_number` (among equal rows, from 1),
+ * `holdfast_ctid` and `holdfast_tableoid` behind the table's own columns.
+ */
+export function rowSource(pair: TablePair, side: Side, alias: string): string {
+  const { source } = pair[side];
+  if (!pair.keyless) return `${source} AS ${alias}`;
+  const row = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(${rowText(pair, side, 'u')}, 'UTF8')), 'hex')`;
+  return `(SELECT v.*, pg_catalog.row_number() OVER (PARTITION BY v.holdfast_row COLLATE pg_catalog."C"
+      ORDER BY v.holdfast_tableoid, v.holdfast_ctid) AS holdfast_number
+    FROM (SELECT u.*, u.ctid AS holdfast_ctid, u.tableoid AS holdfast_tableoid, ${row} AS holdfast_row
+      FROM ${source} AS u OFFSET 0) AS v) AS ${alias}`;
+}
+
+/** Per key column the SQL that a stream of keys selects, and what it orders by. */
+export function keyTexts(pair: TablePair, side: Side, alias: string): { text: string; order: string }[] {
+  if (pair.keyless) {
+    return [
+      { text: `${alias}.holdfast_row`, order: `${alias}.holdfast_row COLLATE pg_catalog."C"` },
+      { text: `${alias}.holdfast_number`, order: `${alias}.holdfast_number` },
+    ];
+  }
+  return keyColumnsOf(pair.key, pair[side]).map((column) => keyExpression(column, alias));
 }
 
 export function keyNames(pair: TablePair): string[] {
@@ -70,7 +159,19 @@ export function keyColumnsOf(key: UniqueIndex, relation: Relation): Column[] {
   return key.parts.map((part) => columnOf(relation, part.column as string) as Column);
 }
 
-function chooseKey(table: string, production: Relation, restored: Relation): UniqueIndex {
+/** Throws why this rule cannot be chosen for the table. */
+export function requireRule(pair: TablePair, rule: ConflictRule): void {
+  const refusal = pair.refusals[rule];
+  if (refusal !== undefined) throw refusal;
+}
+
+/** Whether two equal texts of this key column are always the same value: not so for the scale of a number. */
+function saysAll(column: Column): boolean {
+  return isExact(column) && column.baseType !== 'numeric' && column.baseType !== 'bpchar';
+}
+
+/** The key that both sides share, or why there is none. */
+function chooseKey(table: string, production: Relation, restored: Relation): UniqueIndex | HoldfastError {
   const names = (index: UniqueIndex) =>
     index.parts
       .map((part) => part.column)
@@ -78,28 +179,23 @@ function chooseKey(table: string, production: Relation, restored: Relation): Uni
       .join('\0');
   const there = new Set(restored.uniques.filter((index) => isKey(restored, index)).map(names));
   const candidates = production.uniques.filter((index) => isKey(production, index));
-  const key = candidates.find((index) => there.has(names(index)));
-  if (key === undefined) {
-    throw new HoldfastError(
-      'NotSupported',
-      candidates.length === 0
-        ? `${table} has no primary key and no unique index over NOT NULL columns: its rows cannot be told apart without a key`
-        : `${table} has no key that production and the restored copy share: the rows of the two cannot be matched`,
-      {
-        hint: 'insert-missing needs a key; replace and side-by-side, which do not, come with a later version. Until then recover without tables and copy the rows from the instance by hand',
-      },
-    );
-  }
-  const order = (relation: Relation) => keyColumnsOf(key, relation).map(keyOrder).join();
-  if (order(production) !== order(restored)) {
-    throw new HoldfastError('NotSupported', `a key column of ${table} has changed its type since`, {
-      hint: 'recover without tables and copy the rows from the instance by hand',
-    });
-  }
-  return key;
+  const shared = candidates.filter((index) => there.has(names(index)));
+  const order = (index: UniqueIndex, relation: Relation) =>
+    keyColumnsOf(index, relation).map(keyOrder).join();
+  const key = shared.find((index) => order(index, production) === order(index, restored));
+  if (key !== undefined) return key;
+  return new HoldfastError(
+    'NotSupported',
+    candidates.length === 0
+      ? `${table} has no primary key and no unique index over NOT NULL columns: its rows cannot be told apart without a key`
+      : shared.length === 0
+        ? `${table} has no key that production and the restored copy share: the rows of the two cannot be matched`
+        : `a key column of ${table} has changed its type since: the rows of the two cannot be matched`,
+    { hint: 'replace and side-by-side need no key' },
+  );
 }
 
-function refuseWithoutRights(table: string, production: Relation, restored: Relation): void {
+function refuseUnreadable(table: string, production: Relation, restored: Relation): void {
   const denied = (what: string, hint: string): never => {
     throw new HoldfastError('PermissionDenied', `${what} ${table}`, { hint });
   };
@@ -112,29 +208,72 @@ function refuseWithoutRights(table: string, production: Relation, restored: Rela
   if (!production.rights.select || !restored.rights.select) {
     denied('the configured user may not read', 'grant SELECT on it (or the role pg_read_all_data)');
   }
-  if (!production.rights.insert || !production.rights.lock) {
-    denied(
-      'the configured user may not insert into and lock',
-      'grant SELECT, INSERT and UPDATE on it (UPDATE for the lock only: nothing is updated)',
-    );
-  }
-  if (production.enabledTriggers > 0 && !production.rights.owner) {
-    denied(
-      'the configured user may not disable the triggers of',
-      'connect as its owner or a superuser: triggers must not fire for rows that come back',
-    );
-  }
 }
 
-function refuseUnfillable(table: string, production: Relation, columns: readonly string[]): void {
+const COMMANDS = {
+  'insert-missing': ['insert'],
+  'restore-changed': ['insert', 'update'],
+  replace: ['insert', 'update', 'delete'],
+} as const;
+
+/** What production lets the configured user do to the table itself; a copy beside it needs its own place only. */
+function refuseCommands(
+  table: string,
+  { rewrites, rights, enabledTriggers, schema }: Relation,
+  unfillable: HoldfastError | null,
+): Partial<Record<ConflictRule, HoldfastError>> {
+  const denied = (what: string, hint: string) =>
+    new HoldfastError('PermissionDenied', `${what} ${table}`, { hint });
+  const refusal = (commands: readonly ('insert' | 'update' | 'delete')[]): HoldfastError | null => {
+    const rewritten = commands.find((command) => rewrites[command]);
+    if (rewritten !== undefined) {
+      return new HoldfastError('NotSupported', `${table} has a rule that rewrites ${rewritten}s`, {
+        hint: 'recover with export, and write where the rule cannot act',
+      });
+    }
+    if (!commands.every((command) => rights[command]) || !rights.lock) {
+      return denied(
+        `the configured user may not ${commands.join(', ')} and lock`,
+        `grant SELECT, ${[...new Set([...commands, 'update'])].join(', ').toUpperCase()} on it${
+          commands.length === 1 ? ' (UPDATE for the lock only: nothing is updated)' : ''
+        }`,
+      );
+    }
+    if (enabledTriggers > 0 && !rights.owner) {
+      return denied(
+        'the configured user may not disable the triggers of',
+        'connect as its owner or a superuser: triggers must not fire for rows that come back',
+      );
+    }
+    return unfillable;
+  };
+  const refusals: Partial<Record<ConflictRule, HoldfastError>> = {};
+  for (const [rule, commands] of Object.entries(COMMANDS) as [keyof typeof COMMANDS, never][]) {
+    const refused = refusal(commands);
+    if (refused !== null) refusals[rule] = refused;
+  }
+  if (!rights.create) {
+    refusals['side-by-side'] = denied(
+      `the configured user may not create a table in schema ${schema}, beside`,
+      'grant CREATE on the schema',
+    );
+  }
+  return refusals;
+}
+
+function refuseUnfillable(
+  table: string,
+  production: Relation,
+  columns: readonly string[],
+): HoldfastError | null {
   const unfillable = production.columns.find(
     (column) => column.notNull && !column.generated && !column.hasDefault && !columns.includes(column.name),
   );
-  if (unfillable === undefined) return;
-  throw new HoldfastError(
+  if (unfillable === undefined) return null;
+  return new HoldfastError(
     'NotSupported',
     `column ${unfillable.name} of ${table} is new since, NOT NULL and without a default: a row that comes back has no value for it`,
-    { hint: 'give the column a default, or recover without tables and copy the rows by hand' },
+    { hint: 'give the column a default, or choose side-by-side' },
   );
 }
 
@@ -162,11 +301,6 @@ function describeDifferences(
   if (production.hasInheritors) {
     notices.push(
       `${table}: tables that inherit from it are not included; name them too where they lost rows`,
-    );
-  }
-  if (production.hasExclusions) {
-    notices.push(
-      `${table}: its exclusion constraint is checked by the import only, which then changes nothing`,
     );
   }
   return notices;

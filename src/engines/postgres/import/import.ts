@@ -3,11 +3,11 @@ import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { ImportInput, ImportResult } from '../../engine.ts';
 import { ruleOf } from '../../rule-of.ts';
+import { checkFolder } from '../compare/differences.ts';
 import { insertOrder } from '../compare/insert-order.ts';
-import { checkKeysFile, keysFileOf } from '../compare/keys-file.ts';
 import { preferIndexes } from '../compare/lookup.ts';
 import { locateTables, requireSupported } from '../compare/rule.ts';
-import { describePair, keyNames, type TablePair } from '../compare/table-pair.ts';
+import { describePair, keyNames, requireRule, type TablePair } from '../compare/table-pair.ts';
 import { connectionError, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { describeApplied, insertMissing, lockTables } from './apply.ts';
@@ -129,10 +129,11 @@ async function importInto(
     const comparison = approved.get(pair.table);
     if (comparison === undefined) continue;
     const { change, keysSha256 } = ruleOf(comparison, input.conflict);
-    const keysFile = keysFileOf(comparison.keysFolder);
-    const { key } = await checkKeysFile(pair.table, keysFile, keysSha256);
+    requireRule(pair, input.conflict);
+    const folder = comparison.keysFolder;
+    const { key } = await checkFolder(pair.table, folder, input.conflict, keysSha256);
     refuseOtherKey(pair, key);
-    const keys = { file: keysFile, count: change.inserts };
+    const keys = { folder, count: change.inserts };
     stages.push(await stageRows(sides, pair, keys, index, run));
   }
   await sides.production.query('BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE');

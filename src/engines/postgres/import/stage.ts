@@ -4,7 +4,8 @@ import type pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import { type KeyBatch, keyBatches } from '../compare/keys-file.ts';
+import { ruleBatches } from '../compare/differences.ts';
+import type { KeyBatch } from '../compare/keys-file.ts';
 import { BATCH_ROWS, keyCondition } from '../compare/lookup.ts';
 import type { TablePair } from '../compare/table-pair.ts';
 import { quoteIdentifier, quoteLiteral } from '../identifier.ts';
@@ -21,7 +22,7 @@ export interface Stage {
 export async function stageRows(
   sides: { production: pg.Client; restored: pg.Client },
   pair: TablePair,
-  keys: { file: string; count: number },
+  keys: { folder: string; count: number },
   index: number,
   run: Run,
 ): Promise<Stage> {
@@ -49,11 +50,12 @@ export async function stageRows(
 async function* copyRows(
   restored: pg.Client,
   pair: TablePair,
-  keys: { file: string; count: number },
+  keys: { folder: string; count: number },
   run: Run,
 ): AsyncGenerator<Buffer> {
   let done = 0;
-  for await (const batch of keyBatches(keys.file, pair.key.parts.length, BATCH_ROWS)) {
+  const width = pair.key.parts.length;
+  for await (const batch of ruleBatches(keys.folder, 'insert-missing', 'missing', width, BATCH_ROWS)) {
     run.signal.throwIfAborted();
     yield* restored.query(
       copyTo(batchQuery(pair, batch), { highWaterMark: 1 << 18 }),

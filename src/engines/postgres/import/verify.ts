@@ -5,8 +5,8 @@ import type { Run } from '../../../model/progress.ts';
 import type { ImportInput, TableComparison } from '../../engine.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { columnOf } from '../compare/describe.ts';
+import { ruleBatches } from '../compare/differences.ts';
 import { checkedForeignKeys } from '../compare/effects.ts';
-import { keyBatches, keysFileOf } from '../compare/keys-file.ts';
 import {
   absentParents,
   BATCH_ROWS,
@@ -103,8 +103,10 @@ async function countRows(
 ): Promise<Counts> {
   const counts: Counts = { approved: 0, absent: 0, imported: 0, different: 0, others: 0, unreferenced: 0 };
   const total = ruleOf(comparison, 'insert-missing').change.inserts;
-  for await (const batch of keyBatches(
-    keysFileOf(comparison.keysFolder),
+  for await (const batch of ruleBatches(
+    comparison.keysFolder,
+    'insert-missing',
+    'missing',
     pair.key.parts.length,
     BATCH_ROWS,
   )) {

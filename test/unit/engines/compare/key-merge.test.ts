@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mergeMissing } from '../../../../src/engines/postgres/compare/key-merge.ts';
+import { mergeDifferences } from '../../../../src/engines/postgres/compare/key-merge.ts';
 import {
   compareKeyLines,
   decodeField,
@@ -21,42 +21,58 @@ async function* inPieces(text: string, sizes: readonly number[]): AsyncGenerator
 
 const textOf = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
 
-async function missing(
+interface Found {
+  missing: string[];
+  changed: string[];
+  extra: string[];
+}
+
+async function differences(
   left: string[],
   right: string[],
   orders: KeyOrder[],
   sizes: number[],
-): Promise<string[]> {
-  const found: Buffer[] = [];
-  await mergeMissing(
+): Promise<Found> {
+  const found: Found = { missing: [], changed: [], extra: [] };
+  await mergeDifferences(
     inPieces(textOf(left), sizes),
     inPieces(textOf(right), [...sizes].reverse()),
     orders,
-    (lines) => {
-      found.push(lines);
+    (kind, line) => {
+      found[kind].push(line.toString());
+      return undefined;
     },
     () => {},
   );
-  return Buffer.concat(found).toString().split('\n').slice(0, -1);
+  return found;
 }
 
 const sizes = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 5 });
 
 describe('the merge', () => {
-  test('finds exactly the numbers that the other side lacks, whatever the pieces', async () => {
-    const numbers = fc.uniqueArray(fc.integer({ min: -300, max: 300 }), { maxLength: 400 });
+  test('finds exactly the numbers that one side lacks and those that changed, whatever the pieces', async () => {
+    const rows = fc.uniqueArray(
+      fc.tuple(fc.integer({ min: -300, max: 300 }), fc.constantFrom('x', 'yy', '-1')),
+      {
+        maxLength: 400,
+        selector: ([key]) => key,
+      },
+    );
     await fc.assert(
-      fc.asyncProperty(numbers, numbers, sizes, async (left, right, pieces) => {
-        const sorted = (list: number[]) => [...list].sort((a, b) => a - b).map(String);
-        const there = new Set(right);
-        expect(await missing(sorted(left), sorted(right), ['integer'], pieces)).toEqual(
-          sorted(left.filter((number) => !there.has(number))),
-        );
+      fc.asyncProperty(rows, rows, sizes, async (left, right, pieces) => {
+        const lines = (list: [number, string][]) =>
+          [...list].sort(([a], [b]) => a - b).map((row) => row.join('\t'));
+        const [before, now] = [new Map(left), new Map(right)];
+        expect(await differences(lines(left), lines(right), ['integer'], pieces)).toEqual({
+          missing: lines(left.filter(([key]) => !now.has(key))),
+          changed: lines(left.filter(([key, value]) => now.has(key) && now.get(key) !== value)),
+          extra: lines(right.filter(([key]) => !before.has(key))),
+        });
       }),
     );
   });
 
-  test('finds exactly the texts that the other side lacks, in the order of their decoded bytes', async () => {
+  test('finds exactly the texts that either side lacks, in the order of their decoded bytes', async () => {
     const letters = fc.constantFrom('a', 'b', '\n', '\t', '\\', 'ä', '\u{1F600}', '!', '\b', ']', '\v');
     const keys = fc.uniqueArray(
       fc.array(letters, { maxLength: 5 }).map((parts) => parts.join('')),
@@ -68,20 +84,22 @@ describe('the merge', () => {
           [...list]
             .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
             .map((key) => `${encodeField(key)}\t1`);
-        const there = new Set(right);
-        expect(await missing(sorted(left), sorted(right), ['bytes', 'integer'], pieces)).toEqual(
-          sorted(left.filter((key) => !there.has(key))),
-        );
+        const [before, now] = [new Set(left), new Set(right)];
+        expect(await differences(sorted(left), sorted(right), ['bytes', 'integer'], pieces)).toEqual({
+          missing: sorted(left.filter((key) => !now.has(key))),
+          changed: [],
+          extra: sorted(right.filter((key) => !before.has(key))),
+        });
       }),
     );
   });
 
   test('refuses a stream that ends within a line', async () => {
-    const merge = mergeMissing(
+    const merge = mergeDifferences(
       inPieces('1\n2', [3]),
       inPieces('1\n', [3]),
       ['integer'],
-      () => {},
+      () => undefined,
       () => {},
     );
     await expect(merge).rejects.toThrow('within a line');

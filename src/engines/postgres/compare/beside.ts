@@ -1,0 +1,29 @@
+import { countOf } from '../../../model/plan.ts';
+import { formatNameParts } from '../../../model/table.ts';
+import type { Differences } from './differences.ts';
+import type { TablePair } from './table-pair.ts';
+
+/** What PostgreSQL lets a name have, in bytes of UTF-8. */
+const NAME_BYTES = 63;
+
+/** The name of the table beside a table: `<table>_restored_<copyId>`, the table's own part cut to fit. */
+export function besideName(name: string, copyId: string): string {
+  const suffix = `_restored_${copyId}`;
+  const room = NAME_BYTES - Buffer.byteLength(suffix);
+  let cut = '';
+  for (const character of name) {
+    if (Buffer.byteLength(cut + character) > room) break;
+    cut += character;
+  }
+  return `${cut}${suffix}`;
+}
+
+/** What a copy beside the table is called, and what room it takes. */
+export function besideNotices(pair: TablePair, counts: Differences, copyId: string): string[] {
+  const { schema, name, bytes } = pair.restored;
+  const copy = formatNameParts([schema, besideName(name, copyId)]);
+  const size = `${Math.max(1, Math.ceil(bytes / 1e6)).toLocaleString('en-US')} MB`;
+  return [
+    `${pair.table}: all ${countOf(counts.restoredRows, 'row')} of the restored copy go into the new table ${copy}, which takes up to ${size} in production`,
+  ];
+}
