@@ -71,11 +71,43 @@ describe('a recovery from the command line', () => {
       const end = await cli.holdfast('status', id, '--watch');
       expect(end.code).toBe(0);
       expect(end.out).toContain('COMPLETED');
-      expect(end.out).toContain('ben approved import, plan digest-25: ok');
+      expect(end.out).toContain('ben approved import, plan digest-25, rule insert-missing: ok');
       expect(end.out).not.toContain('\u001b');
       const late = await cli.holdfast('approve', id, '--plan', 'digest-25');
       expect(late.code).toBe(1);
       expect(late.error).toContain('does not wait for a decision: it is completed');
+    });
+  });
+
+  it('approves a rule and a drift of the plan, and refuses before it sends what the plan cannot', async () => {
+    const found = comparisonOf(25, 'digest-25', { replace: 'the table has no key' });
+    const fakes = fakeActivities({ activities: { compareTables: async () => found } });
+    await withWorkers(cli.temporal, fakes.activities, async () => {
+      const id = (await start(cli.temporal)).workflowId;
+      await waitFor(handleOf(id), 'waiting-for-decision');
+      const shown = await cli.holdfast('status', id);
+      expect(shown.out).toMatch(/insert-missing \* +25 /);
+      expect(shown.out).toContain('replace cannot be chosen: the table has no key');
+
+      const plan = ['approve', id, '--plan', 'digest-25'];
+      const impossible = await cli.holdfast(...plan, '--conflict', 'replace');
+      expect(impossible.code).toBe(1);
+      expect(impossible.error).toMatch(/replace cannot be chosen: the table has no key[\s\S]*HINT: /);
+      const none = await cli.holdfast(...plan, '--conflict', 'keep-changed');
+      expect(none.error).toMatch(/the plan has no rule keep-changed; possible: insert-missing, /);
+      expect((await cli.holdfast(...plan, '--conflict', 'overwrite')).code).toBe(2);
+      expect((await cli.holdfast(...plan, '--drift', '-1')).code).toBe(2);
+      expect((await cli.holdfast(...plan, '--drift', 'few')).error).toMatch(/number of rows[\s\S]*HINT: /);
+      const { decisions } = (
+        await cli.holdfast('status', id, '--output', 'json')
+      ).json() as unknown as RunbookStatus;
+      expect(decisions).toEqual([]);
+
+      const approved = await cli.holdfast(...plan, '--conflict', 'restore-changed', '--drift', '100');
+      expect(approved.error).toBe('');
+      expect(approved.out).toContain('rule restore-changed, up to 100 rows beyond the plan');
+      await handleOf(id).result();
+      expect(fakes.inputsOf('importTables')).toMatchObject([{ conflict: 'restore-changed', drift: 100 }]);
     });
   });
 
