@@ -85,8 +85,16 @@ export const createPlanningActivities = (deps: Dependencies) => ({
     });
   },
 
-  /** Chooses the base and proves every log up to the target; closes the log first where that makes it reachable. */
-  async chooseBase(input: { database: string; target: Target; tables: string[] | null }): Promise<Base> {
+  /**
+   * Chooses the base and proves every log up to the target; closes the log first where that makes it reachable.
+   * `preferred` is the base that is restored already: taken where it reaches the same place.
+   */
+  async chooseBase(input: {
+    database: string;
+    target: Target;
+    tables: string[] | null;
+    preferred: string | null;
+  }): Promise<Base> {
     return asActivity(async (run) => {
       const { engine } = databaseOf(deps, input.database);
       let tables: string[] | null = null;
@@ -95,7 +103,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
         tables = await engine.resolveTables(await productionAccess(deps, input.database), input.tables, run);
       }
       run.progress({ phase: 'reading the catalog' });
-      const base = baseOf(await choose(deps, input.database, input.target, run), tables);
+      const base = baseOf(await choose(deps, input, run), tables);
       return { ...base, notices: [...base.notices, ...credentialNotices(deps)] };
     });
   },
@@ -114,12 +122,15 @@ export const createPlanningActivities = (deps: Dependencies) => ({
   },
 });
 
-async function choose(deps: Dependencies, name: string, target: Target, run: Run): Promise<Choice> {
+type Wanted = { database: string; target: Target; preferred: string | null };
+
+async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Choice> {
+  const { database: name, target } = wanted;
   const { stanza } = databaseOf(deps, name);
   return withRepository(deps, 'backup', async (repository) => {
     const read = () => readRecoverability(repository, name, { stanza });
     const known = await read();
-    const choice = chooseBackup({ target, now: new Date(), ...known });
+    const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
     // What only the replay can find may be in the log that is still open.
     const wantsNewest = 'latest' in target || 'xid' in target || 'name' in target;
     if (choice.reachable === 'yes' && !wantsNewest) return choice;
@@ -131,7 +142,7 @@ async function choose(deps: Dependencies, name: string, target: Target, run: Run
       if (wantsNewest) return null;
       throw outOfReach(known, error);
     });
-    return closed === null ? choice : untilArchived(closed, target, read, run);
+    return closed === null ? choice : untilArchived(closed, wanted, read, run);
   });
 }
 
@@ -144,7 +155,7 @@ async function closeLog(deps: Dependencies, repository: Repository, name: string
 
 async function untilArchived(
   closed: { log: string },
-  target: Target,
+  wanted: Wanted,
   read: () => Promise<Recoverability>,
   run: Run,
 ): Promise<Choice> {
@@ -152,7 +163,7 @@ async function untilArchived(
   for (;;) {
     const known = await read();
     if (known.segments.some(({ name }) => name === closed.log)) {
-      const choice = chooseBackup({ target, now: new Date(), ...known });
+      const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
       if (choice.reachable === 'yes') return choice;
     }
     if (Date.now() > deadline) {

@@ -53,7 +53,11 @@ export interface ComparisonInput {
 }
 
 /** What the compare step shows beside the changes: checks that did not pass. */
-export type CompareStepInput = ComparisonInput & { doubts: Check[] };
+export type CompareStepInput = ComparisonInput & {
+  doubts: Check[];
+  /** until when the instance stays from now on: people are about to be asked. ISO 8601 */
+  expiresAt: string;
+};
 
 export interface Comparison {
   plan: Plan;

@@ -34,6 +34,11 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       hint,
     });
   };
+  /** The reaper takes what has expired, owner or not: each wait for people needs its time. */
+  const keep = async (instance: InstanceReference, expiresAt: string): Promise<InstanceRecord> => {
+    const { id } = await find(instance);
+    return instancesOf(deps, instance.site).update(id, { expiresAt });
+  };
   const importInput = async (
     input: ImportStepInput,
     repository: Parameters<typeof openJournal>[0],
@@ -107,13 +112,15 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       database: string;
       base: Base;
       target: Target;
+      /** until when the instance stays from now on, ISO 8601 */
+      expiresAt: string;
     }): Promise<ReplayResult> {
       return asActivity(async (run) => {
         const { engine, stanza, config } = databaseOf(deps, input.database);
-        const { base } = input;
+        const { base, expiresAt } = input;
         const replayed = await engine.replay(
           {
-            place: await find(input.instance),
+            place: await keep(input.instance, expiresAt),
             repository: await toolRepositoryOf(deps, 'restore'),
             stanza,
             serverMajor: base.serverMajor,
@@ -165,7 +172,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     async compareTables(input: CompareStepInput): Promise<Comparison> {
       return asActivity(async (run) => {
         const { engine } = databaseOf(deps, input.database);
-        const place = await find(input.instance);
+        const place = await keep(input.instance, input.expiresAt);
         await engine.ensureRunning(place, run);
         const comparisons = await engine.compare(
           {

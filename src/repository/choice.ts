@@ -30,6 +30,8 @@ export interface Choice {
 interface Situation extends Recoverability {
   target: Target;
   now: Date;
+  /** id of the base that is restored already, or null */
+  preferred?: string | null;
 }
 
 /** A base and a stretch of log that can be replayed from it. */
@@ -40,9 +42,40 @@ interface Candidate {
 
 /**
  * The base to restore and the log range that reaches the target, or the reason why there is none:
- * TargetNotRecoverable, LogGap, UnknownBackup, NotSupported, BackupUnusable.
+ * TargetNotRecoverable, LogGap, UnknownBackup, NotSupported, BackupUnusable. The newest base that can, unless the
+ * preferred one reaches the same place: on the same timeline, by logs up to the same end.
  */
 export function chooseBackup(situation: Situation): Choice {
+  const best = chooseBest(situation);
+  const { preferred, target } = situation;
+  if (preferred == null || preferred === best.manifest.id || 'backup' in target) return best;
+  const own = chooseFrom(situation, preferred);
+  const same =
+    own !== null &&
+    own.timeline === best.timeline &&
+    own.lastLog === best.lastLog &&
+    own.reachable === best.reachable;
+  return same ? own : best;
+}
+
+/** The same with this base alone; null where it cannot reach the target. */
+function chooseFrom(situation: Situation, id: string): Choice | null {
+  const manifests = situation.manifests.filter((manifest) => {
+    return (
+      manifest.id === id ||
+      situation.manifests.some((other) => other.id === id && other.dependsOn.includes(manifest.id))
+    );
+  });
+  try {
+    const choice = chooseBest({ ...situation, manifests });
+    return choice.manifest.id === id ? choice : null;
+  } catch (error) {
+    if (error instanceof HoldfastError) return null;
+    throw error;
+  }
+}
+
+function chooseBest(situation: Situation): Choice {
   const { target } = situation;
   if ('backup' in target) return chooseById(situation, target.backup);
   if ('gtid' in target || 'optime' in target) {

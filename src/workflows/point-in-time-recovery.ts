@@ -1,16 +1,18 @@
 import { uuid4, workflowInfo } from '@temporalio/workflow';
-import type { InstanceReference } from '../activities/recovery-types.ts';
+import type { Base, InstanceReference } from '../activities/recovery-types.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import { parseInput } from '../model/input.ts';
 import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
 import { refuseUnsupported } from '../model/supported.ts';
-import { describeTarget } from '../model/target.ts';
+import { describeTarget, type Target } from '../model/target.ts';
 import { control, onHost, onSite } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
 import { orEnd } from './runbook/failure.ts';
 import { type Findings, IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
 import { removeInstance } from './runbook/instance.ts';
+import { Recovery } from './runbook/recovery.ts';
+import type { Aim } from './runbook/retarget.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
 
 const HAND_OVER_BY_DEFAULT = '1h';
@@ -18,24 +20,32 @@ const HAND_OVER_BY_DEFAULT = '1h';
 /**
  * Recovers a database to a moment on an isolated instance. With `tables`, brings their lost rows back into
  * production after a person approved exactly what will change; without, hands the instance over for a while.
+ * Whoever is asked may name another target instead.
  */
 export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus> {
   const input = orEnd(() => parseInput('pointInTimeRecovery', given));
-  const { database, target } = input;
-  const keepMs = parseDuration(
-    input.keepInstance ?? (input.tables === undefined ? HAND_OVER_BY_DEFAULT : '0s'),
-  );
+  const { database } = input;
+  const tables = input.tables ?? null;
+  const keepMs = parseDuration(input.keepInstance ?? (tables === null ? HAND_OVER_BY_DEFAULT : '0s'));
+  const made: { instance: InstanceReference | null; recovery: Recovery | null } = {
+    instance: null,
+    recovery: null,
+  };
+  const choose = (target: Target): Promise<Base> =>
+    control.chooseBase({ database, target, tables, preferred: made.recovery?.backup ?? null });
+  /** what every target needs anew */
+  const again = [
+    ...['replay', 'check'],
+    ...(tables === null ? [] : IMPORT_STEPS),
+    ...(keepMs === 0 ? [] : ['hand over']),
+  ];
   const runbook = new Runbook({
     runbook: 'pointInTimeRecovery',
     database,
     reason: input.reason,
     requestedBy: input.requestedBy,
-    steps: [
-      ...['choose base', 'provision', 'restore', 'replay', 'check'],
-      ...(input.tables === undefined ? [] : IMPORT_STEPS),
-      ...(keepMs === 0 ? [] : ['hand over']),
-      'remove instance',
-    ],
+    steps: ['choose base', 'provision', 'restore', ...again, 'remove instance'],
+    choose,
   });
   const findings: Findings = { imported: null, chosen: null, checks: [] };
   let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
@@ -49,21 +59,17 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       parkLimitMs: settings.parkLimitMs,
       noWorkerRetryMs: settings.noWorkerAfterMs,
     });
-    const release = input.tables === undefined ? null : await holdChange(runbook, database);
-
-    const base = await runbook.step(
-      'choose base',
-      () => control.chooseBase({ database, target, tables: input.tables ?? null }),
-      (chosen) =>
-        `${chosen.backup}; ${countOf(chosen.logs, 'log')} up to ${describeTarget(target)}, every one present`,
-    );
+    const release = tables === null ? null : await holdChange(runbook, database);
+    const first = await aimAt(input.target, () => choose(input.target));
 
     const { workflowId, runId } = workflowInfo();
     const id = `${database}-${uuid4().slice(0, 8)}`;
-    const made: { instance: InstanceReference | null } = { instance: null };
     runbook.cleanUpWith(() => removeInstance(runbook, id, settings, made.instance));
     // Before the instance goes: production is not touched any more, and its host may be away for an hour.
     if (release !== null) runbook.cleanUpWith(release);
+    // The reaper takes what has expired, owner or not: waiting for people must not expire it.
+    const lifetimeMs =
+      settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs;
     const instance = await runbook.step(
       'provision',
       () =>
@@ -71,10 +77,8 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
           id,
           site: settings.site,
           database,
-          base,
-          // The reaper takes what has expired, owner or not: waiting for people must not expire it.
-          lifetimeMs:
-            settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs,
+          base: first.base,
+          lifetimeMs,
           owner: { workflowId, runId },
         }),
       (provisioned) => `${provisioned.id} on ${provisioned.host}`,
@@ -82,36 +86,48 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     made.instance = instance;
     const host = onHost(instance.host, settings.noWorkerAfterMs);
     runbook.status.instance = { id, url: null, expiresAt: instance.expiresAt };
+    const recovery = new Recovery(runbook, host, { instance, database, lifetimeMs });
+    made.recovery = recovery;
 
-    await runbook.step('restore', () => host.restoreInstance({ instance, database, base }));
-    const replayed = await runbook.step(
-      'replay',
-      () => host.replayInstance({ instance, database, base, target }),
-      (result) => result.position,
-    );
-    runbook.status.instance.url = replayed.url;
-    const found = await runbook.step(
-      'check',
-      () => host.checkInstance({ instance, database, base, replayed }),
-      (result) => result.map((check) => `${check.name}: ${check.verdict}`).join(', '),
-    );
-    findings.checks.push(...found);
-
-    if (base.tables !== null) {
-      const conflict = input.conflict ?? 'insert-missing';
-      const comparison = { instance, database, base, target, replayed, tables: base.tables, conflict };
-      const ending = await importUnderDecision(runbook, host, comparison, findings);
-      if (ending !== 'completed') return ending;
-    }
-    if (keepMs > 0) {
+    /** What the instance is for, once it is at the target. */
+    const use = async (aim: Aim): Promise<Ending | 'retargeted'> => {
+      const { replayed, checks } = await recovery.bringTo(aim);
+      findings.checks = checks;
+      if (aim.base.tables !== null) {
+        const conflict = input.conflict ?? 'insert-missing';
+        const comparison = { instance, database, ...aim, replayed, tables: aim.base.tables, conflict };
+        const ending = await importUnderDecision(runbook, host, comparison, findings, recovery.keep);
+        if (ending !== 'completed') return ending;
+      }
+      if (keepMs === 0) return 'completed';
       // Until now it was the longest that the whole runbook may take.
-      runbook.status.instance.expiresAt = new Date(Date.now() + keepMs).toISOString();
+      runbook.status.instance = {
+        id,
+        url: replayed.url,
+        expiresAt: new Date(Date.now() + keepMs).toISOString(),
+      };
       await release?.();
-      const command = `holdfast connect ${workflowId}`;
-      await runbook.wait('hand over', keepMs, `${command}; for ${formatDuration(keepMs)} or until resume`);
+      const detail = `holdfast connect ${workflowId}; for ${formatDuration(keepMs)} or until resume`;
+      const over = await runbook.handOver('hand over', keepMs, { detail, mayRetarget: tables === null });
+      return over === 'over' ? 'completed' : over;
+    };
+    let ending = await use(first);
+    while (ending === 'retargeted') {
+      const { target, base } = runbook.takeAim(again);
+      ending = await use(await aimAt(target, async () => base));
     }
-    return 'completed';
+    return ending;
   };
+
+  const aimAt = async (target: Target, find: () => Promise<Base>): Promise<Aim> => ({
+    target,
+    base: await runbook.step(
+      'choose base',
+      find,
+      ({ backup, logs }) =>
+        `${backup}; ${countOf(logs, 'log')} up to ${describeTarget(target)}, every one present`,
+    ),
+  });
 
   return runbook.run(work, () =>
     control.writeEvidence({

@@ -1,6 +1,7 @@
 import type { createPlanningActivities } from '../../src/activities/planning.ts';
 import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
-import type { Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
+import type { Base, Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
+import type { ReplayResult } from '../../src/engines/engine.ts';
 import type { Evidence } from '../../src/model/evidence.ts';
 import { CONFLICT_RULES, type ConflictRule, type TableChange } from '../../src/model/plan.ts';
 import { comparisonWith } from '../comparison.ts';
@@ -14,6 +15,7 @@ export interface Fakes {
   calls: string[];
   /** what an activity was called with, each time */
   inputsOf: <T extends keyof RunbookActivities>(name: T) => Parameters<RunbookActivities[T]>[0][];
+  replayed: ReplayResult;
   evidence: () => Omit<Evidence, 'formatVersion' | 'workflowId' | 'writtenAt'> | null;
 }
 
@@ -55,6 +57,19 @@ export function comparisonOf(
   };
 }
 
+export const fakeBase = (tables: string[] | null): Base => ({
+  backup: '20260131-020000F',
+  serverMajor: 15,
+  databaseBytes: 1e9,
+  timeline: 1,
+  consistentAt: '0/3000100',
+  lastLog: '000000010000000000000005',
+  logs: 2,
+  estimateSeconds: 30,
+  tables,
+  notices: [],
+});
+
 /**
  * Activities that return at once, for what a workflow alone decides: the order of steps, decisions, clean-up.
  * The real ones run against real servers in test/engine and test/e2e.
@@ -80,18 +95,7 @@ export function fakeActivities(
   const activities = {
     describeRecovery: async () => settings,
     findChangeHolder: async () => 'pitr/shop/first',
-    chooseBase: async ({ tables }) => ({
-      backup: '20260131-020000F',
-      serverMajor: 15,
-      databaseBytes: 1e9,
-      timeline: 1,
-      consistentAt: '0/3000100',
-      lastLog: '000000010000000000000005',
-      logs: 2,
-      estimateSeconds: 30,
-      tables,
-      notices: [],
-    }),
+    chooseBase: async ({ tables }) => fakeBase(tables),
     provisionInstance: async ({ id, site }) => ({
       id,
       site,
@@ -137,6 +141,7 @@ export function fakeActivities(
     activities,
     calls,
     inputsOf: (name) => inputs.flatMap(([called, input]) => (called === name ? [input as never] : [])),
+    replayed: REPLAYED,
     evidence: () => evidence,
   };
 }

@@ -129,12 +129,14 @@ describe('instanceReaper', () => {
         noWorkerAfterMs: 500,
       }),
       reapInstances: async ({ site }: { site: string }) => [`shop-of-${site}`],
+      removeExpiredUndo: async () => ['undo/shop/x/data/y/'],
     };
     await withWorkers(environment, activities, async () => {
       const handle = await start(environment, {}, 'instanceReaper');
       expect(await handle.result()).toEqual({
         removed: ['shop-of-near'],
         unreached: [{ host: 'silent', why: expect.stringContaining('holdfast-host-silent') }],
+        undo: { removed: ['undo/shop/x/data/y/'], why: null },
       });
       await record('instance-reaper', handle);
     });

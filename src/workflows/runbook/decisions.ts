@@ -24,17 +24,24 @@ const rejectSignal = defineSignal<[unknown]>(SIGNALS.reject);
 /** Before the configuration is known nothing is waited for, so that nobody can decide anything. */
 const NOBODY: ApprovalPolicy = { people: 1, requesterMayApprove: false, approvers: [], timeLimitMs: 0 };
 
+export interface DecisionHooks {
+  /** a decision was recorded */
+  changed: () => void;
+  /** why nothing can be decided just now, though the runbook waits; null: it can */
+  whyNotNow: () => string | null;
+}
+
 /** What people said of a runbook's plans, who may say it, and what it comes to. */
 export class Decisions {
   readonly #status: RunbookStatus;
-  readonly #changed: () => void;
+  readonly #hooks: DecisionHooks;
   #policy = NOBODY;
   /** decisions before this one were on plans that are void by now */
   #askedAt = 0;
 
-  constructor(status: RunbookStatus, changed: () => void) {
+  constructor(status: RunbookStatus, hooks: DecisionHooks) {
     this.#status = status;
-    this.#changed = changed;
+    this.#hooks = hooks;
     setHandler(decideUpdate, (decide) => this.#record(decide), {
       validator: (decide) => {
         const parsed = decideSchema.safeParse(decide);
@@ -121,6 +128,8 @@ export class Decisions {
 
   #refusal(decide: Decide): string | null {
     const { waitingFor, plan, requestedBy } = this.#status;
+    const notNow = waitingFor === null ? null : this.#hooks.whyNotNow();
+    if (notNow !== null) return notNow;
     return refusalOf(decide, {
       waitingFor,
       plan,
@@ -147,7 +156,7 @@ export class Decisions {
       ...(refused === undefined ? {} : { refused }),
     };
     this.#status.decisions.push(record);
-    this.#changed();
+    this.#hooks.changed();
     return record;
   }
 }

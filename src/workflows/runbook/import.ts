@@ -24,14 +24,16 @@ export interface Findings {
 /**
  * Compares, shows the plan, waits for the decision on exactly that plan, imports, and looks again. Where
  * production has moved beyond the plan meanwhile, nothing is changed, the approval is void and a new plan is
- * shown; not for ever: each attempt holds production's tables for a moment.
+ * shown; not for ever: each attempt holds production's tables for a moment. `keep` says until when the instance
+ * has to stay from now on.
  */
 export async function importUnderDecision(
   runbook: Runbook,
   host: ReturnType<typeof onHost>,
   comparison: ComparisonInput,
   findings: Findings,
-): Promise<Ending> {
+  keep: () => string,
+): Promise<Ending | 'retargeted'> {
   const doubts = findings.checks.filter((check) => check.verdict !== 'pass');
   const refused: string[] = [];
   let { conflict } = comparison;
@@ -39,7 +41,7 @@ export async function importUnderDecision(
     const asked = { ...comparison, conflict };
     const { plan, comparisons } = await runbook.step(
       'compare',
-      () => host.compareTables({ ...asked, doubts }),
+      () => host.compareTables({ ...asked, doubts, expiresAt: keep() }),
       (found) => found.plan.summary,
     );
     const decided = await runbook.decide('decide', 'import', plan);

@@ -11,6 +11,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Base } from '../../activities/recovery-types.ts';
 import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
 import type { ApprovalPolicy } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
@@ -18,9 +19,11 @@ import type { EngineKind } from '../../model/engine.ts';
 import { QUERIES, SIGNALS } from '../../model/message.ts';
 import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
 import type { Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
+import type { Target } from '../../model/target.ts';
 import { Decisions } from './decisions.ts';
 import { detailsOf } from './details.ts';
 import { endWith, type Failure, failureOf, parks, textOf } from './failure.ts';
+import { type Aim, Retargets } from './retarget.ts';
 
 const statusQuery = defineQuery<RunbookStatus>(QUERIES.status);
 const resumeSignal = defineSignal(SIGNALS.resume);
@@ -31,7 +34,7 @@ export type Ending = Extract<Outcome, 'completed' | 'rejected' | 'expired'>;
 /** What came of a decision; an approval with the one rule and the drift that all who approved agreed on. */
 export type Decided =
   | { verdict: 'approved'; conflict: PlanRule | null; drift: number }
-  | { verdict: 'rejected' | 'expired' };
+  | { verdict: 'rejected' | 'expired' | 'retargeted' };
 
 export interface RunbookLimits {
   approval: ApprovalPolicy;
@@ -52,6 +55,9 @@ export class Runbook {
   /** cleaning up: nothing parks any more */
   #closing = false;
   #cleanups: (() => Promise<void>)[] = [];
+  readonly #retargets: Retargets;
+  /** handing over: a person may name another target */
+  #handingOver = false;
   /** steps whose time is people's, not the recovery's */
   readonly #waits = new Set<string>();
 
@@ -61,6 +67,8 @@ export class Runbook {
     reason: string;
     requestedBy: string;
     steps: readonly string[];
+    /** chooses the base of another target; left out: the runbook has none that could change */
+    choose?: (target: Target) => Promise<Base>;
   }) {
     this.status = {
       workflowId: workflowInfo().workflowId,
@@ -83,7 +91,11 @@ export class Runbook {
       evidence: null,
       message: null,
     };
-    this.#decisions = new Decisions(this.status, () => this.publish());
+    this.#decisions = new Decisions(this.status, {
+      changed: () => this.publish(),
+      whyNotNow: () => this.#retargets.whyNotNow(),
+    });
+    this.#retargets = new Retargets(options.choose ?? null, () => this.#whyNoRetarget());
     setHandler(statusQuery, () => this.status);
     setHandler(resumeSignal, () => {
       this.#resumed = true;
@@ -146,9 +158,7 @@ export class Runbook {
     this.#setOutcome('waiting-for-decision');
     this.#mark(step, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
     try {
-      await condition(() => this.#decisions.verdict() !== null, timeLimitMs, {
-        summary: `time limit of ${name}`,
-      });
+      await this.#people(() => this.#decisions.verdict() !== null, timeLimitMs, `time limit of ${name}`);
       return this.#settle(step);
     } catch (error) {
       this.#mark(step, 'failed', 'cancelled');
@@ -159,7 +169,23 @@ export class Runbook {
     }
   }
 
+  /** Waits for people; a target that is being worked out when the time is over is waited for as well. */
+  async #people(settled: () => boolean, milliseconds: number, summary: string): Promise<void> {
+    await condition(() => settled() || this.#retargets.ready, milliseconds, { summary });
+    await condition(() => !this.#retargets.working);
+  }
+
+  #whyNoRetarget(): string | null {
+    if (this.#handingOver) return this.#resumed ? 'the hand-over is over' : null;
+    if (this.status.waitingFor === null) return 'the runbook is not waiting for a decision';
+    return this.#decisions.verdict() === null ? null : 'the plan is decided';
+  }
+
   #settle(step: string): Decided {
+    if (this.#retargets.ready) {
+      this.#mark(step, 'failed', this.#retargets.whyNotNow() as string);
+      return { verdict: 'retargeted' };
+    }
     const verdict = this.#decisions.verdict() ?? 'expired';
     const by = this.#decisions.deciders().join(', ');
     const said = by === '' ? verdict : `${verdict} by ${by}`;
@@ -173,17 +199,42 @@ export class Runbook {
     return { verdict, conflict, drift };
   }
 
-  /** Shows a step as waiting for a while: the hand-over of an instance. */
-  async wait(name: string, milliseconds: number, detail: string): Promise<void> {
-    this.#mark(name, 'waiting', detail);
+  /**
+   * Hands the instance over for a while, or until somebody sends `resume` or, where `mayRetarget`, another target.
+   */
+  async handOver(
+    name: string,
+    milliseconds: number,
+    options: { detail: string; mayRetarget: boolean },
+  ): Promise<'over' | 'retargeted'> {
+    this.#mark(name, 'waiting', options.detail);
     this.#resumed = false;
+    this.#handingOver = options.mayRetarget;
     try {
-      await condition(() => this.#resumed, milliseconds, { summary: name });
+      await this.#people(() => this.#resumed, milliseconds, name);
     } catch (error) {
       this.#mark(name, 'failed', 'cancelled');
       throw error;
+    } finally {
+      this.#handingOver = false;
     }
-    this.#mark(name, 'done');
+    if (!this.#retargets.ready) {
+      this.#mark(name, 'done');
+      return 'over';
+    }
+    this.#mark(name, 'failed', this.#retargets.whyNotNow() as string);
+    return 'retargeted';
+  }
+
+  /** The new aim after a wait ended `retargeted`. These steps are still to come again, and there is no plan. */
+  takeAim(steps: readonly string[]): Aim {
+    for (const step of this.status.steps) {
+      if (!steps.includes(step.name)) continue;
+      Object.assign(step, { state: 'pending', startedAt: null, finishedAt: null, detail: null });
+    }
+    this.status.plan = null;
+    this.explain(null);
+    return this.#retargets.take();
   }
 
   /**

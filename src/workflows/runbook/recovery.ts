@@ -1,0 +1,87 @@
+import { isCancellation } from '@temporalio/workflow';
+import type { Base, InstanceReference } from '../../activities/recovery-types.ts';
+import type { ReplayResult } from '../../engines/engine.ts';
+import type { Check } from '../../model/evidence.ts';
+import type { onHost } from '../proxies.ts';
+import { failureOf } from './failure.ts';
+import type { Aim } from './retarget.ts';
+import type { Runbook } from './runbook.ts';
+
+/** An instance that is brought to a moment, and to another where people change the target. */
+export class Recovery {
+  readonly #runbook: Runbook;
+  readonly #host: ReturnType<typeof onHost>;
+  readonly #instance: InstanceReference;
+  readonly #database: string;
+  readonly #lifetimeMs: number;
+  #restored: string | null = null;
+
+  constructor(
+    runbook: Runbook,
+    host: ReturnType<typeof onHost>,
+    options: { instance: InstanceReference; database: string; lifetimeMs: number },
+  ) {
+    this.#runbook = runbook;
+    this.#host = host;
+    this.#instance = options.instance;
+    this.#database = options.database;
+    this.#lifetimeMs = options.lifetimeMs;
+  }
+
+  /** The backup whose files are on the instance's disk; null: none yet. */
+  get backup(): string | null {
+    return this.#restored;
+  }
+
+  /** Until when the instance has to stay, counted from now: people are about to be asked. ISO 8601. */
+  readonly keep = (): string => {
+    const expiresAt = new Date(Date.now() + this.#lifetimeMs).toISOString();
+    if (this.#runbook.status.instance !== null) this.#runbook.status.instance.expiresAt = expiresAt;
+    return expiresAt;
+  };
+
+  /**
+   * Restores, replays and checks. From the base that is there the replay goes on where it is; where that is no
+   * way, for instance back in time, the files are restored again.
+   */
+  async bringTo(aim: Aim): Promise<{ replayed: ReplayResult; checks: Check[] }> {
+    if (this.#restored !== aim.base.backup) await this.#restore(aim.base);
+    const replayed = await this.#replay(aim).catch(async (error: unknown) => {
+      if (isCancellation(error) || failureOf(error).type !== 'InstanceLost') throw error;
+      await this.#restore(aim.base);
+      return this.#replay(aim);
+    });
+    const checks = await this.#runbook.step(
+      'check',
+      () => this.#host.checkInstance({ ...this.#what(aim.base), replayed }),
+      (result) => result.map((check) => `${check.name}: ${check.verdict}`).join(', '),
+    );
+    return { replayed, checks };
+  }
+
+  async #restore(base: Base): Promise<void> {
+    this.#show(null);
+    await this.#runbook.step('restore', () => this.#host.restoreInstance(this.#what(base)));
+    this.#restored = base.backup;
+  }
+
+  async #replay({ target, base }: Aim): Promise<ReplayResult> {
+    this.#show(null);
+    const replayed = await this.#runbook.step(
+      'replay',
+      () => this.#host.replayInstance({ ...this.#what(base), target, expiresAt: this.keep() }),
+      (result) => result.position,
+    );
+    this.#show(replayed.url);
+    return replayed;
+  }
+
+  #what(base: Base) {
+    return { instance: this.#instance, database: this.#database, base };
+  }
+
+  /** Null while nobody can connect. */
+  #show(url: string | null): void {
+    if (this.#runbook.status.instance !== null) this.#runbook.status.instance.url = url;
+  }
+}
