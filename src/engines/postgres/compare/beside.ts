@@ -1,5 +1,8 @@
+import type pg from 'pg';
+import { HoldfastError } from '../../../model/failure.ts';
 import { countOf } from '../../../model/plan.ts';
 import { formatNameParts } from '../../../model/table.ts';
+import { quoteQualified } from '../identifier.ts';
 import type { Differences } from './differences.ts';
 import type { TablePair } from './table-pair.ts';
 
@@ -26,4 +29,26 @@ export function besideNotices(pair: TablePair, counts: Differences, copyId: stri
   return [
     `${pair.table}: all ${countOf(counts.restoredRows, 'row')} of the restored copy go into the new table ${copy}, which takes up to ${size} in production`,
   ];
+}
+
+/** A copy beside a table cannot be had where something has its name. */
+export async function refuseTaken(
+  production: pg.Client,
+  pairs: readonly TablePair[],
+  copyId: string,
+): Promise<void> {
+  const names = pairs.map(({ restored }) => [restored.schema, besideName(restored.name, copyId)]);
+  const { rows } = await production.query<{ taken: boolean }>(
+    `SELECT pg_catalog.to_regclass(name) IS NOT NULL AS taken
+     FROM unnest($1::pg_catalog.text[]) WITH ORDINALITY AS u(name, n) ORDER BY n`,
+    [names.map(quoteQualified)],
+  );
+  for (const [index, pair] of pairs.entries()) {
+    const name = formatNameParts(names[index] as string[]);
+    const twin = names.findIndex((other) => other.join('\0') === names[index]?.join('\0')) !== index;
+    if (rows[index]?.taken !== true && !twin) continue;
+    pair.refusals['side-by-side'] = new HoldfastError('NotSupported', `there is a table ${name} already`, {
+      hint: twin ? 'recover the tables one after the other' : 'rename or drop that',
+    });
+  }
 }

@@ -7,9 +7,10 @@ import type { Run } from '../../../model/progress.ts';
 import type { CompareInput, RuleComparison, TableComparison } from '../../engine.ts';
 import { withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
-import { besideNotices } from './beside.ts';
+import { besideNotices, refuseTaken } from './beside.ts';
 import { type DifferenceKind, findDifferences, ruleKinds, type Sides, writeLeft } from './differences.ts';
 import { findEffects, LeftRows, type TableDifferences } from './effects.ts';
+import { refuseWithoutParents } from './gone.ts';
 import { insertOrder } from './insert-order.ts';
 import { preferIndexes } from './lookup.ts';
 import { locateTables, refusalOf, requireSomeRule } from './rule.ts';
@@ -33,6 +34,8 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       await Promise.all([openSnapshot(live), openSnapshot(copy)]);
       const pairs: TablePair[] = [];
       for (const table of tables) pairs.push(await describePair(live, copy, table));
+      refuseWithoutParents(pairs);
+      await refuseTaken(live, pairs, input.copyId);
       requireSomeRule(pairs);
       const found: TableDifferences[] = [];
       for (const [index, pair] of insertOrder(pairs).entries()) {
@@ -56,23 +59,31 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
 
 type AllEffects = Map<ConflictRule, Map<TableDifferences, LeftRows>>;
 
-/** What each rule leaves alone. A rule whose own kinds of rows nobody has does the same as the one before it. */
+/**
+ * What each rule leaves alone. A rule whose own kinds of rows nobody has does the same as the one before it; one
+ * that cannot be chosen is not looked into.
+ */
 async function findAllEffects(
   sides: Sides,
   tables: readonly TableDifferences[],
   run: Run,
 ): Promise<AllEffects> {
-  const effects: AllEffects = new Map();
   const none = new Map(tables.map((table) => [table, new LeftRows()]));
+  const effects: AllEffects = new Map([['side-by-side', none]]);
   const has = (kind: DifferenceKind) => tables.some(({ counts }) => counts[kind] > 0);
-  let last = none;
+  let last: Map<TableDifferences, LeftRows> | null = null;
   for (const rule of ['insert-missing', 'restore-changed', 'replace'] as const) {
+    if (tables.some(({ pair }) => pair.refusals[rule] !== undefined)) {
+      effects.set(rule, none);
+      continue;
+    }
     run.progress({ phase: `checking references and unique keys for ${rule}` });
-    if (has(ruleKinds(rule).at(-1) as DifferenceKind))
+    if (last === null || has(ruleKinds(rule).at(-1) as DifferenceKind)) {
       last = await findEffects(sides, tables, rule, run.signal);
+    }
     effects.set(rule, last);
   }
-  return effects.set('side-by-side', none);
+  return effects;
 }
 
 async function describeComparison(

@@ -19,6 +19,14 @@ interface RelationRow
   })[];
 }
 
+/** The same, or null where there is no such table. */
+export async function describeIfThere(client: pg.Client, table: string): Promise<Relation | null> {
+  return describeRelation(client, table).catch((error: unknown) => {
+    if (error instanceof HoldfastError && error.type === 'UnknownTable') return null;
+    throw error;
+  });
+}
+
 /**
  * Reads a table's description from the catalogs of one server; the session's search path has to be empty, so
  * that types and expressions come out qualified. Throws UnknownTable, and NotSupported for what is no table.
@@ -29,7 +37,7 @@ export async function describeRelation(client: pg.Client, table: string): Promis
   const found = rows[0]?.relation;
   if (found === undefined) {
     throw new HoldfastError('UnknownTable', `there is no table ${table}`, {
-      hint: 'name it as schema.table, exactly as the catalog spells it; a table that is gone in production has to be created there first, empty',
+      hint: 'name it as schema.table, exactly as the catalog spells it',
     });
   }
   if (found.kind !== 'r' && found.kind !== 'p') {
@@ -140,6 +148,8 @@ const FOREIGN_KEYS = `(SELECT coalesce(json_agg(json_build_object(
   WHERE k.contype = 'f' AND k.conrelid = c.oid
     AND NOT EXISTS (SELECT FROM pg_constraint q WHERE q.oid = k.conparentid AND q.conrelid = k.conrelid))`;
 
+// A table that refers to a partitioned one also has a constraint for each of its partitions, and its own partitions
+// have copies.
 const REFERENCED_BY = `(SELECT coalesce(json_agg(json_build_object(
     'name', k.conname, 'oid', k.conrelid::bigint, 'onDelete', k.confdeltype, 'onUpdate', k.confupdtype,
     'childSchema', n.nspname, 'childName', p.relname, 'childPartitioned', p.relkind = 'p',
@@ -156,7 +166,8 @@ const REFERENCED_BY = `(SELECT coalesce(json_agg(json_build_object(
       FROM unnest(k.conpfeqop) WITH ORDINALITY u(op, n))
     ) ORDER BY n.nspname, p.relname, k.conname), '[]')
   FROM pg_constraint k JOIN pg_class p ON p.oid = k.conrelid JOIN pg_namespace n ON n.oid = p.relnamespace
-  WHERE k.contype = 'f' AND k.confrelid = c.oid AND k.conparentid = 0)`;
+  WHERE k.contype = 'f' AND k.confrelid = c.oid
+    AND NOT EXISTS (SELECT FROM pg_constraint q WHERE q.oid = k.conparentid AND q.confrelid = k.confrelid))`;
 
 const RELATION_SQL = `SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,

@@ -1,5 +1,4 @@
 import type { ConflictRule } from '../../../model/plan.ts';
-import { formatNameParts } from '../../../model/table.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { columnOf } from './describe.ts';
 import {
@@ -17,7 +16,6 @@ import {
   absentParents,
   BATCH_ROWS,
   type Found,
-  isAlike,
   parentRows,
   referredPositions,
   referringRows,
@@ -26,8 +24,8 @@ import {
   transpose,
   type Values,
 } from './lookup.ts';
-import { type ForeignKey, isKey, type Reference, type UniqueIndex } from './relation.ts';
-import { keyNames, type TablePair } from './table-pair.ts';
+import { type ForeignKey, isAlike, isKey, type Reference, type UniqueIndex } from './relation.ts';
+import { keyNames, nameOf, type TablePair } from './table-pair.ts';
 
 /** A table with what differs in it. */
 export interface TableDifferences {
@@ -540,10 +538,6 @@ class Effects {
       return batch.lines.length === 0 ? [] : [{ table, kind, batch }];
     });
   }
-}
-
-function nameOf({ production }: TablePair): string {
-  return formatNameParts([production.schema, production.name]);
 }
 
 function kindOf(now: string | null | undefined, before: string | null | undefined): DifferenceKind | null {

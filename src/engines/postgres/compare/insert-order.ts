@@ -1,15 +1,16 @@
 import { HoldfastError } from '../../../model/failure.ts';
-import type { TablePair } from './table-pair.ts';
+import { nameOf, type TablePair } from './table-pair.ts';
 
 /**
  * The tables, parents before children. Deferrable foreign keys do not count (the import defers them), nor does a
  * reference of a table to itself (one statement inserts all its rows). Throws NotSupported for any other cycle.
  */
 export function insertOrder(pairs: readonly TablePair[]): TablePair[] {
-  const strict = sortParentsFirst(pairs, () => true);
-  if (strict !== null) return strict;
-  const deferred = sortParentsFirst(pairs, (deferrable) => !deferrable);
-  if (deferred !== null) return deferred;
+  const counted = [() => true, (deferrable: boolean) => !deferrable];
+  for (const counts of counted) {
+    const { sorted, circle } = sortParentsFirst(pairs, counts);
+    if (circle.length === 0) return sorted;
+  }
   const names = pairs.map((pair) => pair.table).join(', ');
   throw new HoldfastError(
     'NotSupported',
@@ -20,22 +21,26 @@ export function insertOrder(pairs: readonly TablePair[]): TablePair[] {
   );
 }
 
+/** The tables, parents before children; those of a circle come last, as they were. */
+export function parentsFirst(pairs: readonly TablePair[]): TablePair[] {
+  const { sorted, circle } = sortParentsFirst(pairs, () => true);
+  return [...sorted, ...circle];
+}
+
 function sortParentsFirst(
   pairs: readonly TablePair[],
   counts: (deferrable: boolean) => boolean,
-): TablePair[] | null {
-  const waiting = new Map(pairs.map((pair) => [pair.production.oid, pair]));
+): { sorted: TablePair[]; circle: TablePair[] } {
+  const waiting = new Map(pairs.map((pair) => [nameOf(pair), pair]));
   const sorted: TablePair[] = [];
-  while (waiting.size > 0) {
-    const ready = [...waiting.values()].find((pair) =>
+  for (;;) {
+    const ready = [...waiting].find(([name, pair]) =>
       pair.production.foreignKeys.every(
-        (key) =>
-          key.parentOid === pair.production.oid || !counts(key.deferrable) || !waiting.has(key.parentOid),
+        (key) => key.parent === name || !counts(key.deferrable) || !waiting.has(key.parent),
       ),
     );
-    if (ready === undefined) return null;
-    waiting.delete(ready.production.oid);
-    sorted.push(ready);
+    if (ready === undefined) return { sorted, circle: [...waiting.values()] };
+    waiting.delete(ready[0]);
+    sorted.push(ready[1]);
   }
-  return sorted;
 }

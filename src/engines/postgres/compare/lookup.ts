@@ -3,7 +3,7 @@ import { quoteIdentifier } from '../identifier.ts';
 import { columnOf } from './describe.ts';
 import type { Sides } from './differences.ts';
 import { keyLine } from './keys-file.ts';
-import type { ForeignKey, Reference, Relation, UniqueIndex } from './relation.ts';
+import { type ForeignKey, isAlike, type Reference, type Relation, type UniqueIndex } from './relation.ts';
 import type { Side } from './row-values.ts';
 import { keyTexts, rowSource, type TablePair } from './table-pair.ts';
 
@@ -166,18 +166,6 @@ function indexCondition(index: UniqueIndex): string {
         : `(${equal} OR ((${part.expression}) IS NULL AND ${value} IS NULL))`;
     })
     .join(' AND ');
-}
-
-/** Whether two indexes keep the same values apart. */
-export function isAlike(one: UniqueIndex, other: UniqueIndex): boolean {
-  const essence = ({ parts, predicate, nullsDistinct, exclusion }: UniqueIndex) =>
-    JSON.stringify([
-      parts.map(({ expression, type, equals }) => [expression, type, equals]),
-      predicate,
-      nullsDistinct,
-      exclusion,
-    ]);
-  return essence(one) === essence(other);
 }
 
 /** `p."id" = holdfast.holdfast_1::bigint AND …` of a parent's row for values of its child. */

@@ -118,3 +118,15 @@ export function isKey(relation: Relation, index: UniqueIndex): boolean {
     index.parts.every((part) => relation.columns.some((c) => c.name === part.column && c.notNull))
   );
 }
+
+/** Whether two indexes keep the same values apart. */
+export function isAlike(one: UniqueIndex, other: UniqueIndex): boolean {
+  const essence = ({ parts, predicate, nullsDistinct, exclusion }: UniqueIndex) =>
+    JSON.stringify([
+      parts.map(({ expression, type, equals }) => [expression, type, equals]),
+      predicate,
+      nullsDistinct,
+      exclusion,
+    ]);
+  return essence(one) === essence(other);
+}

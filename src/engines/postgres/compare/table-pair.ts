@@ -1,10 +1,12 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule } from '../../../model/plan.ts';
+import { formatNameParts } from '../../../model/table.ts';
 import { type RowHash, rowHashOf } from '../row-hash.ts';
-import { columnOf, describeRelation } from './describe.ts';
+import { columnOf, describeIfThere } from './describe.ts';
+import { asGone, goneNotices, readSurroundings, refuseGone, type Surroundings } from './gone.ts';
 import { isExact, type KeyOrder, keyExpression, keyOrder } from './key-order.ts';
-import { type Column, isKey, type Relation, type UniqueIndex } from './relation.ts';
+import { type Column, isAlike, isKey, type Relation, type UniqueIndex } from './relation.ts';
 import { rowText, type Side } from './row-values.ts';
 
 /** One table on both sides, and what makes them comparable. */
@@ -16,6 +18,8 @@ export interface TablePair {
   restored: Relation;
   /** production has no such table any more */
   gone: boolean;
+  /** of a table that is gone: tables to which it refers and that production does not have either */
+  goneParents: string[];
   /**
    * production's unique index that identifies rows; both sides have these columns unique and NOT NULL. Without
    * one (`keyless`) the columns of {@link rowSource}: `holdfast_row`, `holdfast_number`
@@ -45,17 +49,26 @@ export async function describePair(
   table: string,
 ): Promise<TablePair> {
   const [live, copy, liveMajor, copyMajor] = await Promise.all([
-    describeRelation(production, table),
-    describeRelation(restored, table).catch((error: unknown) => {
-      if (!(error instanceof HoldfastError) || error.type !== 'UnknownTable') throw error;
-      throw new HoldfastError('UnknownTable', `the restored copy has no table ${table}`, {
-        hint: 'at the target it did not exist yet, or was called otherwise: choose another target',
-      });
-    }),
+    describeIfThere(production, table),
+    describeIfThere(restored, table),
     majorOf(production),
     majorOf(restored),
   ]);
-  return pairRelations(table, live, copy, rowHashOf(Math.min(liveMajor, copyMajor)));
+  if (copy === null) {
+    throw new HoldfastError(
+      'UnknownTable',
+      live === null ? `there is no table ${table}` : `the restored copy has no table ${table}`,
+      {
+        hint:
+          live === null
+            ? 'name it as schema.table, exactly as the catalog spells it'
+            : 'at the target it did not exist yet, or was called otherwise: choose another target',
+      },
+    );
+  }
+  const hash = rowHashOf(Math.min(liveMajor, copyMajor));
+  if (live !== null) return pairRelations(table, live, copy, hash);
+  return pairGone(table, copy, await readSurroundings(production, copy), hash);
 }
 
 async function majorOf(client: pg.Client): Promise<number> {
@@ -85,6 +98,7 @@ export function pairRelations(
     production,
     restored,
     gone: false,
+    goneParents: [],
     key,
     keyless,
     keyIsExact: keyColumns.every(isExact),
@@ -95,10 +109,39 @@ export function pairRelations(
     converts: true,
     refusals: {
       ...(keyless ? { 'insert-missing': chosen, 'restore-changed': chosen } : {}),
-      ...refuseCommands(table, production, refuseUnfillable(table, production, columns)),
+      ...refuseCommands(
+        table,
+        production,
+        keyColumns.map((column) => column.name),
+        refuseUnfillable(table, production, columns),
+      ),
     },
-    notices: describeDifferences(table, production, restored, columns),
+    notices: [
+      ...(keyless ? [`${chosen.message}; equal rows are counted`] : []),
+      ...describeDifferences(table, production, restored, columns),
+      ...largeObjectNotices(table, restored),
+    ],
   };
+}
+
+/** A table that production has no more: it will be made as it was, so it is described as the restored copy has it. */
+function pairGone(table: string, restored: Relation, surroundings: Surroundings, hash: RowHash): TablePair {
+  const pair = pairRelations(table, asGone(restored, surroundings), restored, hash);
+  return {
+    ...pair,
+    gone: true,
+    goneParents: restored.foreignKeys.flatMap(({ parent }) =>
+      surroundings.there.has(parent) ? [] : [parent],
+    ),
+    // All rules do the same, and what is there already needs no key to be told apart from.
+    refusals: refuseGone(table, restored, surroundings),
+    notices: [...goneNotices(table, restored, surroundings), ...largeObjectNotices(table, restored)],
+  };
+}
+
+/** `schema.table` in the form of model/table.ts, as foreign keys name it. */
+export function nameOf({ production }: TablePair): string {
+  return formatNameParts([production.schema, production.name]);
 }
 
 /** Rows of a table without a key are told apart by what is in them, and equal ones by a running number. */
@@ -210,21 +253,24 @@ function refuseUnreadable(table: string, production: Relation, restored: Relatio
   }
 }
 
-const COMMANDS = {
+type Command = 'insert' | 'update' | 'delete';
+
+const COMMANDS: Record<'insert-missing' | 'restore-changed' | 'replace', readonly Command[]> = {
   'insert-missing': ['insert'],
   'restore-changed': ['insert', 'update'],
   replace: ['insert', 'update', 'delete'],
-} as const;
+};
 
 /** What production lets the configured user do to the table itself; a copy beside it needs its own place only. */
 function refuseCommands(
   table: string,
-  { rewrites, rights, enabledTriggers, schema }: Relation,
+  { rewrites, rights, enabledTriggers, schema, referencedBy }: Relation,
+  key: readonly string[],
   unfillable: HoldfastError | null,
 ): Partial<Record<ConflictRule, HoldfastError>> {
   const denied = (what: string, hint: string) =>
     new HoldfastError('PermissionDenied', `${what} ${table}`, { hint });
-  const refusal = (commands: readonly ('insert' | 'update' | 'delete')[]): HoldfastError | null => {
+  const refusal = (commands: readonly Command[]): HoldfastError | null => {
     const rewritten = commands.find((command) => rewrites[command]);
     if (rewritten !== undefined) {
       return new HoldfastError('NotSupported', `${table} has a rule that rewrites ${rewritten}s`, {
@@ -239,6 +285,18 @@ function refuseCommands(
         }`,
       );
     }
+    const hidden = referencedBy.find(
+      ({ readable, parentColumns }) =>
+        !readable &&
+        (commands.includes('delete') ||
+          (commands.includes('update') && !parentColumns.every((column) => key.includes(column)))),
+    );
+    if (hidden !== undefined) {
+      return denied(
+        `the configured user may not read ${hidden.table}, whose rows refer to`,
+        `grant SELECT on ${hidden.table}: rows to which others refer are left alone`,
+      );
+    }
     if (enabledTriggers > 0 && !rights.owner) {
       return denied(
         'the configured user may not disable the triggers of',
@@ -248,7 +306,7 @@ function refuseCommands(
     return unfillable;
   };
   const refusals: Partial<Record<ConflictRule, HoldfastError>> = {};
-  for (const [rule, commands] of Object.entries(COMMANDS) as [keyof typeof COMMANDS, never][]) {
+  for (const [rule, commands] of Object.entries(COMMANDS) as [keyof typeof COMMANDS, readonly Command[]][]) {
     const refused = refusal(commands);
     if (refused !== null) refusals[rule] = refused;
   }
@@ -298,10 +356,32 @@ function describeDifferences(
     if (columnOf(production, column.name) !== undefined || column.generated) continue;
     notices.push(`${table}: column ${column.name} has been dropped since; its values do not come back`);
   }
+  for (const index of production.uniques) {
+    if (!index.exclusion || restored.uniques.some((other) => isAlike(index, other))) continue;
+    notices.push(
+      `${table}: exclusion constraint ${index.name} is new since; whether rows that come back exclude each other is checked by the import only, which then changes nothing`,
+    );
+  }
+  if (production.parents.length > 0) {
+    notices.push(
+      `${table} is a part of ${production.parents.join(', ')}: only its own rows are compared and come back`,
+    );
+  }
   if (production.hasInheritors) {
     notices.push(
       `${table}: tables that inherit from it are not included; name them too where they lost rows`,
     );
   }
   return notices;
+}
+
+/** A large object is no part of the row that names it. */
+function largeObjectNotices(table: string, restored: Relation): string[] {
+  if (!restored.hasLargeObjects) return [];
+  return restored.columns
+    .filter((column) => column.baseType === 'oid')
+    .map(
+      ({ name }) =>
+        `${table}: column ${name} may name large objects; these are not compared and do not come back`,
+    );
 }
