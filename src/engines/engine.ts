@@ -304,8 +304,11 @@ export interface ExportInput {
   serverMajor: number;
   tables: string[];
   format: 'csv' | 'dump';
-  /** csv only: the rows that this rule would bring back, by these comparisons. Null: whole tables */
-  rows: { conflict: ConflictRule; comparisons: TableComparison[] } | null;
+  /**
+   * csv only: the rows that this rule would bring back, by these comparisons; production is asked how its tables
+   * are made. Null: whole tables, without production
+   */
+  rows: { conflict: ConflictRule; comparisons: TableComparison[]; production: ServerAccess } | null;
   /** a file of this name, with the stream's content; appears whole or not at all */
   put(name: string, content: Readable): Promise<ExportedFile>;
 }
@@ -423,6 +426,9 @@ export interface Engine {
 
   /** Looks again after an import: every approved row is there. */
   verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
+
+  /** Writes rows, or whole tables, of the restored copy to files. Production is not changed. */
+  exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
 
   /** Ends every process of an instance. Not-found is success. */
   stop(place: InstancePlace, run: Run): Promise<void>;

@@ -3,6 +3,7 @@ import { backup, listBackups } from './backup.ts';
 import { check } from './check.ts';
 import { compare } from './compare/compare.ts';
 import { dump } from './dump.ts';
+import { exportTables } from './export.ts';
 import { fingerprint } from './fingerprint.ts';
 import { importRows } from './import/import.ts';
 import { verifyImport } from './import/verify.ts';
@@ -29,6 +30,7 @@ export const postgres: Engine = {
   compare,
   import: importRows,
   verifyImport,
+  exportTables,
   stop,
   ensureRunning,
   instructions,

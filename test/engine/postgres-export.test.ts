@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { from as copyFrom } from 'pg-copy-streams';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ExportedFile, ExportInput } from '../../src/engines/engine.ts';
+import { clientEnvironment, withConnection } from '../../src/engines/postgres/connection.ts';
+import { exportTables, fileName } from '../../src/engines/postgres/export.ts';
+import { quoteQualified } from '../../src/engines/postgres/identifier.ts';
+import { dumpPrograms } from '../../src/engines/postgres/programs.ts';
+import { runTool } from '../../src/engines/process.ts';
+import type { ServerAccess } from '../../src/model/access.ts';
+import { formatNameParts } from '../../src/model/table.ts';
+import { HARD_SCHEMA } from './postgres-hard-schema.ts';
+import { query, quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
+
+let server: SidesServer;
+let sides: Sides;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startSides();
+  sides = await server.make(HARD_SCHEMA);
+});
+afterAll(() => server?.end());
+
+/** As a place does it: beside, and renamed when it is whole. */
+async function put(name: string, content: Readable): Promise<ExportedFile> {
+  const place = join(folder, name);
+  const beside = `${place}.part`;
+  const hash = createHash('sha256');
+  content.on('data', (piece: Buffer) => hash.update(piece));
+  try {
+    await pipeline(content, createWriteStream(beside, { flags: 'wx' }));
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  await rename(beside, place);
+  return { place, sizeBytes: (await stat(place)).size, sha256: hash.digest('hex') };
+}
+
+async function exported(change: Partial<ExportInput>, run = quietly) {
+  folder = join(server.directory, `export-${Math.random().toString(36).slice(2)}`);
+  await mkdir(folder);
+  const input: ExportInput = {
+    ...{ restored: sides.restored, place: { directory: sides.directory, user: null }, serverMajor: 15 },
+    ...{ tables: [], format: 'csv', rows: null, put },
+    ...change,
+  };
+  return exportTables(input, run);
+}
+
+const HARD: [string, string][] = [
+  ['public', 'hard'],
+  ['Odd "Schema"', 'Order; "x"'],
+  ['public', 'events'],
+  ['public', 'base'],
+  ['public', 'child'],
+  ['public', 'empty_table'],
+];
+const hardNames = HARD.map(formatNameParts);
+
+/** What is in a file, and what is in the table, in both directions. */
+async function differing(access: ServerAccess, parts: [string, string], file: string): Promise<string> {
+  const options = { applicationName: 'test', signal: quietly.signal };
+  return withConnection(access, options, async (client) => {
+    const name = quoteQualified(parts);
+    await client.query(`CREATE TEMPORARY TABLE back (LIKE ${name})`);
+    const into = client.query(copyFrom('COPY back FROM STDIN (FORMAT csv, HEADER match)'));
+    await pipeline(createReadStream(file), into);
+    const { rows } = await client.query(
+      `SELECT (SELECT count(*) FROM back)::int AS there,
+        (SELECT count(*) FROM (SELECT before::text FROM back before EXCEPT SELECT after::text FROM ${parts[1] === 'events' ? '' : 'ONLY '}${name} after) d)::int AS wrong`,
+    );
+    return JSON.stringify(rows[0]);
+  });
+}
+
+test('whole tables as CSV: every value comes back by COPY, partitions with their table', async () => {
+  const tables = await exported({ tables: hardNames });
+  expect(tables.map(({ table, rows }) => [table, rows])).toEqual([
+    ['public.hard', 500],
+    [formatNameParts(HARD[1] as string[]), 50],
+    ['public.events', 60],
+    ['public.base', 1],
+    ['public.child', 1],
+    ['public.empty_table', 0],
+  ]);
+  for (const [index, { place, rows, sizeBytes }] of tables.entries()) {
+    expect(sizeBytes).toBe((await stat(place)).size);
+    expect(await differing(sides.restored, HARD[index] as [string, string], place)).toBe(
+      JSON.stringify({ there: rows, wrong: 0 }),
+    );
+  }
+  const names = await readdir(folder);
+  expect(names.sort()).toEqual([
+    expect.stringMatching(/^odd_schema_\.order_x_-[0-9a-f]{12}\.csv$/),
+    'public.base.csv',
+    'public.child.csv',
+    'public.empty_table.csv',
+    'public.events.csv',
+    'public.hard.csv',
+  ]);
+});
+
+test('file names are safe and different, whatever the tables are called', () => {
+  const long = 'ü'.repeat(31);
+  const names = [
+    ['public', 'orders'],
+    ['public', 'Orders'],
+    ['public.orders', 'x'],
+    ['public', 'orders.x'],
+  ];
+  names.push([long, long], [long, `${long}1`], ['..', '../../etc/passwd'], ['public', 'a\nb\0']);
+  const files = names.map((parts) => fileName(parts, 'csv'));
+  expect(files[0]).toBe('public.orders.csv');
+  expect(new Set(files.map((file) => file.toLowerCase())).size).toBe(names.length);
+  for (const file of files) expect(file).toMatch(/^[a-z0-9_.-]{1,140}$/);
+  expect(files.every((file) => !file.includes('/'))).toBe(true);
+});
+
+test('a dump of the tables: pg_restore makes them again, partitions and odd names included', async () => {
+  const tables = [...hardNames.slice(1, 3)];
+  const [dumped, ...more] = await exported({ tables, format: 'dump' });
+  expect(more).toEqual([]);
+  expect(dumped).toMatchObject({ table: tables.join(', '), rows: null });
+  const { pgRestore } = await dumpPrograms(15);
+  await query(server.access, 'CREATE DATABASE from_dump');
+  const access = { ...server.access, database: 'from_dump' };
+  await query(access, 'CREATE SCHEMA "Odd ""Schema"""');
+  await runTool(pgRestore, ['--exit-on-error', '--dbname=from_dump', (dumped as ExportedFile).place], {
+    ...{ signal: quietly.signal, env: clientEnvironment(access) },
+  });
+  for (const parts of HARD.slice(1, 3)) {
+    const rows = `SELECT count(*), sum(hashtext(t::text)) FROM ${quoteQualified(parts)} t`;
+    expect(await query(access, rows)).toEqual(await query(sides.restored, rows));
+  }
+  const listed = await query(
+    access,
+    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace",
+  );
+  expect(listed.map(({ relname }) => relname).sort()).toEqual(['events', 'events_1', 'events_2']);
+});
+
+test('what cannot be exported is said: an unknown table, an unlogged one', async () => {
+  await expect(exported({ tables: ['public.hart'] })).rejects.toMatchObject({
+    type: 'UnknownTable',
+    hint: expect.stringContaining('public.hard'),
+  });
+  for (const format of ['csv', 'dump'] as const) {
+    await expect(exported({ tables: ['public.hard', 'public.scratch'], format })).rejects.toMatchObject({
+      type: 'NotSupported',
+      message: expect.stringContaining('public.scratch is unlogged'),
+    });
+    expect(await readdir(folder)).toEqual([]);
+  }
+});
+
+const sessions = () =>
+  query(
+    server.access,
+    "SELECT application_name FROM pg_stat_activity WHERE application_name IN ('holdfast export', 'pg_dump')",
+  );
+
+test.each(['csv', 'dump'] as const)(
+  'a place that refuses, and an abort: %s ends, and leaves no file',
+  async (format) => {
+    await query(
+      sides.restored,
+      'CREATE TABLE IF NOT EXISTS public.big AS SELECT n, md5(n::text) || repeat(md5(random()::text), 30) AS t FROM generate_series(1, 60000) n',
+    );
+    const full = new Error('the disk is full');
+    const refusing = async (_name: string, content: Readable): Promise<never> => {
+      for await (const _ of content) throw full;
+      throw new Error('nothing came');
+    };
+    await expect(exported({ tables: ['public.big'], format, put: refusing })).rejects.toBe(full);
+    await expect.poll(sessions).toEqual([]);
+
+    const controller = new AbortController();
+    const reason = new Error('cancelled by the test');
+    const run = { signal: controller.signal, progress: () => controller.abort(reason) };
+    await expect(exported({ tables: ['public.big'], format }, run)).rejects.toBe(reason);
+    await expect.poll(sessions).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
+  },
+);
