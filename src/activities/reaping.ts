@@ -2,7 +2,8 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { type OwnerState, removalsDue } from '../instances/expiry.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
 import { parseDuration } from '../model/duration.ts';
-import { instancesOf } from './access.ts';
+import { removeExpiredUndo } from '../repository/undo.ts';
+import { instancesOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { stopOf } from './recovery.ts';
 import { asActivity } from './run.ts';
@@ -36,6 +37,17 @@ export const createReapingActivities = (deps: Dependencies) => ({
       }
       return removed;
     });
+  },
+
+  /** Removes what would take imports back whose time for that is over; returns the folders. */
+  async removeExpiredUndo(): Promise<string[]> {
+    return asActivity((run) =>
+      withRepository(deps, 'backup', async (repository) => {
+        const removed = await removeExpiredUndo(repository, new Date(), run);
+        for (const folder of removed) deps.logger.info({ folder }, 'removed expired undo data');
+        return removed;
+      }),
+    );
   },
 });
 

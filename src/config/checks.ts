@@ -134,7 +134,11 @@ function checkLock({ repository }: Config, { retention }: DatabaseConfig, at: At
   for (const [tier, kept] of Object.entries(retention)) {
     if (parseDuration(kept) === 0) {
       issues.push({ path: at('retention', tier), message: 'must be more than nothing' });
-    } else if (repository.lock?.mode === 'COMPLIANCE' && parseDuration(kept) > LONGEST_LOCK_MS) {
+    } else if (
+      tier !== 'undo' &&
+      repository.lock?.mode === 'COMPLIANCE' &&
+      parseDuration(kept) > LONGEST_LOCK_MS
+    ) {
       const message = `${kept} under a COMPLIANCE lock cannot be undone by anyone, at most 10y is accepted`;
       issues.push({ path: at('retention', tier), message, hint: 'shorten it, or use the mode GOVERNANCE' });
     }

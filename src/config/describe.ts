@@ -77,6 +77,7 @@ export function retentionOf({ retention }: DatabaseConfig): Retention {
     logicalMs: parseDuration(retention.logical),
     physicalMs: parseDuration(retention.physical),
     snapshotMs: parseDuration(retention.snapshot),
+    undoMs: parseDuration(retention.undo),
   };
 }
 

@@ -82,6 +82,8 @@ const retentionSchema = z.strictObject({
   logical: durationSchema.default('30d'),
   physical: durationSchema.default('90d'),
   snapshot: durationSchema.default('1y'),
+  /** how long an import can be taken back */
+  undo: durationSchema.default('30d'),
 });
 
 const tlsSchema = z.union(

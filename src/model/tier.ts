@@ -54,6 +54,8 @@ export interface Retention {
   logicalMs: number;
   physicalMs: number;
   snapshotMs: number;
+  /** what takes imports back */
+  undoMs: number;
 }
 
 /** The tiers as the configuration has them: hand-set, `off`, or left to be derived. */

@@ -28,8 +28,30 @@ export const evidenceFolder = (database: string): string => `evidence/${database
 export const evidenceKey = (database: string, workflowId: string): string =>
   `${evidenceFolder(database)}${encodeId(workflowId)}.json`;
 
+export const UNDO_FOLDER = 'undo/';
 export const undoFolder = (database: string, workflowId: string): string =>
-  `undo/${database}/${encodeId(workflowId)}/`;
+  `${UNDO_FOLDER}${database}/${encodeId(workflowId)}/`;
+/** What one attempt at an import keeps; its end stands in the name, so that a listing shows what has expired. */
+export const undoDataFolder = (
+  database: string,
+  workflowId: string,
+  data: { expiresAt: string; attempt: string },
+): string =>
+  `${undoFolder(database, workflowId)}data/${data.expiresAt.replaceAll(/[-:]|\.\d+/g, '')}_${data.attempt}/`;
+
+const UNDO_DATA = /^undo\/[^/]+\/[^/]+\/data\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z_[^/]+\//;
+
+/** The folder of undo data that a key lies in, and when that expires; null for any other key. */
+export function undoDataOf(key: string): { folder: string; expiresAt: string } | null {
+  const found = UNDO_DATA.exec(key);
+  if (found === null) return null;
+  const [folder, year, month, day, hour, minute, second] = found;
+  return { folder, expiresAt: `${year}-${month}-${day}T${hour}:${minute}:${second}Z` };
+}
+
+/** Of one attempt at an export, like those of backups. */
+export const exportFolder = (database: string, workflowId: string, attempt: string): string =>
+  `export/${database}/${encodeId(workflowId)}/${attempt}/`;
 
 /** pgBackRest's tree of archived logs for one stanza: `<version>-<n>/<16 hex>/<24 hex>-<sha1>.<compression>`. */
 export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/archive/${stanza}/`;

@@ -35,12 +35,14 @@ export interface WriteOptions {
   contentType?: string;
   /** ISO 8601; counts only where the configuration names a lock mode */
   lockedUntil?: string | null;
+  /** asks the store to encrypt with its own key where the configuration names none; one that cannot refuses */
+  encrypted?: boolean;
   signal?: AbortSignal;
 }
 
 /** The part of a write request that encryption and lock need. */
 export interface WriteParameters {
-  ServerSideEncryption?: 'aws:kms';
+  ServerSideEncryption?: 'aws:kms' | 'AES256';
   SSEKMSKeyId?: string;
   ObjectLockMode?: 'COMPLIANCE' | 'GOVERNANCE';
   ObjectLockRetainUntilDate?: Date;
@@ -225,14 +227,17 @@ function repositoryOver(connection: S3Connection, config: RepositoryConfig): Rep
 
 function writeParameters(config: RepositoryConfig, options: WriteOptions): WriteParameters {
   return {
-    ...(config.kmsKeyId === undefined
-      ? {}
-      : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: config.kmsKeyId }),
+    ...encryption(config, options),
     ...(config.lock === undefined || options.lockedUntil == null
       ? {}
       : { ObjectLockMode: config.lock.mode, ObjectLockRetainUntilDate: new Date(options.lockedUntil) }),
     ...(options.contentType === undefined ? {} : { ContentType: options.contentType }),
   };
+}
+
+function encryption(config: RepositoryConfig, options: WriteOptions): WriteParameters {
+  if (config.kmsKeyId !== undefined) return { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: config.kmsKeyId };
+  return options.encrypted === true ? { ServerSideEncryption: 'AES256' } : {};
 }
 
 async function getBuffer(

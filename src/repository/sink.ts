@@ -5,7 +5,7 @@ import type { StoredObject } from '../model/backup.ts';
 import type { Run } from '../model/progress.ts';
 import { CLEANUP_MS, completeUpload, createUpload, type MultipartUpload, uploadPart } from './multipart.ts';
 import { type Part, partsOf } from './parts.ts';
-import type { Repository } from './repository.ts';
+import type { Repository, WriteOptions } from './repository.ts';
 import { abortUpload } from './uploads.ts';
 
 const MIB = 1024 * 1024;
@@ -22,6 +22,8 @@ export interface SinkOptions {
   progress?: Run['progress'];
   /** ISO 8601, or null: not locked */
   lockedUntil: string | null;
+  /** as in {@link WriteOptions} */
+  encrypted?: boolean;
   /** a stream goes on in a further object (`name.part2`) after this many parts; tests set it small */
   partsPerObject?: number;
 }
@@ -43,6 +45,10 @@ export function openSink(repository: Repository, prefix: string, options: SinkOp
       return stream.run(partSize(expectedBytes));
     },
   };
+}
+
+function writeOptions({ lockedUntil, encrypted = false }: SinkOptions): WriteOptions {
+  return { lockedUntil, encrypted };
 }
 
 function partSize(expectedBytes: number | null): number {
@@ -100,7 +106,7 @@ class StreamUpload {
   async #putWhole(part: Part): Promise<StoredObject> {
     const { repository, key, options, report } = this.#input;
     const stored = await repository.put(key, part.data, {
-      lockedUntil: options.lockedUntil,
+      ...writeOptions(options),
       signal: this.#signal,
     });
     report(part.data.length);
@@ -139,7 +145,7 @@ class StreamUpload {
       upload: await createUpload(
         repository.connection,
         repository.fullKey(number === 1 ? key : `${key}.part${number}`),
-        repository.writeParameters({ lockedUntil: options.lockedUntil }),
+        repository.writeParameters(writeOptions(options)),
         this.#signal,
       ),
       hash: createHash('sha256'),

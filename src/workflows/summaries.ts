@@ -25,6 +25,7 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   compareTables: ({ tables, database }) => `compare ${tables?.join(', ')} with ${database}`,
   importTables: ({ database, planDigest }) => `import plan ${planDigest} into ${database}`,
   verifyImport: ({ database }) => `look again at ${database}`,
+  removeExpiredUndo: () => 'remove expired undo data',
   removeInstance: ({ instance }) => `remove ${instance?.id}`,
   writeEvidence: () => 'write the evidence',
   takeLogicalBackup: ({ database }) => `dump ${database}`,

@@ -182,7 +182,7 @@ it('terminated: the reaper takes the instance and its server, and nobody is kept
   const idle = await stack.temporal.workflow.execute('instanceReaper', {
     ...{ args: [{}], taskQueue: 'holdfast', workflowId: 'reaper/before' },
   });
-  expect(idle).toEqual({ removed: [], unreached: [] });
+  expect(idle).toEqual({ removed: [], unreached: [], undo: { removed: [], why: null } });
 
   await temporal('workflow', 'terminate', '--workflow-id', id, '--reason', 'a test');
   expect(await stack.instances()).toEqual([instance]);
@@ -214,7 +214,7 @@ it('terminated while it restores: its processes end, and the reaper takes what t
   const reaped = await stack.temporal.workflow.execute('instanceReaper', {
     ...{ args: [{}], taskQueue: 'holdfast', workflowId: 'reaper/after-restore' },
   });
-  expect(reaped).toEqual({ removed: left, unreached: [] });
+  expect(reaped).toEqual({ removed: left, unreached: [], undo: { removed: [], why: null } });
 });
 
 it('expired: nobody decided in time', async () => {

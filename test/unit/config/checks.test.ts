@@ -100,6 +100,12 @@ test.each([
     'GOVERNANCE',
   ],
   [
+    'undo data that expires at once',
+    withDatabase('retention: {undo: 0s}'),
+    'databases.shop.retention.undo: must be more than nothing',
+    'docs/configuration.md',
+  ],
+  [
     'a retention of nothing',
     withDatabase('retention: {log: 0s}'),
     'databases.shop.retention.log: must be more than nothing',

@@ -27,7 +27,7 @@ test('a database is seen with everything merged, in milliseconds', () => {
     stanza: 'shop',
     objectives: { rpoMs: 4 * HOUR, rtoMs: 4 * HOUR },
     tiers: { log: { maxAgeMs: 300_000 }, logical: { fingerprints: true } },
-    retention: { logMs: 48 * HOUR, logicalMs: 720 * HOUR },
+    retention: { logMs: 48 * HOUR, logicalMs: 720 * HOUR, undoMs: 720 * HOUR },
   });
   // What a database leaves out comes from the general policy, never from the schema's defaults.
   expect(describeDatabase(config, 'shop').approval).toEqual({
