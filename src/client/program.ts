@@ -52,6 +52,11 @@ const GROUPS: Record<string, Entry[]> = {
       load: async () => (await import('./commands/reject.ts')).rejectCommand(),
     },
     {
+      name: 'retarget',
+      summary: 'recover to another moment, while a plan waits',
+      load: async () => (await import('./commands/retarget.ts')).retargetCommand(),
+    },
+    {
       name: 'resume',
       summary: 'let a parked runbook go on',
       load: async () => (await import('./commands/resume.ts')).resumeCommand(),

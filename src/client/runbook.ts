@@ -12,11 +12,12 @@ import {
 import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
 import type { Decide } from '../model/decision.ts';
 import type { EngineKind } from '../model/engine.ts';
-import { HoldfastError } from '../model/failure.ts';
+import { FAILURES, type FailureType, HoldfastError } from '../model/failure.ts';
 import type { WorkflowInput } from '../model/input.ts';
 import { SIGNALS, UPDATES } from '../model/message.ts';
 import { CONTROL_QUEUE } from '../model/queue.ts';
 import type { DecisionRecord } from '../model/runbook.ts';
+import type { Target } from '../model/target.ts';
 import { workflowIdFor } from '../model/workflow-id.ts';
 import { ANSWER_WITHIN_MS, noAnswer, orUnknownRun } from './rpc.ts';
 
@@ -111,6 +112,54 @@ export async function sendDecision(
     }
     throw orUnknownRun(error, workflowId);
   }
+}
+
+/** A recovery's new target, and the base from which it will be reached. */
+export interface Retargeted {
+  target: Target;
+  backup: string;
+}
+
+/** Choosing a base may close a log of production and wait until it is archived. */
+const CHOSEN_WITHIN_MS = 300_000;
+
+/**
+ * Changes the target of a waiting recovery, and waits until it is known whether the new one can be reached. Throws
+ * what the runbook says: DecisionRefused, TargetNotRecoverable, LogGap and the like. The old plan stands then.
+ */
+export async function sendRetarget(client: Client, workflowId: string, target: Target): Promise<Retargeted> {
+  const handle = client.workflow.getHandle(workflowId);
+  try {
+    const update = await client.withDeadline(Date.now() + 2 * ANSWER_WITHIN_MS, () =>
+      handle.startUpdate<Retargeted, [{ target: Target }]>(UPDATES.retarget, {
+        args: [{ target }],
+        waitForStage: 'ACCEPTED',
+      }),
+    );
+    return await client.withDeadline(Date.now() + CHOSEN_WITHIN_MS, () => update.result());
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) throw notRetargeted(error.cause, workflowId);
+    if (noAnswer(error)) {
+      throw new HoldfastError(
+        'NoWorker',
+        `no worker answered for ${workflowId}: whether its target changes is not known`,
+        { hint: `start \`holdfast worker\`, then look with holdfast status ${workflowId}`, cause: error },
+      );
+    }
+    throw orUnknownRun(error, workflowId);
+  }
+}
+
+function notRetargeted(cause: Error | undefined, workflowId: string): HoldfastError {
+  const known = cause instanceof ApplicationFailure ? cause : null;
+  const type = known?.type ?? '';
+  // A workflow's own failure has its hint in the message and in the first detail.
+  const [why = '', hint] = (cause?.message ?? String(cause)).split('\nHINT: ');
+  return new HoldfastError(
+    type in FAILURES ? (type as FailureType) : 'DecisionRefused',
+    `the target stays as it is: ${why}`,
+    { hint: hint ?? `see what it does: holdfast status ${workflowId}` },
+  );
 }
 
 function refusalError(cause: Error | undefined, workflowId: string): HoldfastError {

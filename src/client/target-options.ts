@@ -55,7 +55,7 @@ export function readTarget(options: TargetOptions): Target {
 function hintFor(kind: string, text: string): string {
   const naive = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?$/.test(text);
   if (kind !== 'time' || !naive || Number.isNaN(Date.parse(text.replace(' ', 'T')))) {
-    return 'holdfast restore pitr --help has examples';
+    return 'the --help of this command has examples';
   }
   const time = text.replace(' ', 'T');
   const local = new Date(time).toISOString().replace(/\.000Z$/, 'Z');

@@ -130,6 +130,7 @@ describe('without the servers', () => {
       'connect',
       'approve',
       'reject',
+      'retarget',
       'resume',
       'status',
       'list',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
-import { comparisonOf, fakeActivities } from '../workflow/fakes.ts';
+import { comparisonOf, fakeActivities, fakeBase } from '../workflow/fakes.ts';
 import { start, waitFor, withWorkers } from '../workflow/run.ts';
 import { type CliEnvironment, createCliEnvironment } from './cli-environment.ts';
 
@@ -108,6 +108,51 @@ describe('a recovery from the command line', () => {
       expect(approved.out).toContain('rule restore-changed, up to 100 rows beyond the plan');
       await handleOf(id).result();
       expect(fakes.inputsOf('importTables')).toMatchObject([{ conflict: 'restore-changed', drift: 100 }]);
+    });
+  });
+
+  it('goes to another moment while it waits, shows its plan, and says where there is no way', async () => {
+    const { ApplicationFailure } = await import('@temporalio/activity');
+    const fakes = fakeActivities({
+      activities: {
+        chooseBase: async ({ target, tables }) => {
+          if (!('latest' in target)) return fakeBase(tables);
+          throw ApplicationFailure.create({
+            type: 'LogGap',
+            message: '3 logs are missing',
+            nonRetryable: true,
+            details: ['choose an earlier time'],
+          });
+        },
+        compareTables: async ({ target }) =>
+          comparisonOf(25, 'xid' in target ? 'digest-of-4711' : 'digest-25'),
+      },
+    });
+    await withWorkers(cli.temporal, fakes.activities, async () => {
+      const id = (await start(cli.temporal)).workflowId;
+      await waitFor(handleOf(id), 'waiting-for-decision');
+
+      const impossible = await cli.holdfast('retarget', id, '--latest');
+      expect(impossible.error).toBe(
+        'the target stays as it is: 3 logs are missing\nHINT: choose an earlier time',
+      );
+      expect(impossible.code).toBe(1);
+      expect((await cli.holdfast('retarget', id)).code).toBe(2);
+
+      const other = await cli.holdfast('retarget', id, '--xid', '4711', '--wait');
+      expect(other.error).toBe('');
+      expect(other.code).toBe(3);
+      expect(other.out).toMatch(/ goes to .*4711.*, from backup \d/);
+      expect(other.out).toContain('PLAN digest-of-4711');
+      expect((await cli.holdfast('approve', id, '--plan', 'digest-25')).error).toContain(
+        'the plan has changed',
+      );
+
+      await cli.holdfast('reject', id, '--plan', 'digest-of-4711');
+      await handleOf(id).result();
+      const late = await cli.holdfast('retarget', id, '--latest', '--output', 'json');
+      expect(late.code).toBe(2);
+      expect(JSON.parse(late.error).error).toMatchObject({ type: 'InvalidInput', hint: expect.any(String) });
     });
   });
 
