@@ -6,13 +6,14 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ExportedFile, ExportInput } from '../../src/engines/engine.ts';
+import type { ExportedFile, ExportInput, TableComparison } from '../../src/engines/engine.ts';
 import { clientEnvironment, withConnection } from '../../src/engines/postgres/connection.ts';
 import { exportTables, fileName } from '../../src/engines/postgres/export.ts';
 import { quoteQualified } from '../../src/engines/postgres/identifier.ts';
 import { dumpPrograms } from '../../src/engines/postgres/programs.ts';
 import { runTool } from '../../src/engines/process.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
+import type { ConflictRule } from '../../src/model/plan.ts';
 import { formatNameParts } from '../../src/model/table.ts';
 import { HARD_SCHEMA } from './postgres-hard-schema.ts';
 import { query, quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
@@ -189,3 +190,76 @@ test.each(['csv', 'dump'] as const)(
     expect(await readdir(folder)).toEqual([]);
   },
 );
+
+test('the rows of a rule as CSV: those that it would bring back, and no others', async () => {
+  const changed = await server.make(`
+    CREATE TABLE parents (id int PRIMARY KEY);
+    CREATE TABLE items (id numeric, name text COLLATE "C", parent int REFERENCES parents, code text UNIQUE,
+      note text, twice numeric GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id, name));
+    INSERT INTO parents SELECT generate_series(1, 3);
+    INSERT INTO items SELECT n, 'tab\t"quote" \\ ' || n, 1 + n % 3, 'c' || n, 'line' || chr(10) || n
+      FROM generate_series(1, 25000) n;`);
+  await changed.live(`
+    DELETE FROM items WHERE id <= 24000;
+    UPDATE items SET note = 'other' WHERE id > 24990;
+    INSERT INTO items (id, name, parent, code) VALUES (90000, 'new', 1, 'c7');`);
+  const tables = ['public.items'];
+  const { comparisons } = await changed.plan(tables);
+  const rule = async (conflict: ConflictRule, some = tables) => {
+    const rows = { conflict, comparisons, production: changed.production };
+    const files = await exported({ restored: changed.restored, tables: some, rows });
+    const ids = new Map<string, string[]>();
+    for (const { table, place, rows: count } of files) {
+      await query(server.access, 'DROP TABLE IF EXISTS public.back');
+      const columns = table.endsWith('items')
+        ? 'id numeric, name text, parent int, code text, note text, twice numeric'
+        : 'a int, b text';
+      await query(server.access, `CREATE TABLE public.back (${columns})`);
+      const options = { applicationName: 'test', signal: quietly.signal };
+      await withConnection(server.access, options, (client) =>
+        pipeline(
+          createReadStream(place),
+          client.query(copyFrom('COPY public.back FROM STDIN (FORMAT csv, HEADER match)')),
+        ),
+      );
+      const back = await query(
+        server.access,
+        `SELECT ${columns.split(' ')[0]} AS id, t::text AS row FROM public.back t`,
+      );
+      expect(back).toHaveLength(count as number);
+      const there = await query(changed.restored, `SELECT t::text AS row FROM ${table} t`);
+      const known = new Set(there.map(({ row }) => row));
+      expect(back.filter(({ row }) => !known.has(row))).toEqual([]);
+      ids.set(
+        table,
+        back.map(({ id }) => String(id)),
+      );
+    }
+    return ids;
+  };
+  const missing = await rule('insert-missing', ['public.items']);
+  // Number 7's code is held by a new row.
+  expect(missing.get('public.items')).toHaveLength(23_999);
+  expect(missing.get('public.items')).not.toContain('7');
+  const restored = await rule('restore-changed', ['public.items']);
+  expect(restored.get('public.items')).toHaveLength(24_009);
+  const replaced = await rule('replace');
+  expect(replaced.get('public.items')).toHaveLength(24_010);
+  expect(replaced.get('public.items')).not.toContain('90000');
+  const beside = await rule('side-by-side');
+  expect([...beside.values()].map(({ length }) => length)).toEqual([25_000]);
+
+  await rm(join(ruleFolder(comparisons), 'missing'));
+  await expect(rule('insert-missing', ['public.items'])).rejects.toMatchObject({ type: 'InstanceLost' });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+const ruleFolder = (comparisons: readonly TableComparison[]) =>
+  comparisons.find(({ table }) => table === 'public.items')?.keysFolder as string;
+
+test('a dump holds whole tables only', async () => {
+  const rows = { conflict: 'replace' as const, comparisons: [], production: sides.production };
+  await expect(exported({ tables: ['public.hard'], format: 'dump', rows })).rejects.toMatchObject({
+    type: 'NotSupported',
+  });
+});

@@ -9,6 +9,7 @@ import { formatNameParts, parseNameParts } from '../../model/table.ts';
 import type { ExportedFile, ExportedTable, ExportInput } from '../engine.ts';
 import { startTool } from '../process.ts';
 import { connectionError, withClientEnvironment, withConnection } from './connection.ts';
+import { type RuleRows, ruleRows } from './export-rows.ts';
 import { quoteQualified } from './identifier.ts';
 import { dumpPrograms } from './programs.ts';
 import { resolveTables } from './resolve.ts';
@@ -29,8 +30,8 @@ interface Work {
 
 /**
  * Engine.exportTables: the tables of the restored copy as of its target, partitions with their parent. As CSV with a
- * header, one file for each table; or one dump of pg_dump's custom format for each db. A file appears only after
- * its content has come whole. Throws UnknownTable, NotSupported, ToolMissing, ToolFailed, ConnectionFailed.
+ * header, one file for each table, of all its rows or those that a rule would bring back; or one dump of pg_dump's
+ * custom format for each db. A file appears only after its content has come whole. Throws CheckFailed, UnknownTable, NotSupported, ToolMissing, ToolFailed, ConnectionFailed.
  */
 export async function exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]> {
   const stopping = new AbortController();
@@ -39,6 +40,11 @@ export async function exportTables(input: ExportInput, run: Run): Promise<Export
     signal: AbortSignal.any([run.signal, stopping.signal]),
     stop: (reason) => stopping.abort(reason),
   };
+  if (input.rows !== null && input.format === 'dump') {
+    throw new HoldfastError('NotSupported', 'a dump holds whole tables, not the rows of a conflict rule', {
+      hint: 'leave conflict out, or export as csv',
+    });
+  }
   const groups = groupByDatabase(input);
   for (const group of groups) group.tables = await resolveTables(group.access, group.tables, run);
   const exported: ExportedTable[] = [];
@@ -104,14 +110,43 @@ async function exportCsv(work: Work, group: Group, prefix: string[]): Promise<Ex
     await listRelations(client, group.tables);
     const exported: ExportedTable[] = [];
     for (const table of group.tables) {
-      const parts = parseNameParts(table);
+      const parts = [...prefix, ...parseNameParts(table)];
       const counter = { rows: 0 };
-      const lines = copyLines(client, `SELECT * FROM ${await sourceOf(client, table)}`, counter, true);
-      const file = await putWhole(work, fileName([...prefix, ...parts], 'csv'), lines);
-      exported.push({ ...file, table: formatNameParts([...prefix, ...parts]), rows: counter.rows });
+      const lines = await csvOf(work, client, table, counter);
+      const file = await putWhole(work, fileName(parts, 'csv'), lines);
+      exported.push({ ...file, table: formatNameParts(parts), rows: counter.rows });
     }
     return exported;
   });
+}
+
+async function csvOf(
+  { input, signal }: Work,
+  client: pg.Client,
+  table: string,
+  counter: { rows: number },
+): Promise<AsyncGenerator<Buffer>> {
+  const { rows } = input;
+  const some = rows === null ? null : await ruleRows({ ...input, rows }, client, table, signal);
+  if (some !== null) return ruleLines(client, table, some, counter);
+  return copyLines(client, `SELECT * FROM ${await sourceOf(client, table)}`, counter, true);
+}
+
+/** Throws CheckFailed unless the copy has every row: a file that lacks some must not appear. */
+async function* ruleLines(
+  client: pg.Client,
+  table: string,
+  { header, queries, expected }: RuleRows,
+  counter: { rows: number },
+): AsyncGenerator<Buffer> {
+  yield* copyLines(client, header, counter, true);
+  for await (const query of queries()) yield* copyLines(client, query, counter, false);
+  if (counter.rows === expected) return;
+  throw new HoldfastError(
+    'CheckFailed',
+    `the restored copy gave ${counter.rows} of ${expected} rows of ${table}`,
+    { hint: 'start the recovery again: the restored copy or a table changed since it was compared' },
+  );
 }
 
 /** An inherited table's own rows, and all rows of a partitioned one. */
