@@ -13,17 +13,6 @@ export interface Applied {
   vanished: number;
 }
 
-/** Takes every table, in the order of their names, so that two imports cannot wait for each other. */
-export async function lockTables(
-  client: pg.Client,
-  stages: readonly Stage[],
-  lockTimeoutMs: number,
-): Promise<void> {
-  await client.query(`SET LOCAL lock_timeout = ${Math.max(1, Math.trunc(lockTimeoutMs))}`);
-  const tables = stages.map(({ pair }) => pair.production.source).sort();
-  await client.query(`LOCK TABLE ${tables.join(', ')} IN SHARE ROW EXCLUSIVE MODE`);
-}
-
 /** Inserts the staged rows whose key production still lacks; parents first, as the stages are ordered. */
 export async function insertMissing(
   client: pg.Client,

@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { TablePair } from '../compare/table-pair.ts';
 import { quoteIdentifier } from '../identifier.ts';
 
 interface TriggerState {
@@ -18,10 +17,9 @@ const COMMANDS = { O: 'ENABLE', A: 'ENABLE ALWAYS', R: 'ENABLE REPLICA', D: 'DIS
  */
 export async function withTriggersOff<T>(
   client: pg.Client,
-  pairs: readonly TablePair[],
+  oids: readonly number[],
   work: () => Promise<T>,
 ): Promise<T> {
-  const oids = pairs.map((pair) => pair.production.oid);
   const before = await triggerStates(client, oids);
   const firing = before.filter((trigger) => trigger.enabled === 'O' || trigger.enabled === 'A');
   for (const trigger of firing) await setTrigger(client, trigger, 'D');

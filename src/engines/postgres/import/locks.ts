@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { HoldfastError } from '../../../model/failure.ts';
+import type { Run } from '../../../model/progress.ts';
+
+/** A table as LOCK TABLE needs it: `relation.ts` says what the two are. */
+export interface TableLock {
+  qualified: string;
+  source: string;
+  /** nobody else writes, or (of tables whose rows are only looked at) nobody changes its form */
+  mode: 'SHARE ROW EXCLUSIVE' | 'ROW SHARE';
+}
+
+/** A statement that locks rows with NOWAIT. */
+export interface RowLock {
+  sql: string;
+  /** the table whose rows these are, {@link TableLock.qualified} */
+  qualified: string;
+}
+
+export interface Locks {
+  tables: readonly TableLock[];
+  rows: readonly RowLock[];
+}
+
+/** How long one try waits while it holds nothing; behind it in the queue, production's writers wait too. */
+const WAIT_MS = 500;
+/** How long what is in flight may take to end while locks are held. */
+const DRAIN_MS = 200;
+const DRAIN_PAUSE_MS = 10;
+/** After the first lock nothing should wait; what does all the same ends before anybody looks for a deadlock. */
+const GUARD_MS = 100;
+const NOT_AVAILABLE = '55P03';
+
+/**
+ * Opens a transaction that holds all these locks. It can never be part of a deadlock, so that no session of
+ * production is ever ended for one: it waits only while it holds nothing, for one table, and takes all the rest
+ * with NOWAIT; where that fails it lets go of everything and tries again, first waiting for what was busy. Throws
+ * LockNotAvailable when the time is over; then no transaction is open.
+ */
+export async function beginLocked(
+  client: pg.Client,
+  locks: Locks,
+  timeoutMs: number,
+  run: Run,
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  const tables = [...locks.tables].sort((one, other) => (one.qualified < other.qualified ? -1 : 1));
+  const tries = new Tries(client, { tables, rows: locks.rows });
+  for (let attempt = 1; ; attempt += 1) {
+    run.progress({ phase: 'waiting for locks' });
+    const remaining = deadline - Date.now();
+    if (attempt > 1 && remaining <= 0) {
+      throw new HoldfastError(
+        'LockNotAvailable',
+        'the tables were not had in time: other sessions hold locks on them',
+        {
+          hint: 'nothing was changed; it can be tried again as it is; pg_locks in production shows who holds them',
+        },
+      );
+    }
+    if (await tries.attempt(Math.max(1, Math.min(remaining, await tries.waitMs())))) return;
+    // Not in step with anybody else who tries again.
+    await sleep(20 + Math.random() * 80, undefined, { signal: run.signal });
+  }
+}
+
+class Tries {
+  private readonly client: pg.Client;
+  private readonly locks: Locks;
+  /** the table to wait for first, and whether to wait for those too who have only locked rows of it */
+  private first: string | undefined;
+  private drainsRows = false;
+  private failures = 0;
+
+  constructor(client: pg.Client, locks: Locks) {
+    this.client = client;
+    this.locks = locks;
+    this.first = locks.tables.find((lock) => lock.mode !== 'ROW SHARE')?.qualified;
+  }
+
+  /** An automatic VACUUM makes room only for those who wait longer than the time after which deadlocks are looked for. */
+  async waitMs(): Promise<number> {
+    if (this.failures === 0) return WAIT_MS;
+    const { rows } = await this.client.query<{ wait: string }>(
+      `SELECT s.setting AS wait FROM pg_catalog.pg_settings s
+       WHERE s.name = 'deadlock_timeout' AND EXISTS (SELECT FROM pg_catalog.pg_locks l
+         JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+         WHERE l.mode = 'ShareUpdateExclusiveLock' AND l.granted AND a.backend_type = 'autovacuum worker'
+           AND l.relation = ANY ($1::pg_catalog.regclass[]))`,
+      [this.locks.tables.filter(({ mode }) => mode !== 'ROW SHARE').map(({ qualified }) => qualified)],
+    );
+    return rows[0] === undefined ? WAIT_MS : Number(rows[0].wait) + WAIT_MS;
+  }
+
+  /** One try; false: something was busy, and everything has been let go. */
+  async attempt(waitMs: number): Promise<boolean> {
+    const { client } = this;
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE');
+    let busy = this.first;
+    try {
+      await client.query(`SET LOCAL lock_timeout = ${Math.trunc(waitMs)}`);
+      if (this.first !== undefined) {
+        const mode = this.drainsRows ? 'EXCLUSIVE' : 'SHARE ROW EXCLUSIVE';
+        await client.query(`LOCK TABLE ONLY ${this.first} IN ${mode} MODE`);
+      }
+      await client.query(`SET LOCAL lock_timeout = ${GUARD_MS}`);
+      const drained = Date.now() + DRAIN_MS;
+      for (const { qualified, source, mode } of this.locks.tables) {
+        busy = qualified;
+        await this.insist(`LOCK TABLE ${source} IN ${mode} MODE NOWAIT`, drained);
+      }
+      for (const { qualified, sql } of this.locks.rows) {
+        busy = qualified;
+        this.drainsRows = true;
+        await this.insist(sql, drained);
+      }
+      return true;
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => {});
+      if ((error as { code?: string }).code !== NOT_AVAILABLE) throw error;
+      this.failures += 1;
+      const waitable = this.locks.tables.some((lock) => lock.qualified === busy && lock.mode !== 'ROW SHARE');
+      if (waitable) this.first = busy;
+      return false;
+    }
+  }
+
+  /** Tries with NOWAIT until a moment: transactions in flight end, unless they need what is locked by now. */
+  private async insist(sql: string, until: number): Promise<void> {
+    for (;;) {
+      await this.client.query('SAVEPOINT holdfast_lock');
+      try {
+        await this.client.query(sql);
+        await this.client.query('RELEASE SAVEPOINT holdfast_lock');
+        return;
+      } catch (error) {
+        if ((error as { code?: string }).code !== NOT_AVAILABLE || Date.now() >= until) throw error;
+        await this.client.query('ROLLBACK TO SAVEPOINT holdfast_lock');
+        await sleep(DRAIN_PAUSE_MS);
+      }
+    }
+  }
+}
