@@ -39,9 +39,24 @@ describe('what is refused before anything is started', () => {
       /no site "moon"\nHINT: the sites are local/,
     ],
     [
-      'another conflict rule',
-      ['shop', ...AT, ...REASON, '--conflict', 'replace'],
-      /replace is not supported/,
+      'a conflict rule that there is not',
+      ['shop', ...AT, ...REASON, '--conflict', 'overwrite'],
+      /insert-missing, restore-changed, replace, side-by-side/,
+    ],
+    [
+      'an export of nothing',
+      ['shop', ...AT, ...REASON, '--export', 'csv:repository'],
+      /an export needs tables/,
+    ],
+    [
+      'an export to nowhere',
+      ['shop', ...AT, ...REASON, '--table', 'x', '--export', 'csv:here'],
+      /export: must be csv:repository/,
+    ],
+    [
+      'a part of a dump',
+      ['shop', ...AT, ...REASON, '--table', 'x', '--export', 'dump:repository', '--conflict', 'replace'],
+      /conflict has no meaning/,
     ],
     [
       'a duration that is none',

@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander';
-import { describeDatabase } from '../../config/describe.ts';
+import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { refuseExport } from '../../model/export.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { parseInput, type WorkflowInput } from '../../model/input.ts';
 import { CONFLICT_RULES } from '../../model/plan.ts';
@@ -24,6 +26,7 @@ import { readTarget, TARGET_OPTIONS, type TargetOptions } from '../target-option
 interface Options extends TargetOptions {
   table?: string[];
   conflict?: string;
+  export?: string;
   site?: string;
   keepInstance?: string;
   reason: string;
@@ -43,7 +46,7 @@ function pitrCommand(): Command {
   const command = new Command('pitr')
     .summary('recover to a moment, and bring lost rows back')
     .description(
-      'Recover a database to a moment on an isolated instance. With --table: compare with production, stop with a plan, and bring the lost rows back only after its approval. Without: hand the instance over.',
+      'Recover a database to a moment on an isolated instance. With --table: compare with production, stop with a plan, and bring the lost rows back only after its approval. With --export: write the tables, or with --conflict the rows that this rule would bring back, to files; production is not changed. Without --table: hand the instance over.',
     )
     .argument('<database>', 'a database of the configuration');
   for (const option of TARGET_OPTIONS) command.addOption(option);
@@ -53,6 +56,10 @@ function pitrCommand(): Command {
       new Option('--conflict <rule>', 'what happens to rows that exist (default: insert-missing)').choices(
         CONFLICT_RULES,
       ),
+    )
+    .option(
+      '--export <format:place>',
+      "to files instead of into production: csv or dump, into repository or a folder of the site's host, such as csv:repository or dump:/srv/export",
     )
     .option('--site <site>', 'where the instance is made (default: the first site)')
     .option(
@@ -68,6 +75,7 @@ function pitrCommand(): Command {
 Examples:
   holdfast restore pitr shop --time 2026-01-31T14:05:00Z --table public.orders --reason 'INC-42'
   holdfast restore pitr shop --xid 4711 --table public.orders --table public.order_lines --reason 'INC-42' --wait
+  holdfast restore pitr shop --time 2026-01-31T14:05:00Z --table public.orders --export csv:repository --reason 'INC-42'
   holdfast restore pitr shop --latest --keep-instance 4h --reason 'look at the data'`,
     );
   return withGlobalOptions(command).action(
@@ -81,7 +89,7 @@ Examples:
 const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 function inputOf(database: string, options: Options): WorkflowInput<'pointInTimeRecovery'> {
-  const { table, conflict, site, keepInstance, reason, requestedBy } = options;
+  const { table, conflict, export: exported, site, keepInstance, reason, requestedBy } = options;
   const input = parseInput('pointInTimeRecovery', {
     database,
     reason,
@@ -89,9 +97,11 @@ function inputOf(database: string, options: Options): WorkflowInput<'pointInTime
     target: readTarget(options),
     ...(table === undefined ? {} : { tables: table }),
     ...(conflict === undefined ? {} : { conflict }),
+    ...(exported === undefined ? {} : { export: exported }),
     ...(site === undefined ? {} : { site }),
     ...(keepInstance === undefined ? {} : { keepInstance }),
   });
+  refuseExport(input);
   refuseUnsupported(input);
   return input;
 }
@@ -111,17 +121,28 @@ async function recover(
     });
   }
   const site = siteOf(config.config, input.site);
-  if (input.tables !== undefined) await refuseSecondChange(client, input.database);
+  const imports = input.tables !== undefined && input.export === undefined;
+  if (imports) await refuseSecondChange(client, input.database);
   const hosts = config.config.sites[site]?.hosts ?? [];
   const oneHost = hosts.length === 1 ? hosts.map(hostNeed) : [];
   await requireWorkers(client, [CONTROL_NEED, siteNeed(site), ...oneHost]);
   for (const doubt of [
     await checkTarget(config, database, input.target),
-    input.tables === undefined ? null : await checkTables(config, database, input.tables),
+    await lookUpTables(config, database, input),
   ]) {
     if (doubt !== null) process.stderr.write(`note: ${doubt}\n`);
   }
   const started = await startRun(client, { type: 'pointInTimeRecovery', engine, input });
   await announce(session, started, wait);
   return wait ? awaitRun(session, started.workflowId) : EXIT.done;
+}
+
+/** Whole tables are exported without production, which may have lost them since. */
+async function lookUpTables(
+  config: LoadedConfig,
+  database: DatabaseView,
+  { tables, export: exported, conflict }: WorkflowInput<'pointInTimeRecovery'>,
+): Promise<string | null> {
+  if (tables === undefined || (exported !== undefined && conflict === undefined)) return null;
+  return checkTables(config, database, tables);
 }
