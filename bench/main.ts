@@ -2,7 +2,9 @@ import { loadavg } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { reportFailure } from '../src/client/options.ts';
 import { bundleWorkflows } from '../test/workflow-bundle.ts';
+import { benchCompare } from './compare.ts';
 import { loadData } from './data.ts';
+import { benchImport } from './import.ts';
 import { backUp, benchLogical } from './logical.ts';
 import type { Row } from './measure.ts';
 import { benchOverhead } from './overhead.ts';
@@ -10,7 +12,7 @@ import { benchRecovery } from './recovery.ts';
 import { memoryRow, tableOf } from './report.ts';
 import { withStack } from './stack.ts';
 
-const NAMES = ['overhead', 'logical', 'recovery'] as const;
+const NAMES = ['overhead', 'logical', 'recovery', 'compare', 'import'] as const;
 type Name = (typeof NAMES)[number];
 
 interface Options {
@@ -23,7 +25,7 @@ interface Options {
 const options = new Command('bench')
   .description('how fast Holdfast is beside the same work done by hand: both sides in turn, on this machine')
   .option('--pairs <number>', 'how often each side runs', positive, 3)
-  .option('--scale <number>', "pgbench's scale; the other table grows with it", positive, 70)
+  .option('--scale <number>', "pgbench's scale; all other tables grow with it", positive, 70)
   .addOption(new Option('--only <name>', 'one part').choices(NAMES))
   .addOption(
     new Option('--output <format>', 'what is written to stdout').choices(['text', 'json']).default('text'),
@@ -51,6 +53,8 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
     const bundle = await bundleWorkflows();
     if (bundle !== null) process.env.HOLDFAST_WORKFLOW_BUNDLE = bundle;
     if (wants('overhead')) rows.push(await benchOverhead({ pairs, signal, say }));
+    if (wants('compare')) rows.push(await benchCompare({ pairs, scale, signal, say }));
+    if (wants('import')) rows.push(await benchImport({ pairs, scale, signal, say }));
     if (wants('logical') || wants('recovery')) {
       const measured = withStack({ signal, say }, async (stack) => {
         const bytes = await loadData(stack, scale, signal);
