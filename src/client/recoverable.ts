@@ -79,6 +79,22 @@ export function checkTables(
   });
 }
 
+/** Throws InvalidInput where an import left nothing to undo, or its time is over; a note where that cannot be looked up. */
+export function checkUndo(
+  config: LoadedConfig,
+  database: DatabaseView,
+  workflowId: string,
+): Promise<string | null> {
+  return orNote('the runbook looks the import up itself', async () => {
+    const { readImport } = await import('../repository/undo.ts');
+    const { requireUndo } = await import('../repository/undoable.ts');
+    const record = await withRepository(config, (repository) =>
+      readImport(repository, database.name, workflowId),
+    );
+    requireUndo(workflowId, record, new Date());
+  });
+}
+
 async function orNote(then: string, look: () => Promise<void>): Promise<string | null> {
   try {
     await look();

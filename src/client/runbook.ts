@@ -21,7 +21,7 @@ import type { Target } from '../model/target.ts';
 import { workflowIdFor } from '../model/workflow-id.ts';
 import { ANSWER_WITHIN_MS, noAnswer, orUnknownRun } from './rpc.ts';
 
-export type StartedType = 'pointInTimeRecovery' | 'logicalBackup' | 'physicalBackup';
+export type StartedType = 'pointInTimeRecovery' | 'undoImport' | 'logicalBackup' | 'physicalBackup';
 
 export interface StartedRun {
   workflowId: string;
