@@ -3,13 +3,13 @@ import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { removeUnpublished } from '../repository/attempts.ts';
-import { logicalAttemptFolder, logicalFolder } from '../repository/layout.ts';
+import { logicalAttemptFolder, logicalFolder, relationsKey } from '../repository/layout.ts';
 import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
 import { databaseOf, postgresOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
-import { type BackupSummary, mirrorTool, publish, summaryOf } from './publish.ts';
+import { type BackupSummary, keepRelations, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
 import { type WatchReport, watch } from './watch.ts';
 
@@ -75,7 +75,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
         );
         run.progress({ phase: 'publishing the manifest' });
         const askTool = () => engine.listBackups({ repository: tool, stanza, systemUser }, run);
-        await mirrorTool(deps, repository, input, askTool);
+        await mirrorTool(deps, repository, input, askTool, run);
         const manifest = await readManifest(repository, input.database, backup.id);
         if (manifest === null)
           throw new HoldfastError(
@@ -115,10 +115,8 @@ async function dump(
   const lockedUntil =
     lock === undefined ? null : new Date(startedAt.getTime() + retention.logicalMs).toISOString();
   const attempt = `${startedAt.getTime().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
-  const sink = openSink(repository, logicalAttemptFolder(input.database, input.backup, attempt), {
-    lockedUntil,
-    signal: run.signal,
-  });
+  const folder = logicalAttemptFolder(input.database, input.backup, attempt);
+  const sink = openSink(repository, folder, { lockedUntil, signal: run.signal });
   const result = await engine.dump(
     {
       access: await productionAccess(deps, input.database),
@@ -127,6 +125,8 @@ async function dump(
     },
     run,
   );
+  const place = { database: input.database, key: relationsKey(folder), lockedUntil };
+  const relations = await keepRelations(deps, repository, place, run);
   const objects = [
     ...result.databases.flatMap((database) => [...database.objects, database.schema]),
     ...(result.globals === null ? [] : [result.globals]),
@@ -151,6 +151,7 @@ async function dump(
     positions: result.positions,
     databases: result.databases,
     globals: result.globals,
+    relations,
     instructions: null,
     notices: result.notices,
     madeBy: input.madeBy,

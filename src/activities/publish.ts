@@ -1,10 +1,12 @@
 import type { PhysicalBackup } from '../engines/engine.ts';
-import type { BackupKind, Manifest } from '../model/backup.ts';
+import type { BackupKind, Manifest, StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
-import { instructionsKey, manifestKey } from '../repository/layout.ts';
+import type { Run } from '../model/progress.ts';
+import { instructionsKey, manifestKey, physicalRelationsKey } from '../repository/layout.ts';
 import { listManifests, readManifest, removeManifest, writeManifest } from '../repository/manifests.ts';
+import { writeRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
-import { databaseOf } from './access.ts';
+import { databaseOf, productionAccess } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 
 /** What a backup workflow returns; the manifest in the repository has the rest. */
@@ -58,14 +60,24 @@ export async function mirrorTool(
   repository: Repository,
   { database, madeBy }: { database: string; madeBy: Manifest['madeBy'] },
   askTool: () => Promise<readonly PhysicalBackup[]>,
+  run: Run,
 ): Promise<void> {
   const manifests = (await listManifests(repository, database)).filter(({ tier }) => tier === 'physical');
   const known = await askTool();
   for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
-    await publish(deps, repository, manifestOf(database, backup, madeBy, deps));
+    const attempt = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
+    const key = physicalRelationsKey(database, backup.id, attempt);
+    const relations = await keepRelations(deps, repository, { database, key, lockedUntil: null }, run);
+    const published = await publish(deps, repository, {
+      ...manifestOf(database, backup, madeBy, deps),
+      relations,
+    });
+    if (relations !== null && published.relations?.key !== key) await repository.remove(key);
   }
-  for (const { id } of manifests) {
-    if (!known.some((backup) => backup.id === id)) await removeManifest(repository, database, id);
+  for (const { id, relations } of manifests) {
+    if (known.some((backup) => backup.id === id)) continue;
+    await removeManifest(repository, database, id);
+    if (relations != null) await repository.remove(relations.key);
   }
 }
 
@@ -100,6 +112,30 @@ function manifestOf(
     notices: backup.error ? ['the tool found page checksum errors while taking this backup'] : [],
     madeBy,
   };
+}
+
+/**
+ * Reads in production where the tables lie, and keeps it under `key`. Null where that is not possible: a backup is
+ * worth more than what `find` knows of dropped tables, so the log alone tells why.
+ */
+export async function keepRelations(
+  deps: Dependencies,
+  repository: Repository,
+  backup: { database: string; key: string; lockedUntil: string | null },
+  run: Run,
+): Promise<StoredObject | null> {
+  const { database, key, lockedUntil } = backup;
+  try {
+    run.progress({ phase: 'reading where the tables lie' });
+    const access = await productionAccess(deps, database);
+    const relations = await databaseOf(deps, database).engine.listRelations(access, run);
+    return await writeRelations(repository, key, relations, { lockedUntil, signal: run.signal });
+  } catch (error) {
+    run.signal.throwIfAborted();
+    const problem = error instanceof Error ? error.message : String(error);
+    deps.logger.warn({ database, problem }, 'where the tables lie could not be kept with the backup');
+    return null;
+  }
 }
 
 export function summaryOf(manifest: Manifest): BackupSummary {

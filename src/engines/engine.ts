@@ -373,6 +373,9 @@ export interface Engine {
   /** The tables that these names mean, as `schema.table`. Throws UnknownTable with the nearest names. Reads only. */
   resolveTables(access: ServerAccess, tables: readonly string[], run: Run): Promise<string[]>;
 
+  /** Where the data of every ordinary table of every db lies now: kept in manifests, for `find`. Reads only. */
+  listRelations(access: ServerAccess, run: Run): Promise<TableRelation[]>;
+
   /** Dumps every database and what a dump leaves out, streaming into the sink. Nothing touches the disk. */
   dump(
     input: { access: ServerAccess; sink: ObjectSink; fingerprints: boolean },

@@ -78,6 +78,8 @@ export interface Manifest {
   databases: DumpedDatabase[];
   /** roles, grants and tablespaces: what a dump of one database leaves out */
   globals: StoredObject | null;
+  /** where the tables lay (model/relation.ts), as an object of its own; null where that could not be read, absent in old manifests */
+  relations?: StoredObject | null;
   instructions: StoredObject | null;
   /** said in every plan that uses this backup, for instance that there are tablespaces or large objects */
   notices: string[];

@@ -8,6 +8,8 @@ export interface TableRelation {
   table: string;
   /** `<tablespace oid>/<db oid>/<file node>`, as `pg_waldump` writes it; of a partitioned table one entry per leaf */
   node: string;
+  /** of the table, or of the leaf that has this node: exclusive locks are logged by it */
+  oid: string;
   /** ISO 8601: when it was read */
   at: string;
 }

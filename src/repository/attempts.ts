@@ -17,7 +17,7 @@ export async function removeUnpublished(
   for await (const { key } of repository.list(folder)) if (!published.has(key)) await repository.remove(key);
 }
 
-function keysOf({ databases, globals, instructions }: Manifest): Set<string> {
+function keysOf({ databases, globals, relations, instructions }: Manifest): Set<string> {
   const objects = databases.flatMap((database) => [...database.objects, database.schema]);
-  return new Set([...objects, globals, instructions].flatMap((object) => object?.key ?? []));
+  return new Set([...objects, globals, relations, instructions].flatMap((object) => object?.key ?? []));
 }

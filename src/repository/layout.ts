@@ -24,6 +24,11 @@ export const instructionsKey = (database: string, tier: BackupTier, backup: stri
     ? `${logicalFolder(database, backup)}RESTORE.md`
     : `${manifestFolder(database)}${backup}.RESTORE.md`;
 
+/** Where the tables lay; below the attempt's folder of a backup of ours, of a tool's backup beside its manifest. */
+export const relationsKey = (folder: string): string => `${folder}relations.json`;
+export const physicalRelationsKey = (database: string, backup: string, attempt: string): string =>
+  relationsKey(`${manifestFolder(database)}${backup}/${attempt}/`);
+
 export const evidenceFolder = (database: string): string => `evidence/${database}/`;
 export const evidenceKey = (database: string, workflowId: string): string =>
   `${evidenceFolder(database)}${encodeId(workflowId)}.json`;
@@ -49,9 +54,11 @@ export function undoDataOf(key: string): { folder: string; expiresAt: string } |
   return { folder, expiresAt: `${year}-${month}-${day}T${hour}:${minute}:${second}Z` };
 }
 
+export const exportsFolder = (database: string, workflowId: string): string =>
+  `export/${database}/${encodeId(workflowId)}/`;
 /** Of one attempt at an export, like those of backups. */
 export const exportFolder = (database: string, workflowId: string, attempt: string): string =>
-  `export/${database}/${encodeId(workflowId)}/${attempt}/`;
+  `${exportsFolder(database, workflowId)}${attempt}/`;
 
 /** pgBackRest's tree of archived logs for one stanza: `<version>-<n>/<16 hex>/<24 hex>-<sha1>.<compression>`. */
 export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/archive/${stanza}/`;

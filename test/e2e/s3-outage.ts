@@ -55,9 +55,9 @@ async function keysUnder(stack: Stack, folder: string): Promise<string[]> {
   return keys.sort();
 }
 
-function keysOf({ databases, globals, instructions }: Manifest): string[] {
+function keysOf({ databases, globals, relations, instructions }: Manifest): string[] {
   const objects = databases.flatMap((database) => [...database.objects, database.schema]);
-  return [...objects, globals, instructions].map((object) => object?.key ?? 'missing').sort();
+  return [...objects, globals, relations, instructions].map((object) => object?.key ?? 'missing').sort();
 }
 
 /** Restores a backup into a server of its own by the commands of its RESTORE.md alone; every fingerprint is equal. */

@@ -80,9 +80,10 @@ beforeAll(async () => {
     logger: pino({ enabled: false }),
     host: 'db1',
   };
-  await mirrorTool(deps, repository, { database: 'shop', madeBy: { workflowId: 'w', runId: 'r' } }, () =>
-    listBackups({ repository: recovery.repository, stanza: STANZA, systemUser: 'postgres' }, quietly),
-  );
+  const askTool = () =>
+    listBackups({ repository: recovery.repository, stanza: STANZA, systemUser: 'postgres' }, quietly);
+  const madeBy = { workflowId: 'w', runId: 'r' };
+  await mirrorTool(deps, repository, { database: 'shop', madeBy }, askTool, quietly);
   document = (await repository.getText(instructionsKey('shop', 'physical', id))) as string;
 
   await recovery.production.stop();

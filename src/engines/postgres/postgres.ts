@@ -10,6 +10,7 @@ import { verifyImport } from './import/verify.ts';
 import { inspect } from './inspect.ts';
 import { instructions } from './instructions.ts';
 import { closeLog, watchLog } from './log.ts';
+import { listRelations } from './relations.ts';
 import { replay } from './replay.ts';
 import { resolveTables } from './resolve.ts';
 import { restore } from './restore.ts';
@@ -19,6 +20,7 @@ export const postgres: Engine = {
   kind: 'postgres',
   inspect,
   resolveTables,
+  listRelations,
   dump,
   backup,
   listBackups,

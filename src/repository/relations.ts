@@ -1,0 +1,35 @@
+import type { Manifest, StoredObject } from '../model/backup.ts';
+import type { TableRelation } from '../model/relation.ts';
+import { mapBounded } from './bounded.ts';
+import type { Repository, WriteOptions } from './repository.ts';
+
+const READS_AT_ONCE = 4;
+
+/** Keeps where the tables lay, for a backup's manifest to name. */
+export function writeRelations(
+  repository: Repository,
+  key: string,
+  relations: readonly TableRelation[],
+  options: WriteOptions,
+): Promise<StoredObject> {
+  return repository.put(key, `${JSON.stringify(relations)}\n`, {
+    contentType: 'application/json',
+    ...options,
+  });
+}
+
+/**
+ * Where tables of a database lay, as these backups knew it, oldest first. A backup without this knowledge, or
+ * whose object is not there any more, adds nothing. Throws ChecksumMismatch, RepositoryUnavailable.
+ */
+export async function readRelations(
+  repository: Repository,
+  manifests: readonly Manifest[],
+  signal?: AbortSignal,
+): Promise<TableRelation[]> {
+  const named = manifests.flatMap(({ relations }) => relations ?? []);
+  const read = await mapBounded(named, READS_AT_ONCE, (object) =>
+    repository.getJson<TableRelation[]>(object, signal),
+  );
+  return read.flatMap((relations) => relations ?? []).sort((a, b) => (a.at < b.at ? -1 : 1));
+}

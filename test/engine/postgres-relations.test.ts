@@ -1,0 +1,116 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Dependencies } from '../../src/activities/dependencies.ts';
+import { createProtectionActivities } from '../../src/activities/protection.ts';
+import { postgres } from '../../src/engines/postgres/postgres.ts';
+import { listRelations } from '../../src/engines/postgres/relations.ts';
+import { listManifests, removeManifest } from '../../src/repository/manifests.ts';
+import { readRelations } from '../../src/repository/relations.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { databaseText, exampleConfig } from '../unit/config/example.ts';
+import { quietly, type Recovery, startRecovery } from './postgres-recovery-fixture.ts';
+import { collect } from './repository/fixture.ts';
+
+let recovery: Recovery;
+let repository: Repository;
+let deps: Dependencies;
+
+beforeAll(async () => {
+  recovery = await startRecovery();
+  const { directory, s3, production } = recovery;
+  process.env.RELATIONS_KEY = s3.accessKeyId;
+  await writeFile(join(directory, 'secret'), s3.secretAccessKey, { mode: 0o600 });
+  await writeFile(join(directory, 'password'), production.access.password ?? '', { mode: 0o600 });
+  await writeFile(join(directory, 'cipher'), recovery.repository.cipher ?? '', { mode: 0o600 });
+  const config = exampleConfig({ databases: databaseText('shop') });
+  config.repository = {
+    ...config.repository,
+    ...{ endpoint: s3.endpoint, region: s3.region, bucket: s3.bucket, pathStyle: true, caFile: s3.caFile },
+    credentials: { accessKeyId: { env: 'RELATIONS_KEY' }, secretAccessKey: { file: 'secret' } },
+    cipher: { file: 'cipher' },
+  };
+  const shop = config.databases.shop as (typeof config.databases)[string];
+  const { host, port, user, database } = production.access;
+  shop.connection = { host, port, user, database, password: { file: 'password' } };
+  shop.postgres = { dataDirectory: production.dataDirectory, systemUser: 'postgres' };
+  repository = await openRepository(config.repository, { use: 'backup', baseDirectory: directory });
+  deps = {
+    config: { config, directory, path: join(directory, 'holdfast.yaml') },
+    client: {} as Dependencies['client'],
+    engines: { postgres },
+    logger: pino({ enabled: false }),
+    host: 'db1',
+  };
+  await recovery.sql(`CREATE TABLE public.orders (id int PRIMARY KEY);
+    CREATE SCHEMA "Odd.Name"; CREATE TABLE "Odd.Name"."Order; ""x""" (i int);
+    CREATE UNLOGGED TABLE public.scratch (i int); CREATE VIEW public.seen AS SELECT 1 AS one;
+    CREATE TABLE public.events (day int, kind text) PARTITION BY LIST (kind);
+    CREATE TABLE public.events_a PARTITION OF public.events FOR VALUES IN ('a') PARTITION BY RANGE (day);
+    CREATE TABLE public.events_a_1 PARTITION OF public.events_a FOR VALUES FROM (0) TO (10);
+    CREATE TABLE public.events_b PARTITION OF public.events FOR VALUES IN ('b')`);
+  await recovery.sql('CREATE DATABASE other');
+  await recovery.sql('CREATE TABLE public.things (i int)', { ...production.access, database: 'other' });
+});
+
+afterAll(async () => {
+  repository?.close();
+  await recovery?.end();
+});
+
+const nodeOf = (table: string) =>
+  recovery.value(`SELECT '1663/' || (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' ||
+    pg_relation_filenode('${table}')`);
+
+it('every logged table of every db has its place, a partitioned one those of all its leaves', async () => {
+  const found = await listRelations(recovery.production.access, quietly);
+  const placesOf = (table: string) =>
+    found.filter((one) => one.db === 'shop' && one.table === table).map(({ node }) => node);
+  expect(placesOf('public.orders')).toEqual([await nodeOf('public.orders')]);
+  expect(placesOf('"Odd.Name"."Order; ""x"""')).toHaveLength(1);
+  const leaves = [await nodeOf('public.events_a_1'), await nodeOf('public.events_b')];
+  expect(placesOf('public.events')).toEqual(leaves);
+  expect(placesOf('public.events_a')).toEqual(leaves.slice(0, 1));
+  expect(placesOf('public.events_b')).toEqual(leaves.slice(1));
+  for (const none of ['public.scratch', 'public.seen', 'pg_catalog.pg_class'])
+    expect(placesOf(none)).toEqual([]);
+  expect(found.filter(({ db }) => db === 'other').map(({ table }) => table)).toEqual(['public.things']);
+  const leaf = found.find(({ table }) => table === 'public.events_a');
+  expect(leaf?.oid).toBe(await recovery.value(`SELECT 'public.events_a_1'::regclass::oid`));
+});
+
+it('backups of both tiers keep it, and it is read back oldest first', async () => {
+  const { takeLogicalBackup, takePhysicalBackup } = createProtectionActivities(deps);
+  const madeBy = { workflowId: 'w', runId: 'r' };
+  const before = await nodeOf('public.orders');
+  const physical = { database: 'shop', kind: 'full' as const, madeBy };
+  await new MockActivityEnvironment().run(takePhysicalBackup, physical);
+  await recovery.sql('TRUNCATE public.orders');
+  const logical = { database: 'shop', backup: '20260131T000000Z', madeBy };
+  await new MockActivityEnvironment().run(takeLogicalBackup, logical);
+
+  const manifests = await listManifests(repository, 'shop');
+  expect(manifests.map(({ tier }) => tier)).toEqual(['logical', 'physical']);
+  const known = await readRelations(repository, manifests);
+  const places = known.filter(({ db, table }) => db === 'shop' && table === 'public.orders');
+  expect(places.map(({ node }) => node)).toEqual([before, await nodeOf('public.orders')]);
+
+  // Nothing of the logical backup is there that its manifest does not name.
+  const named = manifests.find(({ tier }) => tier === 'logical');
+  const keys = (await collect(repository.list('logical/'))).map(({ key }) => key);
+  expect(keys).toContain(named?.relations?.key);
+  for (const { id } of manifests) await removeManifest(repository, 'shop', id);
+});
+
+it('a backup is taken all the same where the places cannot be read', async () => {
+  const { takePhysicalBackup } = createProtectionActivities({
+    ...deps,
+    engines: { postgres: { ...postgres, listRelations: () => Promise.reject(new Error('no')) } },
+  });
+  const input = { database: 'shop', kind: 'full' as const, madeBy: { workflowId: 'w', runId: 'r' } };
+  const { id } = (await new MockActivityEnvironment().run(takePhysicalBackup, input)) as { id: string };
+  const manifest = (await listManifests(repository, 'shop')).find((one) => one.id === id);
+  expect(manifest).toMatchObject({ id, relations: null });
+});
