@@ -147,7 +147,9 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
     repository,
     async holdfast(...args) {
       const env = { ...process.env, NO_COLOR: '1' };
-      const result = await execa(HOLDFAST, [...args, '--config', config], {
+      const options = args.includes('--') ? args.indexOf('--') : args.length;
+      const all = [...args.slice(0, options), '--config', config, ...args.slice(options)];
+      const result = await execa(HOLDFAST, all, {
         reject: false,
         env,
         stdin: 'ignore',
