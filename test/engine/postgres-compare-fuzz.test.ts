@@ -37,8 +37,8 @@ const COLUMNS: Record<string, string[]> = {
 };
 const NAMES = Object.keys(COLUMNS);
 
-const small = fc.integer({ min: 1, max: 6 });
-const cell = fc.oneof({ weight: 1, arbitrary: fc.constant(null) }, { weight: 2, arbitrary: small });
+const small = fc.integer({ min: 1, max: 4 });
+const cell = fc.oneof({ weight: 1, arbitrary: fc.constant(null) }, { weight: 4, arbitrary: small });
 const statement = fc
   .tuple(
     fc.constantFrom(...NAMES),
@@ -55,7 +55,7 @@ const statement = fc
     const name = columns[1 + (column % (columns.length - 1))];
     return `UPDATE ${table} SET ${name} = ${values[0]} WHERE id = ${id}`;
   });
-const history = fc.array(statement, { minLength: 5, maxLength: 60 });
+const history = fc.array(statement, { minLength: 20, maxLength: 90 });
 
 /** Those that the constraints refuse change nothing. */
 const run = (statements: readonly string[]) =>
@@ -162,6 +162,6 @@ test('after any history, what each rule changes leaves every reference and uniqu
         await fill(sides.live, now);
       },
     ),
-    { numRuns: 60, endOnFailure: false },
+    { numRuns: 60, endOnFailure: true },
   );
 }, 300_000);
