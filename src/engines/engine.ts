@@ -221,6 +221,8 @@ export interface UndoTable {
   table: string;
   /** made by the import, to be dropped by the undo: the table itself, or a copy beside it */
   created: string | null;
+  /** what that is known by, however it is called by now */
+  createdId: string | null;
   /** the identifying columns; null: without a key, rows are told apart by all their columns */
   key: string[] | null;
   /** the columns of `replaced`, in order */
@@ -233,7 +235,15 @@ export interface UndoTable {
 }
 
 export interface UndoData extends UndoReference {
+  server: ServerMark;
   tables: UndoTable[];
+}
+
+/** A moment of one server's history: a server restored to before it, or another one, never saw what follows it. */
+export interface ServerMark {
+  systemIdentifier: string;
+  timeline: number;
+  lsn: string;
 }
 
 /** Keeps what a retry of an import has to find, in the repository and before the commit. */
@@ -291,6 +301,8 @@ export interface UndoPlanInput {
   production: ServerAccess;
   /** the committed import that is taken back */
   record: ImportRecord;
+  /** for the keys of rows that others have changed since, and for what takes the undo itself back */
+  undo: UndoStore;
   read(object: StoredObject, signal: AbortSignal): Readable;
 }
 
