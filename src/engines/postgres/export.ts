@@ -11,6 +11,7 @@ import { startTool } from '../process.ts';
 import { connectionError, withClientEnvironment, withConnection } from './connection.ts';
 import { type RuleRows, ruleRows } from './export-rows.ts';
 import { quoteQualified } from './identifier.ts';
+import { type ListedRelation, listRelations } from './members.ts';
 import { dumpPrograms } from './programs.ts';
 import { resolveTables } from './resolve.ts';
 
@@ -107,7 +108,7 @@ async function exportCsv(work: Work, group: Group, prefix: string[]): Promise<Ex
   const session = { signal: work.signal, applicationName: 'export', readOnly: true };
   return withConnection(group.access, session, async (client) => {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-    await listRelations(client, group.tables);
+    await requireLogged(client, group.tables);
     const exported: ExportedTable[] = [];
     for (const table of group.tables) {
       const parts = [...prefix, ...parseNameParts(table)];
@@ -172,42 +173,16 @@ async function* copyLines(
   counter.rows += stream.rowCount;
 }
 
-interface ListedRelation {
-  table: string;
-  kind: string;
-  unlogged: boolean;
-  /** itself and all partitions below it */
-  members: [schema: string, name: string][];
-}
-
-/** Reads what these tables are. Throws UnknownTable, NotSupported for those whose rows no backup has. */
-async function listRelations(client: pg.Client, tables: readonly string[]): Promise<ListedRelation[]> {
-  const listed: ListedRelation[] = [];
-  for (const table of tables) {
-    const { rows } = await client.query<ListedRelation>(
-      `SELECT c.relkind AS kind, c.relpersistence = 'u' AS unlogged,
-         (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(pn.nspname, p.relname) ORDER BY t.level, p.relname)
-            FROM (SELECT c.oid AS relid, 0 AS level UNION SELECT relid, level FROM pg_catalog.pg_partition_tree(c.oid)) t
-            JOIN pg_catalog.pg_class p ON p.oid = t.relid
-            JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace) AS members
-       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname = $1 AND c.relname = $2`,
-      parseNameParts(table),
-    );
-    const [found] = rows;
-    if (found === undefined) {
-      throw new HoldfastError('UnknownTable', `the restored copy has no table ${table}`, {
-        hint: 'at the target it did not exist yet, or was called otherwise: choose another target',
-      });
-    }
-    if (found.unlogged) {
-      throw new HoldfastError('NotSupported', `${table} is unlogged: its rows are in no physical backup`, {
-        hint: 'leave it out; a logical backup has them',
-      });
-    }
-    listed.push({ ...found, table });
-  }
-  return listed;
+/** Throws NotSupported for tables whose rows no physical backup has. */
+async function requireLogged(client: pg.Client, tables: readonly string[]): Promise<ListedRelation[]> {
+  const listed = await listRelations(client, tables);
+  const unlogged = listed.find((relation) => relation.unlogged);
+  if (unlogged === undefined) return listed;
+  throw new HoldfastError(
+    'NotSupported',
+    `${unlogged.table} is unlogged: its rows are in no physical backup`,
+    { hint: 'leave it out; a logical backup has them' },
+  );
 }
 
 /** One dump with the definitions and rows of all these tables, for pg_restore. */
@@ -215,7 +190,7 @@ async function exportDump(work: Work, { access, tables }: Group): Promise<Export
   const { input, signal } = work;
   const session = { signal, applicationName: 'export', readOnly: true };
   const members = await withConnection(access, session, async (client) =>
-    (await listRelations(client, tables)).flatMap((relation) => relation.members),
+    (await requireLogged(client, tables)).flatMap((relation) => relation.members),
   );
   const { pgDump } = await dumpPrograms(input.serverMajor);
   const file = await withClientEnvironment(access, (env) => {
