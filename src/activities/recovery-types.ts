@@ -2,6 +2,7 @@ import type { ReplayResult, TableComparison } from '../engines/engine.ts';
 import type { ApprovalPolicy } from '../model/decision.ts';
 import type { EngineKind } from '../model/engine.ts';
 import type { Check } from '../model/evidence.ts';
+import type { ExportOrder } from '../model/export.ts';
 import type { ConflictRule, Plan } from '../model/plan.ts';
 import type { Target } from '../model/target.ts';
 
@@ -62,6 +63,15 @@ export type CompareStepInput = ComparisonInput & {
 export interface Comparison {
   plan: Plan;
   comparisons: TableComparison[];
+}
+
+export interface ExportStepInput extends Omit<ComparisonInput, 'conflict'> {
+  order: ExportOrder;
+  /** only what this rule would bring back, by these comparisons; null: whole tables, production is not asked */
+  rows: { conflict: ConflictRule; comparisons: TableComparison[] } | null;
+  workflowId: string;
+  /** until when the instance stays from now on, ISO 8601 */
+  expiresAt: string;
 }
 
 export interface ImportStepInput extends ComparisonInput {

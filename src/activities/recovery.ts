@@ -1,17 +1,29 @@
-import type { ImportInput, ImportResult, ReplayResult } from '../engines/engine.ts';
+import type {
+  Engine,
+  ExportedTable,
+  ExportInput,
+  ImportInput,
+  ImportResult,
+  ReplayResult,
+} from '../engines/engine.ts';
 import { planDigest } from '../engines/plan-digest.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
+import type { ServerAccess } from '../model/access.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
+import type { Run } from '../model/progress.ts';
+import { parseNameParts } from '../model/table.ts';
 import type { Target } from '../model/target.ts';
 import { openJournal } from '../repository/journal.ts';
 import { databaseOf, instancesOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { exportToPath, exportToRepository } from './exporting.ts';
 import { planOf } from './plan.ts';
 import type {
   Base,
   CompareStepInput,
   Comparison,
+  ExportStepInput,
   ImportStepInput,
   InstanceReference,
 } from './recovery-types.ts';
@@ -143,16 +155,21 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       database: string;
       base: Base;
       replayed: ReplayResult;
+      /** null: what the base names. Else only these, as people name them, and production is not asked */
+      tables: string[] | null;
     }): Promise<Check[]> {
       return asActivity(async (run) => {
         const { engine } = databaseOf(deps, input.database);
+        const place = await find(input.instance);
+        const restored = input.replayed.access;
+        const { tables } = input.base;
         const checks = await engine.check(
           {
-            place: await find(input.instance),
+            place,
             serverMajor: input.base.serverMajor,
-            restored: input.replayed.access,
-            production: input.base.tables === null ? null : await productionAccess(deps, input.database),
-            tables: input.base.tables,
+            restored,
+            production: tables === null ? null : await productionAccess(deps, input.database),
+            tables: input.tables === null ? tables : await ownTables(engine, restored, input.tables, run),
           },
           run,
         );
@@ -202,6 +219,29 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       );
     },
 
+    /** Writes rows, or whole tables, of the restored copy to files. Nothing in production is changed. */
+    async exportTables(input: ExportStepInput): Promise<ExportedTable[]> {
+      return asActivity(async (run) => {
+        const { engine } = databaseOf(deps, input.database);
+        const { order, rows, workflowId, database } = input;
+        const place = await keep(input.instance, input.expiresAt);
+        await engine.ensureRunning(place, run);
+        const what = {
+          place,
+          restored: input.replayed.access,
+          serverMajor: input.base.serverMajor,
+          tables: input.tables,
+          format: order.format,
+          rows: rows === null ? null : { ...rows, production: await productionAccess(deps, database) },
+        };
+        const work = (put: ExportInput['put']) => engine.exportTables({ ...what, put }, run);
+        if (order.place !== 'repository') return exportToPath(order.place.path, workflowId, work);
+        return withRepository(deps, 'backup', (repository) =>
+          exportToRepository(repository, { database, workflowId }, run, work),
+        );
+      });
+    },
+
     async verifyImport(input: ImportStepInput): Promise<Check[]> {
       return asActivity((run) =>
         withRepository(deps, 'backup', async (repository) => {
@@ -221,6 +261,20 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     },
   };
 };
+
+/** The tables of the restored copy's own db; null, everything, where one lies in another db. */
+async function ownTables(
+  engine: Engine,
+  restored: ServerAccess,
+  tables: readonly string[],
+  run: Run,
+): Promise<string[] | null> {
+  const elsewhere = tables.some((table) => {
+    const parts = parseNameParts(table);
+    return parts.length > 2 && parts[0] !== restored.database;
+  });
+  return elsewhere ? null : engine.resolveTables(restored, tables, run);
+}
 
 /** What tells the copies of one recovery from those of another: the end of its instance's id. */
 const copyIdOf = ({ id }: InstanceReference): string => id.split('-').at(-1) as string;

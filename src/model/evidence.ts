@@ -12,6 +12,8 @@ export interface Evidence {
   /** what the last approval chose; null where nothing was approved */
   chosen: { conflict: PlanRule; drift: number } | null;
   imported: unknown;
+  /** the files of an export: `{table, place, rows, sizeBytes, sha256}` each; null: nothing was exported */
+  exported: unknown;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   /** seconds from the start to the end of the last step, without the waiting for people */
   recoverySeconds: number;

@@ -1,6 +1,7 @@
 import { uuid4, workflowInfo } from '@temporalio/workflow';
 import type { Base, InstanceReference } from '../activities/recovery-types.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
+import { parseExport, refuseExport } from '../model/export.ts';
 import { parseInput } from '../model/input.ts';
 import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
@@ -8,6 +9,7 @@ import { refuseUnsupported } from '../model/supported.ts';
 import { describeTarget, type Target } from '../model/target.ts';
 import { control, onHost, onSite } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
+import { exportRows, exportSteps } from './runbook/export.ts';
 import { orEnd } from './runbook/failure.ts';
 import { type Findings, IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
 import { removeInstance } from './runbook/instance.ts';
@@ -20,23 +22,27 @@ const HAND_OVER_BY_DEFAULT = '1h';
 /**
  * Recovers a database to a moment on an isolated instance. With `tables`, brings their lost rows back into
  * production after a person approved exactly what will change; without, hands the instance over for a while.
- * Whoever is asked may name another target instead.
+ * With `export`, writes the tables to files instead, and asks nobody: production does not change. Whoever is asked may name another target instead.
  */
 export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus> {
   const input = orEnd(() => parseInput('pointInTimeRecovery', given));
   const { database } = input;
   const tables = input.tables ?? null;
+  const order = input.export === undefined ? null : parseExport(input.export);
+  const rule = input.conflict ?? null;
+  // Whole tables of the restored copy: production may be gone.
+  const asked = order !== null && rule === null ? null : tables;
   const keepMs = parseDuration(input.keepInstance ?? (tables === null ? HAND_OVER_BY_DEFAULT : '0s'));
   const made: { instance: InstanceReference | null; recovery: Recovery | null } = {
     instance: null,
     recovery: null,
   };
   const choose = (target: Target): Promise<Base> =>
-    control.chooseBase({ database, target, tables, preferred: made.recovery?.backup ?? null });
+    control.chooseBase({ database, target, tables: asked, preferred: made.recovery?.backup ?? null });
   /** what every target needs anew */
   const again = [
     ...['replay', 'check'],
-    ...(tables === null ? [] : IMPORT_STEPS),
+    ...(tables === null ? [] : order === null ? IMPORT_STEPS : exportSteps(rule)),
     ...(keepMs === 0 ? [] : ['hand over']),
   ];
   const runbook = new Runbook({
@@ -47,11 +53,12 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     steps: ['choose base', 'provision', 'restore', ...again, 'remove instance'],
     choose,
   });
-  const findings: Findings = { imported: null, chosen: null, checks: [] };
+  const findings: Findings = { imported: null, exported: null, chosen: null, checks: [] };
   let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
 
   const work = async (): Promise<Ending> => {
     orEnd(() => refuseUnsupported(input));
+    orEnd(() => refuseExport(input));
     const settings = await control.describeRecovery({ database, site: input.site ?? null });
     objectives = settings.objectives;
     runbook.begin(settings.engine, {
@@ -59,7 +66,8 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       parkLimitMs: settings.parkLimitMs,
       noWorkerRetryMs: settings.noWorkerAfterMs,
     });
-    const release = tables === null ? null : await holdChange(runbook, database);
+    const changes = tables !== null && order === null;
+    const release = !changes ? null : await holdChange(runbook, database);
     const first = await aimAt(input.target, () => choose(input.target));
 
     const { workflowId, runId } = workflowInfo();
@@ -91,11 +99,14 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
 
     /** What the instance is for, once it is at the target. */
     const use = async (aim: Aim): Promise<Ending | 'retargeted'> => {
-      const { replayed, checks } = await recovery.bringTo(aim);
+      const { replayed, checks } = await recovery.bringTo(aim, asked === null ? tables : null);
       findings.checks = checks;
-      if (aim.base.tables !== null) {
-        const conflict = input.conflict ?? 'insert-missing';
-        const comparison = { instance, database, ...aim, replayed, tables: aim.base.tables, conflict };
+      const copy = { instance, database, ...aim, replayed, tables: aim.base.tables ?? tables ?? [] };
+      if (order !== null) {
+        const what = { ...copy, conflict: rule };
+        findings.exported = await exportRows(runbook, host, what, order, recovery.keep);
+      } else if (changes) {
+        const comparison = { ...copy, conflict: rule ?? 'insert-missing' };
         const ending = await importUnderDecision(runbook, host, comparison, findings, recovery.keep);
         if (ending !== 'completed') return ending;
       }

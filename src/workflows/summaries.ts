@@ -11,6 +11,7 @@ interface Named {
   tables?: string[] | null;
   kind?: string;
   planDigest?: string;
+  order?: { format: string };
 }
 
 /** One line per activity, so that the history in the Temporal UI reads like the runbook. */
@@ -23,6 +24,7 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   replayInstance: ({ target }) => `replay to ${target === undefined ? 'the target' : describeTarget(target)}`,
   checkInstance: ({ instance }) => `check ${instance?.id}`,
   compareTables: ({ tables, database }) => `compare ${tables?.join(', ')} with ${database}`,
+  exportTables: ({ tables, order }) => `export ${tables?.join(', ')} as ${order?.format}`,
   importTables: ({ database, planDigest }) => `import plan ${planDigest} into ${database}`,
   verifyImport: ({ database }) => `look again at ${database}`,
   removeExpiredUndo: () => 'remove expired undo data',

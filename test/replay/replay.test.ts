@@ -22,7 +22,16 @@ describe('saved histories of every branch replay on the code of today', async ()
 
   it('has every branch of the point-in-time recovery', () => {
     const branches = ['approved', 'approved-by-signal', 'handed-over', 'two-people', 'rejected', 'expired'];
-    branches.push('plan-changed', 'failed', 'parked', 'cancelled', 'another-rule', 'drifted');
+    branches.push(
+      'plan-changed',
+      'failed',
+      'parked',
+      'cancelled',
+      'another-rule',
+      'drifted',
+      'exported',
+      'exported-rows',
+    );
     branches.push(
       ...['forward', 'back', 'restored-again', 'failed', 'hand-over'].map((how) => `retarget-${how}`),
     );

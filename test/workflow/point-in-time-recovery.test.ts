@@ -249,7 +249,9 @@ describe('what goes wrong', () => {
     [{ ...INPUT, target: { time: '2026-01-31 14:05' } }, /offset/],
     [{ ...INPUT, target: { time: '2026-01-31T14:05:00Z', lsn: '0/1' } }, /exactly one of/],
     [{ ...INPUT, conflict: 'replace' }, /replace is not supported/],
-    [{ ...INPUT, export: 'csv:repository' }, /export is not supported/],
+    [{ ...INPUT, export: 'dump:repository', conflict: 'replace' }, /a dump has whole tables/],
+    [{ ...INPUT, export: 'csv:repository', tables: undefined }, /an export needs tables/],
+    [{ ...INPUT, export: 'csv:home' }, /csv:repository/],
   ])('refuses %j by name before anything is made', async (input, message) => {
     const fakes = fakeActivities();
     await withWorkers(environment, fakes.activities, async () => {

@@ -1,6 +1,6 @@
 import { type ApplicationFailure, workflowInfo } from '@temporalio/workflow';
 import type { ComparisonInput } from '../../activities/recovery-types.ts';
-import type { ImportResult } from '../../engines/engine.ts';
+import type { ExportedTable, ImportResult } from '../../engines/engine.ts';
 import type { Check, Evidence } from '../../model/evidence.ts';
 import { type ConflictRule, countOf } from '../../model/plan.ts';
 import type { onHost } from '../proxies.ts';
@@ -16,6 +16,7 @@ export const IMPORT_STEPS = ['compare', 'decide', 'import', 'verify'] as const;
 /** What the evidence says of a recovery; filled in as it happens, since what comes after may fail or be cancelled. */
 export interface Findings {
   imported: ImportResult | null;
+  exported: ExportedTable[] | null;
   /** what the last approval chose */
   chosen: Evidence['chosen'];
   checks: Check[];

@@ -42,9 +42,10 @@ export class Recovery {
 
   /**
    * Restores, replays and checks. From the base that is there the replay goes on where it is; where that is no
-   * way, for instance back in time, the files are restored again.
+   * way, for instance back in time, the files are restored again. With `tables` the check is of these alone, as
+   * the restored copy names them, and without production.
    */
-  async bringTo(aim: Aim): Promise<{ replayed: ReplayResult; checks: Check[] }> {
+  async bringTo(aim: Aim, tables: string[] | null): Promise<{ replayed: ReplayResult; checks: Check[] }> {
     if (this.#restored !== aim.base.backup) await this.#restore(aim.base);
     const replayed = await this.#replay(aim).catch(async (error: unknown) => {
       if (isCancellation(error) || failureOf(error).type !== 'InstanceLost') throw error;
@@ -53,7 +54,7 @@ export class Recovery {
     });
     const checks = await this.#runbook.step(
       'check',
-      () => this.#host.checkInstance({ ...this.#what(aim.base), replayed }),
+      () => this.#host.checkInstance({ ...this.#what(aim.base), replayed, tables }),
       (result) => result.map((check) => `${check.name}: ${check.verdict}`).join(', '),
     );
     return { replayed, checks };
