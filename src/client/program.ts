@@ -76,6 +76,11 @@ const GROUPS: Record<string, Entry[]> = {
   ],
   'Operate:': [
     {
+      name: 'runbook',
+      summary: 'the restore runbooks of a database as documents',
+      load: async () => (await import('./commands/runbook.ts')).runbookCommand(),
+    },
+    {
       name: 'init',
       summary: 'write a commented configuration',
       load: async () => (await import('./commands/init.ts')).initCommand(),

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type CliEnvironment, createCliEnvironment } from './cli-environment.ts';
 
@@ -133,6 +135,19 @@ describe('without the servers', () => {
     expect(all.out).toContain('nothing is running');
   });
 
+  it('writes the runbooks of a database as documents, though everything is away', async () => {
+    const folder = join(dirname(cli.config), 'runbooks');
+    const { out, error, code } = await cli.holdfast('runbook', 'shop', '--out', folder);
+    expect(error).toMatch(/^note: the times of earlier runs could not be read: /);
+    expect(code).toBe(0);
+    expect(out.split('\n')).toHaveLength(3);
+    const text = await readFile(join(folder, 'shop-point-in-time-recovery.md'), 'utf8');
+    expect(text).toContain(
+      `holdfast restore pitr shop --xid "$XID" --table "$TABLE" --reason "$REASON" --config`,
+    );
+    expect(text).not.toContain('not-told');
+  });
+
   it('has help with an example for every command', async () => {
     const help = await cli.holdfast('--help');
     const names = [...help.out.matchAll(/^ {2}([a-z]+) {2,}/gm)].map((match) => match[1] as string);
@@ -149,6 +164,7 @@ describe('without the servers', () => {
       'resume',
       'status',
       'list',
+      'runbook',
       'worker',
     ]) {
       const { out, code } = await cli.holdfast(name, '--help');

@@ -1,0 +1,69 @@
+import type { Evidence } from '../../model/evidence.ts';
+import { mapBounded } from '../../repository/bounded.ts';
+import { evidenceFolder } from '../../repository/layout.ts';
+import type { Repository } from '../../repository/repository.ts';
+
+/** Runs that are read at the most: the newest tell best how long the next one takes. */
+const NEWEST = 50;
+const READS_AT_ONCE = 8;
+/** Steps in which only people are waited for. */
+const WAITING = new Set(['decide', 'hand over']);
+
+/** What the completed runs of one runbook took, in seconds, without the waiting for people. */
+export interface Measured {
+  runbook: string;
+  runs: number;
+  medianSeconds: number;
+  slowestSeconds: number;
+  newestAt: string;
+  /** medians by step, in the order of the newest run */
+  steps: { name: string; seconds: number }[];
+}
+
+/** The times of a database's completed runs, read from its evidence. */
+export async function readMeasured(repository: Repository, database: string): Promise<Measured[]> {
+  const listed: { key: string; lastModified: string }[] = [];
+  for await (const { key, lastModified } of repository.list(evidenceFolder(database))) {
+    if (key.endsWith('.json')) listed.push({ key, lastModified });
+  }
+  listed.sort((a, b) => Date.parse(b.lastModified) - Date.parse(a.lastModified));
+  const read = await mapBounded(listed.slice(0, NEWEST), READS_AT_ONCE, ({ key }) =>
+    repository.getJson<Evidence>(key),
+  );
+  return measuredOf(read.filter((evidence) => evidence !== null));
+}
+
+/** By runbook, in the order of their names. */
+export function measuredOf(all: readonly Evidence[]): Measured[] {
+  const completed = all
+    .filter(({ status }) => status.outcome === 'completed')
+    .sort((a, b) => Date.parse(b.writtenAt) - Date.parse(a.writtenAt));
+  return [...Map.groupBy(completed, ({ status }) => status.runbook)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([runbook, runs]) => {
+      const seconds = runs.map(({ recoverySeconds }) => recoverySeconds);
+      return {
+        ...{ runbook, runs: runs.length, medianSeconds: median(seconds) },
+        slowestSeconds: Math.max(...seconds),
+        newestAt: runs[0]?.writtenAt ?? '',
+        steps: stepsOf(runs),
+      };
+    });
+}
+
+function stepsOf(runs: readonly Evidence[]): Measured['steps'] {
+  const taken = new Map<string, number[]>();
+  for (const { name, state, startedAt, finishedAt } of runs.flatMap(({ status }) => status.steps)) {
+    if (state !== 'done' || WAITING.has(name) || startedAt === null || finishedAt === null) continue;
+    const seconds = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000;
+    taken.set(name, [...(taken.get(name) ?? []), seconds]);
+  }
+  return [...taken].map(([name, seconds]) => ({ name, seconds: median(seconds) }));
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? 0;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}

@@ -1,0 +1,202 @@
+import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
+import type { RunbookFacts } from './facts.ts';
+import { holdfast, shell, tableOf, temporal, type Variable, variable } from './markdown.ts';
+import { about, breakGlass, head, ID, measuredTimes, steering, stepTime, whoDecides } from './sections.ts';
+
+const TABLE = variable('TABLE');
+const MOMENT = variable('MOMENT');
+const XID = variable('XID');
+const REASON = variable('REASON');
+const PLAN = variable('PLAN');
+
+/** Point-in-time recovery: rows, or the whole database to look at, as of a moment. */
+export function pointInTimeDocument(facts: RunbookFacts): string {
+  return [
+    head(
+      facts,
+      'point-in-time recovery',
+      'For rows that were deleted or changed by mistake, a table that was truncated or dropped, or a look at the data of an earlier moment. The recovery works on a restored server of its own. Production is only read until a person has approved exactly what will change.',
+    ),
+    about(facts),
+    whoDecides(facts),
+    measuredTimes(facts, 'pointInTimeRecovery'),
+    findMoment(facts),
+    start(facts),
+    whatHappens(facts),
+    decide(facts),
+    retarget(facts),
+    look(facts),
+    steering(facts),
+    cleanUp(),
+    breakGlass(facts),
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+function findMoment(facts: RunbookFacts): string {
+  const { name } = facts.database;
+  return `## 1. Find the moment
+
+Stop what does the damage first, where that is possible. Then set these for the accident at hand; every command below uses them:
+
+${shell(
+  `TABLE=public.orders                  # the table, as schema.table`,
+  `REASON='INC-42: what happened'       # kept in the evidence`,
+)}
+
+\`catalog\` shows which moments can be recovered.
+
+${shell(holdfast(facts, 'catalog', name))}
+
+A transaction id is exact: the recovery stops just before that commit. A time is what to use where only a person's memory is there; look at the restored server (4 and 6) before you approve.`;
+}
+
+function start(facts: RunbookFacts): string {
+  const { name } = facts.database;
+  const input = {
+    database: name,
+    target: { xid: 'TRANSACTION' },
+    tables: ['SCHEMA.TABLE'],
+    reason: 'INC-42: what happened',
+    requestedBy: 'YOUR NAME',
+  };
+  const restore = (...rest: (string | Variable)[]) => holdfast(facts, 'restore', 'pitr', name, ...rest);
+  const sites = facts.sites.map((site) => site.name);
+  return `## 2. Start
+
+One of these; each prints the run's id, which goes into \`ID\`. \`--table\` may be repeated: name tables that refer to each other together. Without \`--table\` nothing is imported, and the restored server is handed over for as long as \`--keep-instance\` says.${sites.length > 1 ? ` \`--site\` chooses among ${sites.join(', ')}; default ${sites[0]}.` : ''}
+
+${shell(
+  'XID=4711                             # such as a log of the application names it',
+  `MOMENT=${facts.writtenAt.toISOString().slice(0, 19)}Z          # or a moment`,
+  restore('--xid', XID, '--table', TABLE, '--reason', REASON),
+  restore('--time', MOMENT, '--table', TABLE, '--reason', REASON),
+  restore('--time', MOMENT, '--keep-instance', '4h', '--reason', REASON),
+  `ID=pitr/${name}/20260131T140500Z     # as it was printed`,
+  holdfast(facts, 'status', ID, '--watch'),
+)}
+
+The same by Temporal's own program, where this one is not at hand:
+
+${shell(
+  temporal(
+    facts,
+    ...['workflow', 'start', '--task-queue', CONTROL_QUEUE, '--type', 'pointInTimeRecovery'],
+    ...['--workflow-id', ID, '--input', JSON.stringify(input)],
+  ),
+)}`;
+}
+
+const STEPS: [string, string][] = [
+  [
+    'choose base',
+    'the newest backup before the target, and the proof that every log from there on is present',
+  ],
+  ['provision', "a directory on one of the site's hosts; refused where the disk is too small"],
+  ['restore', "the files of the backup, by pgBackRest, under another user and without production's settings"],
+  ['replay', 'the logs up to the target; the server is isolated, read-only and paused there'],
+  ['check', "integrity of the tables, and the schema beside production's"],
+  ['compare', 'every row of the tables with production: what each conflict rule would change, to the row'],
+  ['decide', 'waits for a person'],
+  ['import', 'one transaction in production: the approved rows and no others'],
+  ['verify', 'looks whether every approved row is there'],
+  ['remove instance', 'the restored server and its files are removed, whatever the outcome was'],
+];
+
+function whatHappens(facts: RunbookFacts): string {
+  const rows = STEPS.map(([name, what]) => [
+    name,
+    what,
+    name === 'decide' ? '' : stepTime(facts.measured, 'pointInTimeRecovery', name),
+  ]);
+  const { host } = facts.database.config;
+  const sites = facts.sites.map(({ name }) => `\`${siteQueue(name)}\``).join(' or ');
+  return `## 3. What happens
+
+${tableOf(['step', 'what it does', 'took'], rows)}
+
+Workers needed: on \`${CONTROL_QUEUE}\`, ${sites}, and the queue of the instance's host. The database's own host is \`${hostQueue(host)}\`; it need not be up for a recovery without an import.`;
+}
+
+const RULES: [string, string, string][] = [
+  [
+    'insert-missing',
+    'rows that are gone come back; nothing that is there is touched',
+    'the default: rows were deleted',
+  ],
+  [
+    'restore-changed',
+    'as before, and changed rows get their earlier values',
+    'a wrong UPDATE; later right changes of the same rows are lost',
+  ],
+  [
+    'replace',
+    'as before, and rows that were added since are deleted: the table is as it was',
+    'all that came after the moment is wrong',
+  ],
+  [
+    'side-by-side',
+    'the earlier table lands beside the present one, as `<table>_restored_…`',
+    'to look and merge by hand',
+  ],
+];
+
+function decide(facts: RunbookFacts): string {
+  const sentence = { by: 'YOUR NAME', action: 'approve', plan: 'DIGEST' };
+  return `## 4. Choose a rule and approve
+
+The plan shows what each rule would insert, update and delete, what it leaves alone (orphans: rows whose parent is missing, or to which others refer; clashes: rows whose unique value another row holds), and whether it is possible for these tables.
+
+${tableOf(['rule', 'what it does', 'when'], RULES)}
+
+An approval is for exactly one plan, named by its digest: a plan that has changed since is not approved by it. \`--conflict\` chooses a rule of the plan that is possible. \`--drift\` is how many rows beyond the plan may be touched, because production went on; left out, none. Beyond it nothing is done and a new plan is shown.
+
+${shell(
+  holdfast(facts, 'status', ID),
+  'PLAN=0123456789ab                    # the digest that status shows',
+  holdfast(facts, 'approve', ID, '--plan', PLAN),
+  holdfast(facts, 'approve', ID, '--plan', PLAN, '--conflict', 'restore-changed', '--drift', '100'),
+  holdfast(facts, 'reject', ID, '--plan', PLAN, '--comment', 'the wrong moment'),
+)}
+
+By Temporal's own program:
+
+${shell(
+  temporal(
+    facts,
+    ...['workflow', 'update', 'execute', '--workflow-id', ID, '--name', 'decide'],
+    ...['--input', JSON.stringify(sentence)],
+  ),
+)}`;
+}
+
+function retarget(facts: RunbookFacts): string {
+  return `## 5. The wrong moment: retarget
+
+While it waits for the decision the target can be moved. Forward it replays on from where it is; back it restores again. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands.
+
+${shell(
+  holdfast(facts, 'retarget', ID, '--time', MOMENT),
+  temporal(
+    facts,
+    ...['workflow', 'update', 'execute', '--workflow-id', ID, '--name', 'retarget'],
+    ...['--input', JSON.stringify({ target: { time: '2026-01-31T14:05:00Z' } })],
+  ),
+)}`;
+}
+
+function look(facts: RunbookFacts): string {
+  const { name } = facts.database;
+  return `## 6. Look at both sides
+
+The restored server is read-only and listens on a private socket of its host: run this there, as root or as the site's user. The second opens production.
+
+${shell(holdfast(facts, 'connect', ID), holdfast(facts, 'connect', name))}`;
+}
+
+function cleanUp(): string {
+  return `## Clean up
+
+Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well.`;
+}

@@ -1,0 +1,161 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { runbookCommand } from '../../../src/client/commands/runbook.ts';
+import { createProgram } from '../../../src/client/program.ts';
+import { runbookDocuments } from '../../../src/client/runbook-document/documents.ts';
+import { factsOf, type RunbookFacts } from '../../../src/client/runbook-document/facts.ts';
+import { type Measured, measuredOf } from '../../../src/client/runbook-document/measured.ts';
+import { describeDatabase, protectionOf } from '../../../src/config/describe.ts';
+import { parseConfig } from '../../../src/config/load.ts';
+import type { Evidence } from '../../../src/model/evidence.ts';
+import { parseInput } from '../../../src/model/input.ts';
+
+let example: string;
+beforeAll(async () => {
+  example = await readFile(new URL('../../../holdfast.example.yaml', import.meta.url), 'utf8');
+});
+
+function facts(change: Partial<RunbookFacts> = {}): RunbookFacts {
+  const config = parseConfig(example, 'holdfast.yaml');
+  const database = describeDatabase(config, 'shop');
+  const rest = {
+    temporal: { address: 'temporal:7233', namespace: 'default' },
+    protection: protectionOf('shop', database.config).lines,
+    ...{ again: [], measured: [], measuredNote: null, writtenAt: new Date('2026-01-31T15:00:00Z') },
+  };
+  return { ...factsOf(config, database, rest), ...change };
+}
+
+const documentsOf = (change: Partial<RunbookFacts> = {}) =>
+  Object.fromEntries(runbookDocuments(facts(change)).map(({ name, markdown }) => [name, markdown]));
+
+/** The lines within `sh` blocks that start with this program's name, as words; variables keep their names. */
+function commandsOf(markdown: string, program: string): string[][] {
+  return [...markdown.matchAll(/```sh\n([\s\S]*?)```/g)]
+    .flatMap(([, block]) => (block ?? '').split('\n'))
+    .filter((line) => line.startsWith(`${program} `))
+    .map((line) => [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3] ?? ''));
+}
+
+function commandLines(program: string): string[][] {
+  const all = Object.values(documentsOf({ again: ['--config', 'a b.yaml'] }));
+  const unique = new Map(
+    all.flatMap((each) => commandsOf(each, program)).map((words) => [words.join('\u0000'), words]),
+  );
+  return [...unique.values()];
+}
+
+/** Commander parses, nothing runs. */
+function disarm(command: Command): void {
+  command.action(() => {}).configureOutput({ writeErr: () => {}, outputError: () => {} });
+  for (const child of command.commands) disarm(child);
+}
+
+test('every command of this program is one that the program knows, with its options', async () => {
+  const refused: string[] = [];
+  for (const [, ...given] of commandLines('holdfast')) {
+    try {
+      const program = await createProgram('0.0.0', given);
+      for (const child of program.commands) {
+        if (child.commands.length === 0) disarm(child);
+        else for (const grandchild of child.commands) disarm(grandchild);
+      }
+      program.configureOutput({ writeErr: () => {}, outputError: () => {} });
+      await program.parseAsync(given, { from: 'user' });
+    } catch (error) {
+      refused.push(`${given.join(' ')}: ${(error as Error).message}`);
+    }
+  }
+  expect(refused).toEqual([]);
+});
+
+test('the inputs given to Temporal are JSON, and that of a start is one the workflow takes', () => {
+  const lines = commandLines('temporal');
+  const inputs = lines.flatMap((words) => {
+    const at = words.indexOf('--input');
+    return at < 0 ? [] : [{ words, input: JSON.parse(words[at + 1] ?? '') as unknown }];
+  });
+  expect(inputs).toHaveLength(3);
+  const started = inputs.find(({ words }) => words.includes('start'));
+  expect(
+    parseInput('pointInTimeRecovery', { ...(started?.input as object), target: { xid: '4711' } }),
+  ).toMatchObject({
+    database: 'shop',
+  });
+  for (const words of lines)
+    expect(words.slice(-4)).toEqual(['--address', 'temporal:7233', '--namespace', 'default']);
+});
+
+test('names, objectives, queues, tiers and the approval policy are those of the configuration', () => {
+  const text = documentsOf()['point-in-time-recovery'] ?? '';
+  for (const part of [
+    'RPO 1h (class financial), RTO 30m (class critical-saas)',
+    'holdfast, holdfast-host-db1, holdfast-site-recovery',
+    'bucket example-backups in eu-west-1',
+    '- physical: full ',
+    'One person must approve the plan before production changes: anyone.',
+    'may not be among them. After 1d',
+  ]) {
+    expect(text).toContain(part);
+  }
+  expect(text).not.toContain('SHOP_PASSWORD');
+});
+
+test('a runbook that is not there is said to be so, with what works instead', () => {
+  const documents = documentsOf();
+  for (const [name, type] of [
+    ['selective-table-restore', 'selectiveTableRestore'],
+    ['full-disaster-recovery', 'fullDisasterRecovery'],
+  ] as const) {
+    expect(documents[name]).toContain(`runbook \`${type}\` is not in this version`);
+    expect(documents[name]).toContain('aws s3 cp "s3://example-backups/manifest/shop/$BACKUP.RESTORE.md" -');
+    expect(documents[name]).toContain('Not measured yet');
+  }
+});
+
+describe('measured times', () => {
+  test('are medians of completed runs, without the waiting for people', () => {
+    const measured = measuredOf([run(10, 5), run(30, 7), run(20, 9), run(99, 99, 'failed')]);
+    expect(measured).toMatchObject([
+      { runbook: 'pointInTimeRecovery', runs: 3, medianSeconds: 20, slowestSeconds: 30 },
+    ]);
+    expect(measured[0]?.steps).toEqual([{ name: 'restore', seconds: 7 }]);
+    const text = documentsOf({ measured })['point-in-time-recovery'];
+    expect(text).toContain('3 completed runs, the newest of 2026-01-31: median 20s, slowest 30s');
+    expect(text).toContain('| restore | 7s |');
+    expect(text).toContain('within the RTO of 30m');
+  });
+
+  test('beyond the objective are said to be so', () => {
+    expect(documentsOf({ measured: measuredOf([run(1_801, 5)]) })['point-in-time-recovery']).toContain(
+      '**beyond** the RTO of 30m',
+    );
+  });
+
+  test('that could not be read are not taken for none', () => {
+    const none = { measured: null as Measured[] | null, measuredNote: 'no answer' };
+    expect(documentsOf(none)['point-in-time-recovery']).toContain('Not known: no answer.');
+  });
+});
+
+test('the command has an example and the options of every command', () => {
+  const options = runbookCommand().options.map(({ long }) => long);
+  expect(options).toEqual(['--out', '--config', '--output']);
+});
+
+function run(recoverySeconds: number, restore: number, outcome = 'completed'): Evidence {
+  const at = (seconds: number) =>
+    new Date(Date.parse('2026-01-31T14:00:00Z') + seconds * 1_000).toISOString();
+  const step = (name: string, seconds: number) => ({
+    ...{ name, state: 'done', startedAt: at(0), finishedAt: at(seconds), detail: null },
+  });
+  return {
+    status: {
+      runbook: 'pointInTimeRecovery',
+      outcome,
+      steps: [step('restore', restore), step('decide', 900)],
+    },
+    ...{ recoverySeconds, writtenAt: at(0) },
+  } as unknown as Evidence;
+}
