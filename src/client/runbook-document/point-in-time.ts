@@ -77,6 +77,10 @@ ${shell(
   holdfast(facts, 'status', ID, '--watch'),
 )}
 
+To a file instead of into production: \`--export csv:repository\`, \`dump:repository\`, or a path on the site's host. With \`--conflict\` a CSV has only the rows that this rule would bring back, else whole tables.
+
+${shell(restore('--time', MOMENT, '--table', TABLE, '--export', 'csv:repository', '--reason', REASON))}
+
 The same by Temporal's own program, where this one is not at hand:
 
 ${shell(
@@ -198,5 +202,5 @@ ${shell(holdfast(facts, 'connect', ID), holdfast(facts, 'connect', name))}`;
 function cleanUp(): string {
   return `## Clean up
 
-Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well.`;
+Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well. Files of an export stay until somebody removes them.`;
 }
