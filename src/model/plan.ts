@@ -44,9 +44,10 @@ export interface Plan {
   digest: string;
   /** one sentence: `insert 25,000 rows into 2 tables of shop` */
   summary: string;
-  backup: string;
-  target: Target;
-  /** where the restored copy really stopped, for people */
+  /** null for both: nothing is restored, an import is taken back */
+  backup: string | null;
+  target: Target | null;
+  /** where the restored copy really stopped, or which import is taken back, for people */
   position: string | null;
   /** the rule that an approval without one means; null where nothing is imported */
   conflict: PlanRule | null;

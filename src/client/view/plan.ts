@@ -6,8 +6,9 @@ import { formatSpan } from './duration.ts';
 
 /** The plan as a person has to see it before saying yes: what, from where, row by row, what else, and what to know. */
 export function formatPlan(plan: Plan, width: number | null): string {
-  const from = [`backup ${plan.backup}`, describeTarget(plan.target)];
-  if (plan.position !== null) from.push(`stopped ${plan.position}`);
+  const from = plan.backup === null ? [] : [`backup ${plan.backup}`];
+  if (plan.target !== null) from.push(describeTarget(plan.target));
+  if (plan.position !== null) from.push(plan.backup === null ? plan.position : `stopped ${plan.position}`);
   const how = plan.conflict === null ? [] : [`rule ${plan.conflict}`];
   how.push(`about ${formatSpan(plan.estimateSeconds * 1_000)}`);
   const lines = [

@@ -47,7 +47,8 @@ export function detailsOf(status: RunbookStatus): string {
 
 function planLines(plan: Plan): string[] {
   const lines = [`### Plan \`${plan.digest}\``, '', plan.summary, ''];
-  lines.push(`From backup \`${plan.backup}\`${plan.position === null ? '' : `, ${plan.position}`}.`);
+  const from = [plan.backup === null ? null : `backup \`${plan.backup}\``, plan.position];
+  lines.push(`From ${from.filter((part) => part !== null).join(', ')}.`);
   if (plan.changes.length > 0) {
     lines.push(
       '',
