@@ -15,6 +15,8 @@ import type { Run } from '../model/progress.ts';
 import { parseNameParts } from '../model/table.ts';
 import type { Target } from '../model/target.ts';
 import { openJournal } from '../repository/journal.ts';
+import type { Repository } from '../repository/repository.ts';
+import { openUndoStore } from '../repository/undo.ts';
 import { databaseOf, instancesOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { exportToPath, exportToRepository } from './exporting.ts';
@@ -53,7 +55,8 @@ export const createRecoveryActivities = (deps: Dependencies) => {
   };
   const importInput = async (
     input: ImportStepInput,
-    repository: Parameters<typeof openJournal>[0],
+    repository: Repository,
+    run: Run,
   ): Promise<ImportInput> => ({
     production: await productionAccess(deps, input.database),
     restored: input.replayed.access,
@@ -71,6 +74,15 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     journal: openJournal(repository, input.database, input.workflowId),
     database: input.database,
     lockTimeoutMs: LOCK_TIMEOUT_MS,
+    undo: openUndoStore(
+      repository,
+      {
+        database: input.database,
+        workflowId: input.workflowId,
+        retentionMs: databaseOf(deps, input.database).retention.undoMs,
+      },
+      run,
+    ),
   });
 
   return {
@@ -212,7 +224,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       return asActivity((run) =>
         withRepository(deps, 'backup', async (repository) => {
           const { engine } = databaseOf(deps, input.database);
-          const prepared = await importInput(input, repository);
+          const prepared = await importInput(input, repository, run);
           await engine.ensureRunning(prepared.place, run);
           return engine.import(prepared, run);
         }),
@@ -246,7 +258,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       return asActivity((run) =>
         withRepository(deps, 'backup', async (repository) => {
           const { engine } = databaseOf(deps, input.database);
-          const prepared = await importInput(input, repository);
+          const prepared = await importInput(input, repository, run);
           await engine.ensureRunning(prepared.place, run);
           return engine.verifyImport(prepared, run);
         }),

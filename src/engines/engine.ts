@@ -288,6 +288,8 @@ export interface ChangeInput {
   /** names the lock that keeps two imports into one database apart */
   database: string;
   lockTimeoutMs: number;
+  /** where what is replaced goes */
+  undo: UndoStore;
 }
 
 export interface ImportInput extends CompareInput, ChangeInput {

@@ -1,6 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import type { ImportInput, ImportJournal, ImportRecord } from '../../src/engines/engine.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
+import { memoryUndo } from './postgres-sides-fixture.ts';
 
 /** A journal in a file, one record a line: two processes share it as two workers share the repository. */
 export function fileJournal(path: string): ImportJournal {
@@ -17,13 +18,13 @@ export function fileJournal(path: string): ImportJournal {
 }
 
 /** Where a worker dies: in a phase of the import, around the journal's record, or after the commit. */
-export type Death = 'staging' | 'inserting' | 'before-journal' | 'after-journal' | 'after-commit';
+export type Death = 'staging' | 'changing' | 'before-journal' | 'after-journal' | 'after-commit';
 
 const die = () => process.kill(process.pid, 'SIGKILL');
 
 async function main(): Promise<void> {
   const [inputFile, journalFile, death] = process.argv.slice(2) as [string, string, Death];
-  const input = JSON.parse(await readFile(inputFile, 'utf8')) as Omit<ImportInput, 'journal'>;
+  const input = JSON.parse(await readFile(inputFile, 'utf8')) as Omit<ImportInput, 'journal' | 'undo'>;
   const journal = fileJournal(journalFile);
   const dying: ImportJournal = {
     read: journal.read,
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
     },
   };
   await importRows(
-    { ...input, journal: dying },
+    { ...input, journal: dying, undo: memoryUndo() },
     {
       signal: new AbortController().signal,
       progress: ({ phase }) => {

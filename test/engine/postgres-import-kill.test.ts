@@ -18,7 +18,7 @@ afterAll(() => server.end());
 describe('a worker killed', () => {
   const DEATHS: [Death, boolean][] = [
     ['staging', false],
-    ['inserting', false],
+    ['changing', false],
     ['before-journal', false],
     ['after-journal', false],
     ['after-commit', true],
@@ -35,7 +35,7 @@ describe('a worker killed', () => {
       const journalFile = join(sides.directory, 'journal');
       const plan = await sides.plan(['public.t'], fileJournal(journalFile));
       const inputFile = join(sides.directory, 'input.json');
-      await writeFile(inputFile, JSON.stringify({ ...plan, journal: null }));
+      await writeFile(inputFile, JSON.stringify({ ...plan, journal: null, undo: null }));
       const child = spawn(
         process.execPath,
         [join(import.meta.dirname, 'postgres-import-child.ts'), inputFile, journalFile, death],

@@ -1,10 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { startPostgres } from '../../src/client/dev/postgres.ts';
-import type { CompareInput, ImportInput, ImportJournal, ImportRecord } from '../../src/engines/engine.ts';
+import type {
+  CompareInput,
+  ImportInput,
+  ImportJournal,
+  ImportRecord,
+  UndoStore,
+} from '../../src/engines/engine.ts';
 import { planDigest } from '../../src/engines/plan-digest.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { connect, withConnection } from '../../src/engines/postgres/connection.ts';
@@ -85,6 +92,7 @@ export async function startSides(): Promise<SidesServer> {
             journal,
             database: 'shop',
             lockTimeoutMs: 3_000,
+            undo: memoryUndo(),
           };
         },
       };
@@ -119,6 +127,31 @@ export function memoryJournal(records: ImportRecord[] = []): ImportJournal & { r
     read: async () => [...records],
     write: async (record) => {
       records.push(record);
+    },
+  };
+}
+
+/** A store whose objects can be read again as the lines that were kept. */
+export function memoryUndo(): UndoStore & { lines(key: string): string[] } {
+  const kept = new Map<string, Buffer>();
+  return {
+    folder: 'undo/',
+    expiresAt: '2099-01-01T00:00:00Z',
+    lines: (key) =>
+      zstdDecompressSync(kept.get(key) as Buffer)
+        .toString()
+        .split('\n')
+        .slice(0, -1),
+    sink: {
+      async put(name, content) {
+        const pieces: Buffer[] = [];
+        for await (const piece of content) pieces.push(piece as Buffer);
+        const all = Buffer.concat(pieces);
+        const key = `undo/${name}`;
+        kept.set(key, all);
+        const sha256 = createHash('sha256').update(all).digest('hex');
+        return [{ key, versionId: null, sizeBytes: all.length, sha256 }];
+      },
     },
   };
 }

@@ -26,8 +26,8 @@ export async function advanceSequences(
     const column = quoteIdentifier(sequence.column);
     await sides.production.query(
       `SELECT pg_catalog.setval(${quoteLiteral(name)}::pg_catalog.regclass, reached.value)
-       FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.name}
-         WHERE $1::pg_catalog.int8 IS NULL OR ${column} ${within} $1::pg_catalog.int8) AS reached, ${name} AS sequence
+       FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.rows}
+         WHERE holdfast_how <> 'v' AND ($1::pg_catalog.int8 IS NULL OR ${column} ${within} $1::pg_catalog.int8)) AS reached, ${name} AS sequence
        WHERE reached.value ${beyond} sequence.last_value
          OR (reached.value = sequence.last_value AND NOT sequence.is_called)`,
       [limit],

@@ -3,76 +3,163 @@ import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { HoldfastError } from '../../../model/failure.ts';
+import type { ConflictRule, TableChange } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
-import { ruleBatches } from '../compare/differences.ts';
+import { type DifferenceKind, ruleBatches, type Sides } from '../compare/differences.ts';
 import type { KeyBatch } from '../compare/keys-file.ts';
-import { BATCH_ROWS, keyCondition } from '../compare/lookup.ts';
-import type { TablePair } from '../compare/table-pair.ts';
+import { BATCH_ROWS, keyCondition, preferIndexes } from '../compare/lookup.ts';
+import { keyNames, rowSource, type TablePair } from '../compare/table-pair.ts';
 import { quoteIdentifier, quoteLiteral } from '../identifier.ts';
 
-/** The approved rows of one table in a temporary table of the importing session: it vanishes with the session. */
+/** Each batch of a table without a key reads the whole of it. */
+const KEYLESS_BATCH_ROWS = 100_000;
+
+/**
+ * What is to happen to one table, in temporary tables of the importing session: they vanish with it. `rows` holds
+ * the rows that come, `holdfast_how` before their columns: `i` insert, `u` update, and by the time of the change
+ * `r` (replaced: deleted and inserted) and `v` (vanished: nothing is left to do). `gone` holds the keys of the rows
+ * that go.
+ */
 export interface Stage {
   pair: TablePair;
+  rule: ConflictRule;
   /** `pg_temp."holdfast_stage_0"` */
-  name: string;
-  rows: number;
+  rows: string;
+  gone: string;
+  /** without a key: where the rows that go lie, once that is known */
+  located: string;
+  /** how many were approved, without those left alone */
+  approved: Record<DifferenceKind, number>;
+  /** how many more are to change, within what the decision allowed */
+  drifted: Record<DifferenceKind, number>;
 }
 
-/** Streams the rows of these keys out of the restored copy into a new stage. Throws CheckFailed unless all came. */
-export async function stageRows(
-  sides: { production: pg.Client; restored: pg.Client },
+/** The columns of {@link Stage.rows} behind `holdfast_how`: without a key, what tells the rows apart comes first. */
+function stageColumns(pair: TablePair): string[] {
+  return pair.keyless ? [...keyNames(pair), ...pair.columns] : pair.columns;
+}
+
+const noRows = (): Record<DifferenceKind, number> => ({ missing: 0, changed: 0, extra: 0 });
+
+/** A place for the change of one table; still empty. */
+export async function createStage(
+  client: pg.Client,
   pair: TablePair,
-  keys: { folder: string; count: number },
+  rule: ConflictRule,
   index: number,
-  run: Run,
 ): Promise<Stage> {
-  const name = `pg_temp.${quoteIdentifier(`holdfast_stage_${index}`)}`;
-  const columns = pair.columns.map(quoteIdentifier).join(', ');
-  await sides.production.query(
-    `CREATE TEMPORARY TABLE ${name} AS SELECT ${columns} FROM ${pair.production.source} WITH NO DATA`,
+  const rows = `pg_temp.${quoteIdentifier(`holdfast_stage_${index}`)}`;
+  const gone = `pg_temp.${quoteIdentifier(`holdfast_gone_${index}`)}`;
+  const located = `pg_temp.${quoteIdentifier(`holdfast_located_${index}`)}`;
+  const columns = stageColumns(pair).map((column) => `, t.${quoteIdentifier(column)}`);
+  const keys = keyNames(pair).map((column) => `t.${quoteIdentifier(column)}`);
+  const source = rowSource(pair, 'production', 't');
+  await client.query(
+    `CREATE TEMPORARY TABLE ${rows} AS SELECT 'i'::pg_catalog."char" AS holdfast_how${columns.join('')}
+     FROM ${source} WITH NO DATA`,
   );
-  const into = sides.production.query(copyFrom(`COPY ${name} (${columns}) FROM STDIN`));
-  await pipeline(Readable.from(copyRows(sides.restored, pair, keys, run), { objectMode: false }), into, {
-    signal: run.signal,
-  });
-  if (into.rowCount !== keys.count) {
+  await client.query(
+    `CREATE TEMPORARY TABLE ${gone} AS SELECT ${keys.join(', ')} FROM ${source} WITH NO DATA`,
+  );
+  return { pair, rule, rows, gone, located, approved: noRows(), drifted: noRows() };
+}
+
+/** Streams the approved rows out of the restored copy. Throws CheckFailed unless all of them came. */
+export async function stageApproved(
+  sides: Sides,
+  stage: Stage,
+  folder: string,
+  change: TableChange,
+  run: Run,
+): Promise<void> {
+  const { pair, rule, approved } = stage;
+  approved.missing = change.inserts;
+  approved.changed = change.updates;
+  approved.extra = change.deletes;
+  const size = pair.keyless ? KEYLESS_BATCH_ROWS : BATCH_ROWS;
+  const batches = (kind: DifferenceKind) => ruleBatches(folder, rule, kind, pair.key.parts.length, size);
+  const total = change.inserts + change.updates;
+  const staged = await stageRows(sides, stage, { missing: batches('missing'), changed: batches('changed') }, [
+    run,
+    total,
+  ]);
+  if (staged !== total) {
     throw new HoldfastError(
       'CheckFailed',
-      `the restored copy gave ${into.rowCount} of ${keys.count} approved rows of ${pair.table}`,
+      `the restored copy gave ${staged} of ${total} approved rows of ${pair.table}`,
       { hint: 'start the recovery again: the restored copy is not what the plan was made from' },
     );
   }
+  if (change.deletes > 0) await stageGone(sides.production, stage, batches('extra'), run);
+}
+
+/** Streams the rows of these keys into the stage; how many there were. */
+export async function stageRows(
+  sides: Sides,
+  stage: Stage,
+  batches: Record<'missing' | 'changed', AsyncIterable<KeyBatch>>,
+  [run, total]: [Run, number],
+): Promise<number> {
+  const { pair, rows } = stage;
+  const columns = ['holdfast_how', ...stageColumns(pair)].map(quoteIdentifier).join(', ');
+  const into = sides.production.query(copyFrom(`COPY ${rows} (${columns}) FROM STDIN`));
+  if (pair.keyless) await preferIndexes(sides.restored, false);
+  const source = Readable.from(copyRows(sides.restored, pair, batches, run, total), { objectMode: false });
+  await pipeline(source, into, { signal: run.signal });
+  if (pair.keyless) await preferIndexes(sides.restored, true);
   // Without statistics the difference may be taken row by row.
-  await sides.production.query(`ANALYZE ${name}`);
-  return { pair, name, rows: keys.count };
+  await sides.production.query(`ANALYZE ${rows}`);
+  return into.rowCount ?? 0;
+}
+
+/** Writes keys of rows that go into the stage. */
+export async function stageGone(
+  client: pg.Client,
+  stage: Stage,
+  batches: AsyncIterable<KeyBatch>,
+  run: Run,
+): Promise<void> {
+  const lines = async function* () {
+    for await (const batch of batches) yield `${batch.lines.join('\n')}\n`;
+  };
+  const into = client.query(copyFrom(`COPY ${stage.gone} FROM STDIN`));
+  await pipeline(Readable.from(lines(), { objectMode: false }), into, { signal: run.signal });
+  await client.query(`ANALYZE ${stage.gone}`);
 }
 
 async function* copyRows(
   restored: pg.Client,
   pair: TablePair,
-  keys: { folder: string; count: number },
+  batches: Record<'missing' | 'changed', AsyncIterable<KeyBatch>>,
   run: Run,
+  total: number,
 ): AsyncGenerator<Buffer> {
   let done = 0;
-  const width = pair.key.parts.length;
-  for await (const batch of ruleBatches(keys.folder, 'insert-missing', 'missing', width, BATCH_ROWS)) {
-    run.signal.throwIfAborted();
-    yield* restored.query(
-      copyTo(batchQuery(pair, batch), { highWaterMark: 1 << 18 }),
-    ) as AsyncIterable<Buffer>;
-    done += batch.lines.length;
-    run.progress({ phase: `staging ${pair.table}`, done, total: keys.count, unit: 'rows' });
+  for (const [kind, how] of [
+    ['missing', 'i'],
+    ['changed', 'u'],
+  ] as const) {
+    for await (const batch of batches[kind]) {
+      run.signal.throwIfAborted();
+      yield* restored.query(
+        copyTo(batchQuery(pair, how, batch), { highWaterMark: 1 << 18 }),
+      ) as AsyncIterable<Buffer>;
+      done += batch.lines.length;
+      run.progress({ phase: `staging ${pair.table}`, done, total, unit: 'rows' });
+    }
   }
 }
 
 /** COPY takes no parameters, and a standby no temporary table: the keys stand in the statement as literals. */
-function batchQuery(pair: TablePair, batch: KeyBatch): string {
-  const columns = pair.columns.map((column) => `t.${quoteIdentifier(column)}`).join(', ');
+function batchQuery(pair: TablePair, how: 'i' | 'u', batch: KeyBatch): string {
+  const columns = stageColumns(pair)
+    .map((column) => `, t.${quoteIdentifier(column)}`)
+    .join('');
   const arrays = batch.columns.map((values) => `${quoteLiteral(arrayLiteral(values))}::pg_catalog.text[]`);
   const names = batch.columns.map((_, index) => `holdfast_${index + 1}`);
-  return `COPY (SELECT ${columns}
+  return `COPY (SELECT '${how}'${columns}
     FROM unnest(${arrays.join(', ')}) AS holdfast(${names.join(', ')})
-    JOIN ${pair.restored.source} AS t ON ${keyCondition(pair.key, 't', pair.restored)}) TO STDOUT`;
+    JOIN ${rowSource(pair, 'restored', 't')} ON ${keyCondition(pair.key, 't', pair.restored)}) TO STDOUT`;
 }
 
 function arrayLiteral(values: readonly string[]): string {

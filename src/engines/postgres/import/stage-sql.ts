@@ -1,0 +1,63 @@
+import type { ForeignKey, Reference, UniqueIndex } from '../compare/relation.ts';
+import { keyNames, type TablePair } from '../compare/table-pair.ts';
+import { quoteIdentifier } from '../identifier.ts';
+import type { Stage } from './stage.ts';
+
+/** `t` is a row of production, `s` one of the stage, `g` one of the keys that go. */
+export function sameKey(pair: TablePair, one: string, other: string): string {
+  return keyNames(pair)
+    .map(
+      (column, index) =>
+        `${one}.${quoteIdentifier(column)} ${pair.key.parts[index]?.equals} ${other}.${quoteIdentifier(column)}`,
+    )
+    .join(' AND ');
+}
+
+/** Whether the stage's row is not byte for byte what production has. */
+export function differs(pair: TablePair, t: string, s: string): string {
+  if (pair.hashed.length === 0) return 'false';
+  const row = (alias: string) =>
+    `ROW(${pair.hashed.map((column) => `${alias}.${quoteIdentifier(column)}`).join(', ')})`;
+  return `${row(t)} OPERATOR(pg_catalog.*<>) ${row(s)}`;
+}
+
+/** Whether a row `c` of the child refers to row `t` of the parent. */
+export function refersTo(reference: Reference, c: string, t: string): string {
+  return reference.columns
+    .map(
+      (column, index) =>
+        `${t}.${quoteIdentifier(reference.parentColumns[index] as string)} ${reference.equals[index]} ${c}.${quoteIdentifier(column)}`,
+    )
+    .join(' AND ');
+}
+
+/** Whether `p` is the parent of the stage's row `s`. */
+export function isParent(key: ForeignKey, p: string, s: string): string {
+  return key.columns
+    .map(
+      (column, index) =>
+        `${p}.${quoteIdentifier(key.parentColumns[index] as string)} ${key.equals[index]} ${s}.${quoteIdentifier(column)}`,
+    )
+    .join(' AND ');
+}
+
+/** Whether two rows, each a subquery with `holdfast_1`, `holdfast_2`, …, meet in a unique index. */
+export function meetIn(index: UniqueIndex, one: string, other: string): string {
+  return index.parts
+    .map((part, at) => {
+      const [left, right] = [`${one}.holdfast_${at + 1}`, `${other}.holdfast_${at + 1}`];
+      const equal = `${left} ${part.equals} ${right}`;
+      return index.nullsDistinct ? equal : `(${equal} OR (${left} IS NULL AND ${right} IS NULL))`;
+    })
+    .join(' AND ');
+}
+
+/** The index's expressions as `holdfast_1`, …, over the columns of a row. */
+export function indexValues(index: UniqueIndex): string {
+  return index.parts.map((part, at) => `(${part.expression}) AS holdfast_${at + 1}`).join(', ');
+}
+
+/** Whether the change may give a row of the table other values in these columns. */
+export function mayChange(stage: Stage, columns: readonly string[]): boolean {
+  return stage.rule !== 'insert-missing' && columns.some((column) => stage.pair.hashed.includes(column));
+}
