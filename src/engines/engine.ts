@@ -444,6 +444,12 @@ export interface Engine {
   /** Looks again after an import: every approved row is there. */
   verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
 
+  /**
+   * What taking an import back would do, under every undo rule. Reads only in production; the keys of rows that others
+   * have changed since go to `undo`.
+   */
+  planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]>;
+
   /** Writes rows, or whole tables, of the restored copy to files. Production is not changed. */
   exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
 

@@ -15,6 +15,7 @@ import { replay } from './replay.ts';
 import { resolveTables } from './resolve.ts';
 import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
+import { planUndo } from './undo/plan.ts';
 
 export const postgres: Engine = {
   kind: 'postgres',
@@ -32,6 +33,7 @@ export const postgres: Engine = {
   compare,
   import: importRows,
   verifyImport,
+  planUndo,
   exportTables,
   stop,
   ensureRunning,
