@@ -91,7 +91,7 @@ function formatRules(plan: Plan, width: number | null): string {
     ...(rule.refusal === null ? sums(rule.changes) : COUNTS.map(() => style('dim', '-'))),
   ]);
   const lines = [
-    `${style('bold', 'RULES')} ${style('dim', '* unless the approval names another with --conflict')}`,
+    `${style('bold', 'RULES')} ${style('dim', '(an approval means * unless it names another with --conflict)')}`,
     formatTable([{ head: 'rule' }, ...COUNT_COLUMNS], rows, { indent: '  ' }),
   ];
   for (const rule of plan.rules) {
