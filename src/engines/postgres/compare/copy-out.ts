@@ -23,12 +23,12 @@ export function copyOut(client: pg.Client, sql: string): CopyToStreamQuery {
   parsing._parse = (piece) => {
     const chunk = carried === null ? piece : Buffer.concat([carried, piece]);
     carried = null;
-    const rows = Buffer.allocUnsafeSlow(chunk.length);
+    // The rows move to the chunk's front, over the messages' heads that have been read: nobody else has the chunk.
     let filled = 0;
     let at = 0;
     let drained: boolean | undefined = true;
     const flush = () => {
-      if (filled > 0) drained = stream.push(rows.subarray(0, filled));
+      if (filled > 0) drained = stream.push(chunk.subarray(0, filled));
       filled = 0;
     };
     while (at < chunk.length) {
@@ -44,7 +44,7 @@ export function copyOut(client: pg.Client, sql: string): CopyToStreamQuery {
         break;
       }
       if (code === COPY_DATA) {
-        for (let from = at + 5; from < end; from += 1) rows[filled++] = chunk[from] as number;
+        for (let from = at + 5; from < end; from += 1) chunk[filled++] = chunk[from] as number;
       } else parse(chunk.subarray(at, end));
       at = end;
     }

@@ -40,8 +40,8 @@ export function keyCondition(key: UniqueIndex, alias: string, relation: Relation
 export async function preferIndexes(client: pg.Client, on: boolean): Promise<void> {
   const value = on ? 'off' : 'on';
   await client.query(
-    `SELECT pg_catalog.set_config(name, '${value}', false)
-     FROM unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'jit']) AS name`,
+    `SELECT pg_catalog.set_config(name, '${value}', false), pg_catalog.set_config('jit', 'off', false)
+     FROM unnest(ARRAY['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan']) AS name`,
   );
 }
 

@@ -52,6 +52,7 @@ function hashedValue(compared: ComparedColumns, name: string, side: Side, alias:
   if (type === FLOAT4) return `pg_catalog.float4send(${value})`;
   if (type === FLOAT8) return `pg_catalog.float8send(${value})`;
   if (type === BPCHAR) return `pg_catalog.bpcharsend(${value})`;
+  if (type === JSONB) return `pg_catalog.jsonb_send(${value})`;
   return `${value}::pg_catalog.text COLLATE pg_catalog."C"`;
 }
 
