@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
 import { type S3Server, startS3 } from '../../src/client/dev/s3.ts';
-import type { ReplayInput, ToolRepository } from '../../src/engines/engine.ts';
+import type { InstancePlace, ReplayInput, ToolRepository } from '../../src/engines/engine.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { runPgbackrest } from '../../src/engines/postgres/pgbackrest.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
@@ -157,7 +157,7 @@ export async function startRecovery(settings: Record<string, string> = {}): Prom
   };
 }
 
-export function restoreInput(recovery: Recovery, place: InstanceRecord, backup: string) {
+export function restoreInput(recovery: Recovery, place: InstancePlace, backup: string) {
   return {
     place,
     repository: recovery.readOnly,
@@ -170,7 +170,7 @@ export function restoreInput(recovery: Recovery, place: InstanceRecord, backup: 
 
 export function replayInput(
   recovery: Recovery,
-  place: InstanceRecord,
+  place: InstancePlace,
   target: Target,
   change: Partial<ReplayInput> = {},
 ): ReplayInput {
@@ -192,7 +192,7 @@ export function replayInput(
 /** Restores and replays at a place. */
 export async function recover(
   recovery: Recovery,
-  place: InstanceRecord,
+  place: InstancePlace,
   backup: string,
   target: Target,
   change: Partial<ReplayInput> = {},
