@@ -11,7 +11,7 @@ import { besideNotices, refuseTaken } from './beside.ts';
 import { type DifferenceKind, findDifferences, ruleKinds, type Sides, writeLeft } from './differences.ts';
 import { findEffects, LeftRows, type TableDifferences } from './effects.ts';
 import { refuseWithoutParents } from './gone.ts';
-import { insertOrder } from './insert-order.ts';
+import { parentsFirst } from './insert-order.ts';
 import { preferIndexes } from './lookup.ts';
 import { locateTables, refusalOf, requireSomeRule } from './rule.ts';
 import { describePair, type TablePair } from './table-pair.ts';
@@ -38,7 +38,7 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       await refuseTaken(live, pairs, input.copyId);
       requireSomeRule(pairs);
       const found: TableDifferences[] = [];
-      for (const [index, pair] of insertOrder(pairs).entries()) {
+      for (const [index, pair] of parentsFirst(pairs).entries()) {
         const folder = join(directory, String(index));
         found.push({ pair, folder, counts: await findDifferences(sides, pair, folder, run) });
       }
@@ -53,7 +53,10 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
 
 /** Repeatable read: every table as of one moment, and no writes, on a standby too. */
 export async function openSnapshot(client: pg.Client): Promise<void> {
-  await client.query("SELECT pg_catalog.set_config('work_mem', '64MB', false)");
+  // Compiling (JIT) the hash of a row costs more than it saves up to several million rows.
+  await client.query(
+    "SELECT pg_catalog.set_config('work_mem', '64MB', false), pg_catalog.set_config('jit', 'off', false)",
+  );
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
 }
 

@@ -6,7 +6,11 @@ import type { CompareInput } from '../../engine.ts';
 import { requireRule, type TablePair } from './table-pair.ts';
 
 /** The rules that compare and import know so far. */
-export const SUPPORTED_RULES = ['insert-missing'] as const satisfies readonly ConflictRule[];
+export const SUPPORTED_RULES = [
+  'insert-missing',
+  'restore-changed',
+  'replace',
+] as const satisfies readonly ConflictRule[];
 export type SupportedRule = (typeof SUPPORTED_RULES)[number];
 
 /** Throws NotSupported for a rule that the import does not know. */

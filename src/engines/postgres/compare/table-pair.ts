@@ -171,7 +171,7 @@ const ROW_KEY: UniqueIndex = {
 /**
  * The table of one side as it stands after FROM, with the key's columns. Without a key it is a subquery that reads
  * the whole table, with `holdfast_row` (sha256 of the row's text), `holdfast_number` (among equal rows, from 1),
- * `holdfast_ctid` and `holdfast_tableoid` behind the table's own columns.
+ * `holdfast_ctid`, `holdfast_tableoid` and `holdfast_xmin` behind the table's own columns.
  */
 export function rowSource(pair: TablePair, side: Side, alias: string): string {
   const { source } = pair[side];
@@ -179,7 +179,8 @@ export function rowSource(pair: TablePair, side: Side, alias: string): string {
   const row = `pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(${rowText(pair, side, 'u')}, 'UTF8')), 'hex')`;
   return `(SELECT v.*, pg_catalog.row_number() OVER (PARTITION BY v.holdfast_row COLLATE pg_catalog."C"
       ORDER BY v.holdfast_tableoid, v.holdfast_ctid) AS holdfast_number
-    FROM (SELECT u.*, u.ctid AS holdfast_ctid, u.tableoid AS holdfast_tableoid, ${row} AS holdfast_row
+    FROM (SELECT u.*, u.ctid AS holdfast_ctid, u.tableoid AS holdfast_tableoid,
+        u.xmin AS holdfast_xmin, ${row} AS holdfast_row
       FROM ${source} AS u OFFSET 0) AS v) AS ${alias}`;
 }
 

@@ -1,9 +1,8 @@
 import type pg from 'pg';
 import type { DifferenceKind } from '../compare/differences.ts';
-import { quoteIdentifier } from '../identifier.ts';
 import type { Locks, RowLock, TableLock } from './locks.ts';
 import type { Stage } from './stage.ts';
-import { isParent, mayChange, refersTo, sameKey } from './stage-sql.ts';
+import { areDifferent, isParent, mayChange, refersTo, sameKey } from './stage-sql.ts';
 
 /**
  * Everything that the change will touch or look at, so that none of it has to be waited for later: its tables
@@ -95,11 +94,9 @@ export function losingReferences(stage: Stage) {
     }
     const columns = reference.parentColumns.filter((column) => pair.columns.includes(column));
     if (amount(stage, 'changed') > 0 && mayChange(stage, columns)) {
-      const row = (alias: string) =>
-        `ROW(${columns.map((column) => `${alias}.${quoteIdentifier(column)}`).join(', ')})`;
       losing.push({
         losing: `${source} AS t JOIN ${rows} AS s ON ${sameKey(pair, 't', 's')}
-          WHERE s.holdfast_how IN ('u', 'r') AND ${row('t')} OPERATOR(pg_catalog.*<>) ${row('s')}`,
+          WHERE s.holdfast_how IN ('u', 'r') AND ${areDifferent(columns, 't', 's')}`,
         action: reference.onUpdate,
       });
     }

@@ -5,7 +5,7 @@ import { keyNames, rowSource, type TablePair } from '../compare/table-pair.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { going, losingReferences } from './row-locks.ts';
 import type { Stage } from './stage.ts';
-import { differs, indexValues, meetIn, refersTo, sameKey } from './stage-sql.ts';
+import { areDifferent, differs, indexValues, meetIn, refersTo, sameKey } from './stage-sql.ts';
 
 /** What is to be done in the end: rows of each kind, as the stage is marked. */
 export interface Settled {
@@ -161,10 +161,8 @@ function leaves(child: Stage, columns: readonly string[]): string {
   if (pair.keyless) return child.approved.extra + child.drifted.extra > 0 ? gone : 'false';
   const set = columns.filter((column) => pair.columns.includes(column));
   if (set.length === 0) return gone;
-  const row = (alias: string) =>
-    `ROW(${set.map((column) => `${alias}.${quoteIdentifier(column)}`).join(', ')})`;
   return `${gone} OR EXISTS (SELECT FROM ${rows} AS s WHERE s.holdfast_how IN ('u', 'r')
-    AND ${sameKey(pair, 'c', 's')} AND ${row('c')} OPERATOR(pg_catalog.*<>) ${row('s')})`;
+    AND ${sameKey(pair, 'c', 's')} AND ${areDifferent(set, 'c', 's')})`;
 }
 
 async function exists(client: pg.Client, from: string): Promise<boolean> {

@@ -13,12 +13,18 @@ export function sameKey(pair: TablePair, one: string, other: string): string {
     .join(' AND ');
 }
 
-/** Whether the stage's row is not byte for byte what production has. */
+/** Whether two rows are not byte for byte the same in these columns. */
+export function areDifferent(columns: readonly string[], one: string, other: string): string {
+  if (columns.length === 0) return 'false';
+  // Without the cast it would be a comparison column by column, which some types do not have.
+  const image = (alias: string) =>
+    `ROW(${columns.map((column) => `${alias}.${quoteIdentifier(column)}`).join(', ')})::pg_catalog.record`;
+  return `${image(one)} OPERATOR(pg_catalog.*<>) ${image(other)}`;
+}
+
+/** Whether the stage's row is not what production has. */
 export function differs(pair: TablePair, t: string, s: string): string {
-  if (pair.hashed.length === 0) return 'false';
-  const row = (alias: string) =>
-    `ROW(${pair.hashed.map((column) => `${alias}.${quoteIdentifier(column)}`).join(', ')})`;
-  return `${row(t)} OPERATOR(pg_catalog.*<>) ${row(s)}`;
+  return areDifferent(pair.hashed, t, s);
 }
 
 /** Whether a row `c` of the child refers to row `t` of the parent. */

@@ -73,7 +73,7 @@ export async function undoData(
   };
 }
 
-async function keepRows(
+export async function keepRows(
   client: pg.Client,
   store: UndoStore,
   name: string,

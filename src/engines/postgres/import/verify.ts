@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import type { Check } from '../../../model/evidence.ts';
-import { countOf } from '../../../model/plan.ts';
+import { type ConflictRule, countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { ImportInput, TableComparison } from '../../engine.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { columnOf } from '../compare/describe.ts';
-import { ruleBatches } from '../compare/differences.ts';
+import { type DifferenceKind, ruleBatches } from '../compare/differences.ts';
 import { checkedForeignKeys } from '../compare/effects.ts';
 import {
   absentParents,
@@ -16,9 +16,9 @@ import {
   unnest,
   type Values,
 } from '../compare/lookup.ts';
-import type { Relation } from '../compare/relation.ts';
+import type { Side } from '../compare/row-values.ts';
 import { locateTables } from '../compare/rule.ts';
-import { describePair, type TablePair } from '../compare/table-pair.ts';
+import { describePair, rowSource, type TablePair } from '../compare/table-pair.ts';
 import { withConnection } from '../connection.ts';
 import { quoteIdentifier } from '../identifier.ts';
 
@@ -36,11 +36,15 @@ interface Counts {
   /** inserted or changed by somebody else */
   others: number;
   unreferenced: number;
+  /** rows that were to go, and of these: still there as they were before the import */
+  leaving: number;
+  remaining: number;
 }
 
 /**
  * Looks again: every approved row is there, each that the import's own transaction left equals the restored
- * copy, and each refers to rows that exist. Rows that others have changed since are counted, not judged.
+ * copy, and each refers to rows that exist; every row that was to go is gone. Rows that others have changed since
+ * are counted, not judged.
  */
 export async function verifyImport(input: ImportInput, run: Run): Promise<Check[]> {
   const { production, restored } = locateTables(input);
@@ -57,7 +61,7 @@ export async function verifyImport(input: ImportInput, run: Run): Promise<Check[
       const checks: Check[] = [];
       for (const comparison of input.comparisons) {
         const pair = await describePair(live, copy, comparison.table);
-        const counts = await countRows(sides, pair, comparison, transactions, run);
+        const counts = await countRows(sides, pair, { comparison, rule: input.conflict }, transactions, run);
         checks.push(...describeCounts(pair.table, counts));
       }
       return checks;
@@ -67,7 +71,16 @@ export async function verifyImport(input: ImportInput, run: Run): Promise<Check[
 
 function describeCounts(table: string, counts: Counts): Check[] {
   const rows = (amount: number) => countOf(amount, 'row');
+  const gone: Check = {
+    name: `import of ${table}: rows gone`,
+    verdict: counts.remaining === 0 ? 'pass' : 'fail',
+    detail:
+      counts.remaining === 0
+        ? `all ${rows(counts.leaving)} that were to go are gone`
+        : `${rows(counts.remaining)} of ${counts.leaving.toLocaleString('en-US')} that were to go are still there`,
+  };
   return [
+    ...(counts.leaving === 0 ? [] : [gone]),
     {
       name: `import of ${table}: rows present`,
       verdict: counts.absent === 0 ? 'pass' : 'fail',
@@ -97,57 +110,99 @@ function describeCounts(table: string, counts: Counts): Check[] {
 async function countRows(
   sides: Sides,
   pair: TablePair,
-  comparison: TableComparison,
+  { comparison, rule }: { comparison: TableComparison; rule: ConflictRule },
   transactions: ReadonlySet<string>,
   run: Run,
 ): Promise<Counts> {
-  const counts: Counts = { approved: 0, absent: 0, imported: 0, different: 0, others: 0, unreferenced: 0 };
-  const total = ruleOf(comparison, 'insert-missing').change.inserts;
-  for await (const batch of ruleBatches(
-    comparison.keysFolder,
-    'insert-missing',
-    'missing',
-    pair.key.parts.length,
-    BATCH_ROWS,
-  )) {
-    run.signal.throwIfAborted();
-    const [live, copy] = await Promise.all([
-      hashRows(sides.production, pair, pair.production, batch.columns),
-      hashRows(sides.restored, pair, pair.restored, batch.columns),
-    ]);
-    for (let position = 0; position < batch.lines.length; position += 1) {
-      const row = live[position];
-      if (row === undefined) counts.absent += 1;
-      else if (!transactions.has(row.transaction)) counts.others += 1;
-      else {
-        counts.imported += 1;
-        if (row.hash !== copy[position]?.hash) counts.different += 1;
+  const counts: Counts = {
+    ...{ approved: 0, absent: 0, imported: 0, different: 0, others: 0, unreferenced: 0 },
+    ...{ leaving: 0, remaining: 0 },
+  };
+  const { inserts, updates, deletes } = ruleOf(comparison, rule).change;
+  const progress = () => {
+    const [done, total] = [counts.approved + counts.leaving, inserts + updates + deletes];
+    run.progress({ phase: `verifying ${pair.table}`, done, total, unit: 'rows' });
+  };
+  const batches = (kind: DifferenceKind) =>
+    ruleBatches(comparison.keysFolder, rule, kind, pair.key.parts.length, BATCH_ROWS);
+  for (const kind of ['missing', 'changed'] as const) {
+    for await (const batch of batches(kind)) {
+      run.signal.throwIfAborted();
+      const [live, copy] = await Promise.all([
+        hashRows(sides.production, pair, 'production', batch.columns),
+        hashRows(sides.restored, pair, 'restored', batch.columns),
+      ]);
+      for (let position = 0; position < batch.lines.length; position += 1) {
+        const row = live[position];
+        if (row === undefined) counts.absent += 1;
+        else if (!transactions.has(row.transaction)) counts.others += 1;
+        else {
+          counts.imported += 1;
+          if (row.hash !== copy[position]?.hash) counts.different += 1;
+        }
       }
+      if (!pair.keyless) counts.unreferenced += await countUnreferenced(sides, pair, batch.columns);
+      counts.approved += batch.lines.length;
+      progress();
     }
-    counts.unreferenced += await countUnreferenced(sides, pair, batch.columns);
-    counts.approved += batch.lines.length;
-    run.progress({ phase: `verifying ${pair.table}`, done: counts.approved, total, unit: 'rows' });
+  }
+  for await (const batch of batches('extra')) {
+    run.signal.throwIfAborted();
+    const live = await hashRows(sides.production, pair, 'production', batch.columns);
+    counts.remaining += live.filter(
+      (row) => row !== undefined && isBefore(row.transaction, transactions),
+    ).length;
+    counts.leaving += batch.lines.length;
+    progress();
+  }
+  if (pair.keyless && counts.remaining > 0) {
+    // Which of several equal rows came later cannot be told: any that did may stand for one that went.
+    counts.remaining = Math.max(
+      0,
+      counts.remaining - (await countLater(sides.production, pair, transactions)),
+    );
   }
   return counts;
+}
+
+/** Whether a row was written before each of these transactions, all as the low 32 bits of their ids. */
+function isBefore(transaction: string, transactions: ReadonlySet<string>): boolean {
+  const distance = (of: string) => (Number(of) - Number(transaction)) >>> 0;
+  return [...transactions].every((other) => distance(other) > 0 && distance(other) < 2 ** 31);
+}
+
+async function countLater(
+  client: pg.Client,
+  pair: TablePair,
+  transactions: ReadonlySet<string>,
+): Promise<number> {
+  const { rows } = await client.query<{ transaction: string; count: string }>(
+    `SELECT t.xmin::pg_catalog.text AS transaction, count(*) AS count FROM ${pair.production.source} AS t GROUP BY 1`,
+  );
+  return rows
+    .filter(({ transaction }) => !transactions.has(transaction) && !isBefore(transaction, transactions))
+    .reduce((all, { count }) => all + Number(count), 0);
 }
 
 /** By position: a hash of the row's text, and the transaction that wrote it (its low 32 bits, as xmin shows it). */
 async function hashRows(
   client: pg.Client,
   pair: TablePair,
-  relation: Relation,
+  side: Side,
   keys: Values,
 ): Promise<({ transaction: string; hash: string } | undefined)[]> {
   const columns = pair.columns
     .filter((name) => columnOf(pair.production, name)?.fullType === columnOf(pair.restored, name)?.fullType)
     .map((name) => `t.${quoteIdentifier(name)}`);
+  if (pair.keyless) await preferIndexes(client, false);
   const { rows } = await client.query<[string, string, string]>({
-    text: `SELECT holdfast_n, t.xmin::pg_catalog.text,
+    text: `SELECT holdfast_n, t.${pair.keyless ? 'holdfast_' : ''}xmin::pg_catalog.text,
         pg_catalog.hashtextextended(ROW(${columns.join(', ')})::pg_catalog.text COLLATE pg_catalog."C", 0)::pg_catalog.text
-      FROM ${unnest(keys.length)} JOIN ${relation.source} AS t ON ${keyCondition(pair.key, 't', relation)}`,
+      FROM ${unnest(keys.length)} JOIN ${rowSource(pair, side, 't')} ON ${keyCondition(pair.key, 't', pair[side])}`,
     values: [...keys],
     rowMode: 'array',
   });
+  if (pair.keyless) await preferIndexes(client, true);
   const found: ({ transaction: string; hash: string } | undefined)[] = [];
   for (const [position, transaction, hash] of rows) found[Number(position) - 1] = { transaction, hash };
   return found;
