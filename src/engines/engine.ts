@@ -341,25 +341,42 @@ export interface ExportedTable extends ExportedFile {
   rows: number | null;
 }
 
+/** One archived log, in the tool's own repository. */
+export interface LogFile {
+  name: string;
+  /** relative to {@link ToolRepository.path} */
+  path: string;
+}
+
 export interface FindInput {
-  production: ServerAccess | null;
   repository: ToolRepository;
   stanza: string;
-  /** the operating-system user that the tools run as, null: the own one */
-  systemUser: string | null;
   serverMajor: number;
-  /** `schema.table` */
-  table: string;
-  /** ISO 8601 */
+  segmentBytes: number;
+  /** ISO 8601: only what committed from `since` to `until` counts */
   since: string;
   until: string;
-  /** the logs to read, in order, all archived */
-  logs: string[];
-  /** every place where the table's data was known to lie, newest last */
+  /** the logs to read, in order; where one is missing between two of them, the reading starts anew */
+  logs: LogFile[];
+  /** every place where the table's data was known to lie, oldest first */
   relations: TableRelation[];
-  /** an empty directory for fetched logs: removed by the caller */
+  /** an empty directory for fetched logs, a few at a time: removed by the caller */
   directory: string;
+  /** the candidates with the most rows are kept, and fewer deleted and updated rows than `minRows` make none */
   limit: number;
+  minRows: number;
+}
+
+export interface Found {
+  /** oldest first */
+  candidates: Candidate[];
+  /** the candidate that is most probably the accident */
+  likeliest: Candidate | null;
+  /** commits in the logs that were read: the first and the last, whatever they did */
+  firstCommitAt: string | null;
+  lastCommitAt: string | null;
+  /** what a person has to know about the numbers */
+  notices: string[];
 }
 
 /** A transaction that may have been the accident. */
@@ -384,8 +401,16 @@ export interface Engine {
   /** Reads version, identity and sizes. Throws ConnectionFailed, AuthenticationFailed. */
   inspect(access: ServerAccess, run: Run): Promise<ServerFacts>;
 
-  /** The tables that these names mean, as `schema.table`. Throws UnknownTable with the nearest names. Reads only. */
-  resolveTables(access: ServerAccess, tables: readonly string[], run: Run): Promise<string[]>;
+  /**
+   * The tables that these names mean, as `schema.table`. Those of `known` (manifests have them) may be gone in
+   * production. Throws UnknownTable with the nearest names. Reads only.
+   */
+  resolveTables(
+    access: ServerAccess,
+    tables: readonly string[],
+    run: Run,
+    known?: readonly TableRelation[],
+  ): Promise<string[]>;
 
   /** Where the data of every ordinary table of every db lies now: kept in manifests, for `find`. Reads only. */
   listRelations(access: ServerAccess, run: Run): Promise<TableRelation[]>;
@@ -450,8 +475,14 @@ export interface Engine {
    */
   planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]>;
 
+  /** Takes it back: one transaction, exactly what was planned, and it can be taken back itself. Safe to repeat, as an import. */
+  undo(input: UndoInput, run: Run): Promise<ImportResult>;
+
   /** Writes rows, or whole tables, of the restored copy to files. Production is not changed. */
   exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
+
+  /** Committed transactions in these logs that deleted, changed, truncated, dropped or rewrote a table. */
+  find(input: FindInput, run: Run): Promise<Found>;
 
   /** Ends every process of an instance. Not-found is success. */
   stop(place: InstancePlace, run: Run): Promise<void>;

@@ -11,6 +11,8 @@ export interface ArchivedLog {
   /** the cluster's incarnation, `<major version>-<number>`: names of two of them say nothing about each other */
   archive: string;
   archivedAt: string;
+  /** its key in the repository */
+  key: string;
 }
 
 const LISTS_AT_ONCE = 16;
@@ -59,7 +61,7 @@ async function listFolder(
   const found: ArchivedLog[] = [];
   for await (const { key, lastModified } of repository.list(prefix, signal)) {
     const log = parseLogFile(key.slice(key.lastIndexOf('/') + 1));
-    if (log !== null) found.push({ ...log, archive, archivedAt: lastModified });
+    if (log !== null) found.push({ ...log, archive, archivedAt: lastModified, key });
   }
   return found;
 }

@@ -1,4 +1,5 @@
 import type { Manifest, StoredObject } from '../model/backup.ts';
+import { HoldfastError } from '../model/failure.ts';
 import type { TableRelation } from '../model/relation.ts';
 import { mapBounded } from './bounded.ts';
 import type { Repository, WriteOptions } from './repository.ts';
@@ -32,4 +33,22 @@ export async function readRelations(
     repository.getJson<TableRelation[]>(object, signal),
   );
   return read.flatMap((relations) => relations ?? []).sort((a, b) => (a.at < b.at ? -1 : 1));
+}
+
+/**
+ * Resolves names of tables in production, and where one is not there, again with what the backups know: so that a
+ * dropped table can be named, and the backups are read only then.
+ */
+export async function orDropped<T>(
+  resolve: (known: readonly TableRelation[]) => Promise<T>,
+  readKnown: () => Promise<readonly TableRelation[]>,
+): Promise<T> {
+  try {
+    return await resolve([]);
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.type !== 'UnknownTable') throw error;
+    const known = await readKnown();
+    if (known.length === 0) throw error;
+    return resolve(known);
+  }
 }

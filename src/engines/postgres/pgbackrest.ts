@@ -4,7 +4,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
 import type { ToolRepository } from '../engine.ts';
-import { runTool, type ToolResult, userIds } from '../process.ts';
+import { runTool, type StartedTool, startTool, type ToolResult, userIds } from '../process.ts';
 
 export interface PgbackrestRun {
   repository: ToolRepository;
@@ -53,6 +53,29 @@ export async function runPgbackrest(
   });
   // Stays while another command holds a lock in it; pgBackRest makes it anew where it is gone.
   return running.finally(() => rmdir(locks).catch(() => {}));
+}
+
+/**
+ * Starts pgBackRest's `repo-get`: the content of one file of its repository, decrypted but not decompressed, is the
+ * tool's stdout. `path` is relative to the repository's own: `archive/shop/15-1/…`.
+ */
+export function startRepositoryFile(
+  path: string,
+  run: { repository: ToolRepository; stanza: string; signal: AbortSignal; user: string | null },
+): StartedTool {
+  return startTool('pgbackrest', ['--no-config', 'repo-get', path], {
+    signal: run.signal,
+    user: run.user,
+    stdout: 'pipe',
+    env: {
+      ...repositoryEnvironment(run.repository),
+      PGBACKREST_STANZA: run.stanza,
+      PGBACKREST_LOG_LEVEL_FILE: 'off',
+      PGBACKREST_LOG_LEVEL_STDERR: 'error',
+      PGBACKREST_LOG_LEVEL_CONSOLE: 'off',
+    },
+    classify: (failure) => pgbackrestFailure('repo-get', run, failure),
+  });
 }
 
 /** A repository as pgBackRest's environment variables. */

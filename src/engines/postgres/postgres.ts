@@ -4,6 +4,7 @@ import { check } from './check.ts';
 import { compare } from './compare/compare.ts';
 import { dump } from './dump.ts';
 import { exportTables } from './export.ts';
+import { find } from './find/find.ts';
 import { fingerprint } from './fingerprint.ts';
 import { importRows } from './import/import.ts';
 import { verifyImport } from './import/verify.ts';
@@ -16,6 +17,7 @@ import { resolveTables } from './resolve.ts';
 import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
 import { planUndo } from './undo/plan.ts';
+import { undo } from './undo/undo.ts';
 
 export const postgres: Engine = {
   kind: 'postgres',
@@ -34,7 +36,9 @@ export const postgres: Engine = {
   import: importRows,
   verifyImport,
   planUndo,
+  undo,
   exportTables,
+  find,
   stop,
   ensureRunning,
   instructions,

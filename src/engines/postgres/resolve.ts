@@ -1,6 +1,7 @@
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
+import type { TableRelation } from '../../model/relation.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
 import { withConnection } from './connection.ts';
 
@@ -18,12 +19,14 @@ const OTHER_KINDS: Record<string, string> = {
 
 /**
  * Engine.resolveTables: what `table`, `schema.table` or `db.schema.table` means in the connected db, as
- * `schema.table`. A bare name is looked for in `public` alone: a search path differs between people.
+ * `schema.table`. A bare name is looked for in `public` alone: a search path differs between people. A table that
+ * only `known` has is gone from production, and may be named all the same.
  */
 export async function resolveTables(
   access: ServerAccess,
   tables: readonly string[],
   run: Run,
+  known: readonly TableRelation[] = [],
 ): Promise<string[]> {
   const wanted = tables.map((text) => wantedTable(text, access));
   const session = {
@@ -41,7 +44,37 @@ export async function resolveTables(
     );
     return rows;
   });
+  return resolveAll(wanted, [...relations, ...goneTables(access, relations, known)]);
+}
+
+/** The same where production does not answer: by what manifests know alone. */
+export function resolveKnownTables(
+  access: ServerAccess,
+  tables: readonly string[],
+  known: readonly TableRelation[],
+): string[] {
+  const wanted = tables.map((text) => wantedTable(text, access));
+  return resolveAll(wanted, goneTables(access, [], known));
+}
+
+function resolveAll(wanted: readonly Wanted[], relations: readonly Relation[]): string[] {
   return [...new Set(wanted.map((table) => resolveOne(table, relations)))];
+}
+
+/** What manifests know of this db, and production does not have. */
+function goneTables(
+  access: ServerAccess,
+  relations: readonly Relation[],
+  known: readonly TableRelation[],
+): Relation[] {
+  const present = new Set(relations.map(({ schema, name }) => formatNameParts([schema, name])));
+  const gone = new Set(
+    known.filter(({ db, table }) => db === access.database && !present.has(table)).map(({ table }) => table),
+  );
+  return [...gone].map((table) => {
+    const [schema = '', name = ''] = parseNameParts(table);
+    return { schema, name, kind: 'r' };
+  });
 }
 
 interface Wanted {

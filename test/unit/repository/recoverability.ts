@@ -19,6 +19,7 @@ export function archived(segment: number, timeline = 1, archive = '15-1'): Archi
     name: logName(segment, timeline),
     archive,
     archivedAt: isoAt((segment + 1) * SEGMENT_MS + 1_000),
+    key: `pgbackrest/archive/shop/${archive}/0000000100000000/${logName(segment, timeline)}-0.zst`,
   };
 }
 
