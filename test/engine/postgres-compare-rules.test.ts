@@ -6,10 +6,6 @@ import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
 import { quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
 
-vi.mock('../../src/engines/postgres/compare/insert-order.ts', async (original) => {
-  const real = await original<typeof import('../../src/engines/postgres/compare/insert-order.ts')>();
-  return { ...real, insertOrder: real.parentsFirst };
-});
 vi.mock('../../src/engines/postgres/compare/rule.ts', async (original) => ({
   ...(await original<typeof import('../../src/engines/postgres/compare/rule.ts')>()),
   refusalOf: (pair: TablePair, rule: ConflictRule) => pair.refusals[rule]?.message ?? null,
