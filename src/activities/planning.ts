@@ -16,8 +16,9 @@ import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { estimateSeconds } from './estimate.ts';
-import type { Base, RecoverySettings } from './recovery-types.ts';
+import type { Base, ChangeSettings, RecoverySettings } from './recovery-types.ts';
 import { asActivity } from './run.ts';
+import { findUndo, type UndoFound, type UndoStepInput } from './undoing.ts';
 
 /** How long a closed log may take to reach the repository before the target counts as out of reach. */
 const ARCHIVE_WAIT_MS = 120_000;
@@ -27,7 +28,6 @@ export const createPlanningActivities = (deps: Dependencies) => ({
   async describeRecovery(input: { database: string; site: string | null }): Promise<RecoverySettings> {
     return asActivity(async () => {
       const { config } = deps.config;
-      const database = databaseOf(deps, input.database);
       const site = input.site ?? Object.keys(config.sites)[0];
       if (site === undefined || config.sites[site] === undefined) {
         throw new HoldfastError('InvalidInput', `there is no site "${input.site}"`, {
@@ -35,19 +35,25 @@ export const createPlanningActivities = (deps: Dependencies) => ({
         });
       }
       return {
-        engine: database.config.engine,
+        ...changeSettings(deps, input.database),
         site,
         siteHosts: config.sites[site].hosts,
-        approval: database.approval,
-        objectives: {
-          rpoSeconds: database.objectives.rpoMs / 1_000,
-          rtoSeconds: database.objectives.rtoMs / 1_000,
-        },
-        noWorkerAfterMs: parseDuration(config.noWorkerAfter),
-        parkLimitMs: parseDuration(config.parkLimit),
         instanceLifetimeMs: parseDuration(config.sites[site].instanceLifetime),
       };
     });
+  },
+
+  /** What a change of production without an instance has to know: an undo. */
+  async describeChange(input: { database: string }): Promise<ChangeSettings & { host: string }> {
+    return asActivity(async () => ({
+      ...changeSettings(deps, input.database),
+      host: databaseOf(deps, input.database).config.host,
+    }));
+  },
+
+  /** What is known of an import that is to be taken back. Throws InvalidInput where it cannot be. */
+  async readUndo(input: UndoStepInput): Promise<UndoFound> {
+    return asActivity(() => withRepository(deps, 'backup', (repository) => findUndo(repository, input)));
   },
 
   async describeProtection(input: { database: string }) {
@@ -123,6 +129,21 @@ export const createPlanningActivities = (deps: Dependencies) => ({
 });
 
 type Wanted = { database: string; target: Target; preferred: string | null };
+
+function changeSettings(deps: Dependencies, name: string): ChangeSettings {
+  const { config } = deps.config;
+  const database = databaseOf(deps, name);
+  return {
+    engine: database.config.engine,
+    approval: database.approval,
+    objectives: {
+      rpoSeconds: database.objectives.rpoMs / 1_000,
+      rtoSeconds: database.objectives.rtoMs / 1_000,
+    },
+    noWorkerAfterMs: parseDuration(config.noWorkerAfter),
+    parkLimitMs: parseDuration(config.parkLimit),
+  };
+}
 
 async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Choice> {
   const { database: name, target } = wanted;

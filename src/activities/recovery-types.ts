@@ -6,16 +6,20 @@ import type { ExportOrder } from '../model/export.ts';
 import type { ConflictRule, Plan } from '../model/plan.ts';
 import type { Target } from '../model/target.ts';
 
-/** What a runbook has to know of the configuration. Read once; it is in the history from then on. */
-export interface RecoverySettings {
+/** What a change of production has to know of the configuration. Read once; it is in the history from then on. */
+export interface ChangeSettings {
   engine: EngineKind;
-  site: string;
-  /** where an instance may be when its provisioning was cut off */
-  siteHosts: string[];
   approval: ApprovalPolicy;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   noWorkerAfterMs: number;
   parkLimitMs: number;
+}
+
+/** The same of a runbook that makes an instance. */
+export interface RecoverySettings extends ChangeSettings {
+  site: string;
+  /** where an instance may be when its provisioning was cut off */
+  siteHosts: string[];
   instanceLifetimeMs: number;
 }
 

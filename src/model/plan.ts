@@ -65,7 +65,12 @@ export function countOf(amount: number, noun: string): string {
   return `${amount.toLocaleString('en-US')} ${noun}${amount === 1 ? '' : 's'}`;
 }
 
-export function summarizeChanges(database: string, changes: readonly TableChange[]): string {
+/** `left` says what becomes of rows that are left alone. */
+export function summarizeChanges(
+  database: string,
+  changes: readonly TableChange[],
+  left = 'cannot come back',
+): string {
   const sum = (pick: (change: TableChange) => number) =>
     changes.reduce((all, change) => all + pick(change), 0);
   const parts: string[] = [];
@@ -77,6 +82,6 @@ export function summarizeChanges(database: string, changes: readonly TableChange
   if (deletes > 0) parts.push(`delete ${countOf(deletes, 'row')}`);
   const affected = changes.filter((change) => change.inserts + change.updates + change.deletes > 0).length;
   const what = parts.length === 0 ? 'change nothing' : `${parts.join(', ')} in ${countOf(affected, 'table')}`;
-  const left = sum((change) => change.orphans + change.uniqueClashes);
-  return `${what} of ${database}${left === 0 ? '' : `; ${countOf(left, 'row')} cannot come back`}`;
+  const alone = sum((change) => change.orphans + change.uniqueClashes);
+  return `${what} of ${database}${alone === 0 ? '' : `; ${countOf(alone, 'row')} ${left}`}`;
 }

@@ -36,6 +36,9 @@ export const evidenceKey = (database: string, workflowId: string): string =>
 export const UNDO_FOLDER = 'undo/';
 export const undoFolder = (database: string, workflowId: string): string =>
   `${UNDO_FOLDER}${database}/${encodeId(workflowId)}/`;
+/** Beside the undo data, and not removed with it: says that the import was taken back, and by whom. */
+export const undoneKey = (database: string, workflowId: string): string =>
+  `${undoFolder(database, workflowId)}undone.json`;
 /** What one attempt at an import keeps; its end stands in the name, so that a listing shows what has expired. */
 export const undoDataFolder = (
   database: string,

@@ -6,6 +6,7 @@ import { createPlanningActivities } from '../activities/planning.ts';
 import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
+import { createUndoActivities } from '../activities/undoing.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { configurePrograms } from '../engines/postgres/programs.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -84,6 +85,7 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
           ...createRecoveryActivities(deps),
           ...createProtectionActivities(deps),
           ...createReapingActivities(deps),
+          ...createUndoActivities(deps),
         },
       });
     }

@@ -4,3 +4,4 @@ export { logicalBackup } from './logical-backup.ts';
 export { physicalBackup } from './physical-backup.ts';
 export { pointInTimeRecovery } from './point-in-time-recovery.ts';
 export { productionChange } from './production-change.ts';
+export { undoImport } from './undo-import.ts';

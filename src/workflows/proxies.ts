@@ -4,6 +4,7 @@ import type { createPlanningActivities } from '../activities/planning.ts';
 import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
 import type { createRecoveryActivities } from '../activities/recovery.ts';
+import type { createUndoActivities } from '../activities/undoing.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { summaryOf } from './summaries.ts';
 
@@ -11,6 +12,7 @@ type Planning = ReturnType<typeof createPlanningActivities>;
 type Protection = ReturnType<typeof createProtectionActivities>;
 type Recovery = ReturnType<typeof createRecoveryActivities>;
 type Reaping = ReturnType<typeof createReapingActivities>;
+type Undoing = ReturnType<typeof createUndoActivities>;
 
 const BRIEFLY = {
   initialInterval: '1s',
@@ -41,7 +43,7 @@ export const onSite = (site: string, noWorkerAfterMs: number) =>
 
 /** Long work at one host's disks. A killed worker's step is found by its heartbeat and run again. */
 export const onHost = (host: string, noWorkerAfterMs: number) =>
-  activitiesOn<Recovery & Protection & Reaping>({
+  activitiesOn<Recovery & Protection & Reaping & Undoing>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '7d',

@@ -11,6 +11,7 @@ interface Named {
   tables?: string[] | null;
   kind?: string;
   planDigest?: string;
+  import?: string;
   order?: { format: string };
 }
 
@@ -28,6 +29,11 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   importTables: ({ database, planDigest }) => `import plan ${planDigest} into ${database}`,
   verifyImport: ({ database }) => `look again at ${database}`,
   removeExpiredUndo: () => 'remove expired undo data',
+  describeChange: ({ database }) => `read the policy of ${database}`,
+  readUndo: (input) => `look the import of ${input.import} up`,
+  planUndo: (input) => `compare ${input.database} with the import of ${input.import}`,
+  undoImport: (input) => `undo the import of ${input.import} by plan ${input.planDigest}`,
+  verifyUndo: ({ database }) => `look again at ${database}`,
   removeInstance: ({ instance }) => `remove ${instance?.id}`,
   writeEvidence: () => 'write the evidence',
   takeLogicalBackup: ({ database }) => `dump ${database}`,

@@ -20,7 +20,7 @@ describe('saved histories of every branch replay on the code of today', async ()
     for await (const replay of replays) expect(replay.error).toBeUndefined();
   });
 
-  it('has every branch of the point-in-time recovery', () => {
+  it('has every branch of the point-in-time recovery and the undo', () => {
     const branches = ['approved', 'approved-by-signal', 'handed-over', 'two-people', 'rejected', 'expired'];
     branches.push(
       'plan-changed',
@@ -35,6 +35,7 @@ describe('saved histories of every branch replay on the code of today', async ()
     branches.push(
       ...['forward', 'back', 'restored-again', 'failed', 'hand-over'].map((how) => `retarget-${how}`),
     );
+    branches.push('undone', 'undo-rejected', 'undo-parked');
     expect(files).toEqual(expect.arrayContaining(branches.map((branch) => `${branch}.history`)));
   });
 });

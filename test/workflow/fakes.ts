@@ -1,13 +1,21 @@
 import type { createPlanningActivities } from '../../src/activities/planning.ts';
 import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
 import type { Base, Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
+import type { createUndoActivities } from '../../src/activities/undoing.ts';
 import type { ReplayResult } from '../../src/engines/engine.ts';
 import type { Evidence } from '../../src/model/evidence.ts';
-import { CONFLICT_RULES, type ConflictRule, type TableChange } from '../../src/model/plan.ts';
+import {
+  CONFLICT_RULES,
+  type ConflictRule,
+  type PlanRule,
+  type TableChange,
+  UNDO_RULES,
+} from '../../src/model/plan.ts';
 import { comparisonWith } from '../comparison.ts';
 
 export type RunbookActivities = ReturnType<typeof createPlanningActivities> &
-  ReturnType<typeof createRecoveryActivities>;
+  ReturnType<typeof createRecoveryActivities> &
+  ReturnType<typeof createUndoActivities>;
 
 export interface Fakes {
   activities: RunbookActivities;
@@ -54,6 +62,31 @@ export function comparisonOf(
       notices: [],
     },
     comparisons: [comparisonWith(change)],
+  };
+}
+
+/** Of 25 inserted rows `changed` are not as the import left them. */
+export function undoComparisonOf(changed: number, conflict: PlanRule = 'keep-changed'): Comparison {
+  const { plan, comparisons } = comparisonOf(0, `digest-${conflict}-${changed}`);
+  const change = (deletes: number) => ({ ...(plan.changes[0] as TableChange), deletes });
+  const own = change(conflict === 'keep-changed' ? 25 - changed : 25);
+  return {
+    plan: {
+      ...plan,
+      backup: null,
+      target: null,
+      position: 'the import of pitr/shop/1',
+      conflict,
+      changes: [own],
+      rules: UNDO_RULES.map((rule) => ({
+        conflict: rule,
+        summary: rule,
+        changes: [change(rule === 'keep-changed' ? 25 - changed : 25)],
+        notices: [],
+        refusal: null,
+      })),
+    },
+    comparisons,
   };
 }
 
@@ -124,6 +157,15 @@ export function fakeActivities(
     }),
     verifyImport: async () => [{ name: 'rows', verdict: 'pass', detail: '25 present' }],
     removeInstance: async () => {},
+    describeChange: async () => ({ ...settings, host: 'local' }),
+    readUndo: async () => ({
+      transaction: '790',
+      tables: ['public.orders'],
+      expiresAt: '2026-03-02T00:00:00Z',
+    }),
+    planUndo: async ({ conflict }) => undoComparisonOf(2, conflict),
+    undoImport: async () => ({ tables: [], transaction: '812', alreadyDone: false, undo: null }),
+    verifyUndo: async () => [{ name: 'undo of public.orders', verdict: 'pass', detail: 'nothing is left' }],
     writeEvidence: async (given) => {
       evidence = structuredClone(given);
       return 'evidence/shop/x.json';

@@ -52,6 +52,7 @@ export class Runbook {
   readonly #decisions: Decisions;
   #limits = { parkLimitMs: 0, noWorkerRetryMs: 0 };
   #resumed = false;
+  readonly #parksAlways: boolean;
   /** cleaning up: nothing parks any more */
   #closing = false;
   #cleanups: (() => Promise<void>)[] = [];
@@ -69,7 +70,10 @@ export class Runbook {
     steps: readonly string[];
     /** chooses the base of another target; left out: the runbook has none that could change */
     choose?: (target: Target) => Promise<Base>;
+    /** steps park although there is no instance that would be lost */
+    parksAlways?: true;
   }) {
+    this.#parksAlways = options.parksAlways ?? false;
     this.status = {
       workflowId: workflowInfo().workflowId,
       runbook: options.runbook,
@@ -115,7 +119,7 @@ export class Runbook {
     this.#decisions.adopt(approval);
   }
 
-  /** Runs a step; what an operator can mend parks it, as long as there is an instance that would be lost. */
+  /** Runs a step; what an operator can mend parks it, as long as there is something that would be lost. */
   async step<T>(name: string, work: () => Promise<T>, describe?: (result: T) => string): Promise<T> {
     const parkedSince: { at: number | null } = { at: null };
     for (;;) {
@@ -126,7 +130,8 @@ export class Runbook {
         return result;
       } catch (error) {
         const failure = failureOf(error);
-        if (isCancellation(error) || this.#closing || this.status.instance === null || !parks(failure)) {
+        const mayPark = !this.#closing && (this.#parksAlways || this.status.instance !== null);
+        if (isCancellation(error) || !mayPark || !parks(failure)) {
           this.#mark(name, 'failed', failure.message);
           throw error;
         }

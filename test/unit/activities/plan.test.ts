@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { planOf } from '../../../src/activities/plan.ts';
+import { planOf, undoPlanOf } from '../../../src/activities/plan.ts';
 import type { CompareStepInput } from '../../../src/activities/recovery-types.ts';
+import type { ImportRecord } from '../../../src/engines/engine.ts';
 import { comparisonWith } from '../../comparison.ts';
 
 const INPUT = {
@@ -48,4 +49,29 @@ test('a rule that cannot be chosen is not called nothing, and the ones that can 
   expect(planOf(INPUT, [{ ...comparison, rules }]).notices[0]).toBe(
     'insert-missing cannot be chosen: public.orders has no key. An approval has to name another rule: restore-changed or replace or side-by-side',
   );
+});
+
+test('the plan of an undo says which import, and shows both rules', () => {
+  const change = (deletes: number, orphans: number) => ({
+    ...{ table: 'public.orders', inserts: 0, updates: 0, deletes, orphans, uniqueClashes: 0 },
+  });
+  const rules = (['keep-changed', 'overwrite-changed'] as const).map((conflict, index) => ({
+    ...{ conflict, change: change(20 + 5 * index, 1), keysSha256: 'x', refusal: null },
+    notices: [`${conflict} leaves something`],
+  }));
+  const comparison = {
+    table: 'public.orders',
+    rules,
+    keysFolder: '',
+    notices: ['5 rows have changed since'],
+  };
+  const record = { transaction: '790' } as ImportRecord;
+  const input = { database: 'shop', import: 'pitr/shop/1', conflict: 'keep-changed' as const, record };
+  expect(undoPlanOf(input, [comparison])).toMatchObject({
+    summary: 'delete 20 rows in 1 table of shop; 1 row left alone',
+    position: 'the import of pitr/shop/1 in transaction 790',
+    backup: null,
+    rules: [{ conflict: 'keep-changed' }, { conflict: 'overwrite-changed', changes: [{ deletes: 25 }] }],
+    notices: ['5 rows have changed since', 'keep-changed leaves something'],
+  });
 });

@@ -1,0 +1,118 @@
+import { type ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import type { ExportedTable, ImportResult, TableComparison } from '../../engines/engine.ts';
+import type { Check, Evidence } from '../../model/evidence.ts';
+import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
+import { endWith, type Failure, failureOf, textOf } from './failure.ts';
+import type { Ending, Runbook } from './runbook.ts';
+
+/** Production may go on moving; a plan that it refused twice as it is will be refused again. */
+const MOST_REFUSALS = 10;
+const SAME_REFUSALS = 2;
+
+/** What the evidence says of a runbook; filled in as it happens, since what comes after may fail or be cancelled. */
+export interface Findings {
+  imported: ImportResult | null;
+  exported: ExportedTable[] | null;
+  /** what the last approval chose */
+  chosen: Evidence['chosen'];
+  checks: Check[];
+}
+
+/** What was approved, and by which rule. */
+export interface Approved {
+  conflict: PlanRule;
+  drift: number;
+  comparisons: TableComparison[];
+  planDigest: string;
+  /** of the runbook that changes production */
+  workflowId: string;
+}
+
+/** A change of production: an import, or its undo. */
+export interface Change {
+  /** of the decision, and of the step that does it */
+  name: 'import' | 'undo';
+  /** reads only; the plan's own rule is this one */
+  compare(conflict: PlanRule): Promise<{ plan: Plan; comparisons: TableComparison[] }>;
+  apply(approved: Approved): Promise<ImportResult>;
+  verify(approved: Approved): Promise<Check[]>;
+}
+
+export const stepsOf = (name: Change['name']): string[] => ['compare', 'decide', name, 'verify'];
+
+/**
+ * Compares, shows the plan, waits for the decision on exactly that plan, changes production, and looks again.
+ * Where production has moved beyond the plan meanwhile, nothing is changed, the approval is void and a new plan is
+ * shown; not for ever: each attempt holds production's tables for a moment.
+ */
+export async function changeUnderDecision(
+  runbook: Runbook,
+  asked: PlanRule,
+  change: Change,
+  findings: Findings,
+): Promise<Ending | 'retargeted'> {
+  const { name } = change;
+  const refused: string[] = [];
+  for (let own = asked; ; ) {
+    const { plan, comparisons } = await runbook.step(
+      'compare',
+      () => change.compare(own),
+      (found) => found.plan.summary,
+    );
+    const decided = await runbook.decide('decide', name, plan);
+    if (decided.verdict !== 'approved') return decided.verdict;
+
+    const { drift } = decided;
+    // Where production moves on, the next plan is for the rule that people wanted.
+    own = decided.conflict ?? own;
+    findings.chosen = { conflict: own, drift };
+    const { workflowId } = workflowInfo();
+    const approved = { conflict: own, drift, comparisons, planDigest: plan.digest, workflowId };
+    runbook.explain(null);
+    try {
+      findings.imported = await runbook.step(name, () => change.apply(approved), describeResult);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.type !== 'PlanChanged') throw error;
+      refused.push(plan.digest);
+      const same = refused.filter((digest) => digest === plan.digest).length;
+      if (same === SAME_REFUSALS || refused.length === MOST_REFUSALS) throw refusedForGood(failure);
+      runbook.explain(textOf(failure));
+      continue;
+    }
+    const verified = await runbook.step('verify', () => change.verify(approved), describeChecks);
+    findings.checks.push(...verified);
+    if (failed(verified).length > 0) throw notAsApproved(name, verified);
+    return 'completed';
+  }
+}
+
+function refusedForGood(failure: Failure): ApplicationFailure {
+  return endWith({
+    type: 'CheckFailed',
+    message: `production refuses the approved rows, and comparing again does not change that: ${failure.message}`,
+    hint: 'nothing was changed; look at the constraint that is named, or recover without tables and copy the rows by hand',
+  });
+}
+
+const failed = (checks: readonly Check[]) => checks.filter(({ verdict }) => verdict === 'fail');
+
+function notAsApproved(name: string, checks: readonly Check[]): ApplicationFailure {
+  return endWith({
+    type: 'CheckFailed',
+    message: `the ${name} is committed, but not all of it is as approved: ${failed(checks)
+      .map((check) => `${check.name}: ${check.detail}`)
+      .join('; ')}`,
+    hint: 'see whether production has changed these rows since; the evidence has every check',
+  });
+}
+
+function describeChecks(checks: Check[]): string {
+  const bad = failed(checks).map(({ name, detail }) => `${name}: ${detail}`);
+  return bad.length === 0 ? `${countOf(checks.length, 'check')} passed` : bad.join('; ');
+}
+
+function describeResult(result: ImportResult): string {
+  const rows = result.tables.reduce((sum, table) => sum + table.inserted + table.updated + table.deleted, 0);
+  return `${countOf(rows, 'row')} in transaction ${result.transaction}`;
+}
