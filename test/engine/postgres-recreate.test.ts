@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { clientEnvironment, withConnection } from '../../src/engines/postgres/connection.ts';
 import { quoteQualified } from '../../src/engines/postgres/identifier.ts';
-import { type Definition, readDefinition } from '../../src/engines/postgres/import/recreate.ts';
+import type { Definition } from '../../src/engines/postgres/import/definition.ts';
+import { readDefinition } from '../../src/engines/postgres/import/recreate.ts';
 import { splitStatements } from '../../src/engines/postgres/import/statements.ts';
 import { dumpPrograms } from '../../src/engines/postgres/programs.ts';
 import { runTool } from '../../src/engines/process.ts';
@@ -162,7 +163,7 @@ test('roles, publications and tablespaces that production lacks are left out and
     const definition = await definitionOf(sides, ['public.orders']);
     expect(definition.notices.sort()).toEqual([
       'policy mine of public.orders is for a role that production lacks, and is not made again',
-      'public.orders belonged to role gone, which production lacks or the configured user is no member of: it belongs to the configured user',
+      'public.orders belonged to role gone, to which the configured user cannot give it: it belongs to the configured user',
       'public.orders was published by published, and is not any more: ALTER PUBLICATION "published" ADD TABLE "public"."orders"',
       'public.orders was published by unknown, which production lacks',
       'what lay in tablespace fast comes back in the default one: production lacks it, or the configured user may not use it',
@@ -208,4 +209,30 @@ test('statements end where pg_dump ends them', () => {
   expect(splitStatements(text.replace('; no end', '; no end\n'))).toEqual(
     statements.map((statement) => statement.replace('; no end', '; no end\n').trim()),
   );
+});
+
+test('a user who is no superuser makes what it may: owners of which it is a member', async () => {
+  const sides = await server.make(`
+    CREATE ROLE importer LOGIN PASSWORD 'secret-of-the-importer' IN ROLE "The Owner";
+    CREATE SCHEMA shop; GRANT ALL ON SCHEMA shop TO importer, "The Owner"; GRANT USAGE ON SCHEMA shop TO reader;
+    CREATE SCHEMA closed; GRANT ALL ON SCHEMA closed TO importer; GRANT USAGE ON SCHEMA closed TO "The Owner";
+    CREATE TABLE shop.mine (id serial PRIMARY KEY, parent int REFERENCES shop.mine); CREATE TABLE shop.foreign (id int PRIMARY KEY);
+    CREATE TABLE closed.other (id int);
+    GRANT SELECT ON shop.mine, shop.foreign TO reader; GRANT SELECT (id) ON shop.mine TO writer WITH GRANT OPTION;
+    ALTER TABLE shop.mine OWNER TO "The Owner"; ALTER TABLE closed.other OWNER TO "The Owner"`);
+  const tables = ['shop.mine', 'shop.foreign', 'closed.other'];
+  await sides.live(`DROP TABLE ${tables.join(', ')}`);
+  const production = { ...sides.production, user: 'importer', password: 'secret-of-the-importer' };
+  const definition = await definitionOf({ ...sides, production }, tables);
+  const belongs = (table: string, role: string) =>
+    `${table} belonged to role ${role}, to which the configured user cannot give it: it belongs to the configured user`;
+  expect(definition.notices.sort()).toEqual([
+    belongs('closed.other', 'The Owner'),
+    belongs('shop.foreign', 'postgres'),
+  ]);
+  await apply({ ...sides, production }, definition, tables);
+  expect(await dumped(sides.production, ['shop.mine'])).toBe(await dumped(sides.restored, ['shop.mine']));
+  expect(
+    await sides.live("SELECT array_to_string(relacl, ' ') AS acl FROM pg_class WHERE relname = 'foreign'"),
+  ).toEqual([{ acl: 'importer=arwdDxt/importer reader=r/importer' }]);
 });
