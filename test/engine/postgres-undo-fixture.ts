@@ -1,10 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
-import type { ImportRecord, UndoPlanInput, UndoStore, UndoTable } from '../../src/engines/engine.ts';
+import type {
+  ImportRecord,
+  UndoInput,
+  UndoPlanInput,
+  UndoStore,
+  UndoTable,
+} from '../../src/engines/engine.ts';
+import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
 import { markServer } from '../../src/engines/postgres/undo/server-mark.ts';
 import type { StoredObject } from '../../src/model/backup.ts';
-import { openSession, type Sides } from './postgres-sides-fixture.ts';
+import type { UndoRule } from '../../src/model/plan.ts';
+import { memoryJournal, openSession, quietly, type Sides } from './postgres-sides-fixture.ts';
 
 /** An undo store in memory. */
 export function memoryStore(): UndoStore & { objects: Map<string, Buffer>; read: UndoPlanInput['read'] } {
@@ -31,6 +39,35 @@ function keep(objects: Map<string, Buffer>, key: string, content: Buffer): Store
   return { key, versionId: null, sizeBytes: content.length, sha256 };
 }
 
+/** What has been planned, and is to be done. */
+export async function plannedUndo(
+  sides: Sides,
+  record: ImportRecord,
+  read: UndoPlanInput['read'],
+  conflict: UndoRule = 'keep-changed',
+): Promise<UndoInput & { undo: ReturnType<typeof memoryStore> }> {
+  const store = memoryStore();
+  const planned = { production: sides.production, record, undo: store, read };
+  return {
+    ...planned,
+    comparisons: await planUndo(planned, quietly),
+    conflict,
+    planDigest: randomUUID(),
+    journal: memoryJournal(),
+    database: 'shop',
+    lockTimeoutMs: 3_000,
+  };
+}
+
+/** Every row of these tables, whatever their order. */
+export async function contentOf(sides: Sides, tables: readonly string[]): Promise<unknown[]> {
+  const content: unknown[] = [];
+  for (const table of tables) {
+    content.push(await sides.live(`SELECT t::text AS row FROM ${table} t ORDER BY t::text COLLATE "C"`));
+  }
+  return content;
+}
+
 /** What an import by hand does to one table: queries that give what it inserts (afterwards) and replaces (before). */
 export interface HandChange {
   key: string[] | null;
@@ -44,6 +81,7 @@ export interface HandChange {
 
 export interface ImportedByHand {
   record: ImportRecord;
+  read: UndoPlanInput['read'];
   input(): UndoPlanInput;
   /** what was stored last under this name */
   stored(name: string): string | undefined;
@@ -137,6 +175,7 @@ export async function importByHand(
     };
     return {
       record,
+      read: store.read,
       input: () => ({ production: sides.production, record, undo: store, read: store.read }),
       stored: (name) => store.objects.get(`${store.folder}${name}`)?.toString(),
     };

@@ -1,9 +1,24 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
+import { undo } from '../../src/engines/postgres/undo/undo.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
-import type { UndoRule } from '../../src/model/plan.ts';
-import { quietly, type SidesServer, startSides } from './postgres-sides-fixture.ts';
-import { type ImportedByHand, importByHand } from './postgres-undo-fixture.ts';
+import type { ConflictRule, UndoRule } from '../../src/model/plan.ts';
+import {
+  memoryJournal,
+  openSession,
+  quietly,
+  type Sides,
+  type SidesServer,
+  startSides,
+} from './postgres-sides-fixture.ts';
+import {
+  contentOf,
+  type ImportedByHand,
+  importByHand,
+  memoryStore,
+  plannedUndo,
+} from './postgres-undo-fixture.ts';
 
 let server: SidesServer;
 beforeAll(async () => {
@@ -208,5 +223,200 @@ describe('planning an undo', () => {
       type: 'NotSupported',
       message: expect.stringContaining(message),
     });
+  });
+});
+
+/** Imports by a rule, and gives what is needed to take it back. */
+async function importBy(sides: Sides, tables: string[], conflict: ConflictRule) {
+  const store = memoryStore();
+  const journal = memoryJournal();
+  const plan = await sides.plan(tables, journal);
+  await importRows({ ...plan, conflict, undo: store }, quietly);
+  const record = journal.records.at(-1);
+  if (record === undefined) throw new Error('nothing was imported');
+  return { record, read: store.read };
+}
+
+const SHOP = `CREATE DOMAIN code AS text NOT NULL;
+  CREATE TABLE customers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE, code code, flag bool,
+    wide char(5), shout text GENERATED ALWAYS AS (upper(email)) STORED, boss int REFERENCES customers);
+  CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL REFERENCES customers, note text) PARTITION BY RANGE (id);
+  CREATE TABLE orders_1 PARTITION OF orders FOR VALUES FROM (0) TO (50);
+  CREATE TABLE orders_2 PARTITION OF orders DEFAULT;
+  CREATE TABLE items ("order" bigint REFERENCES orders ON DELETE CASCADE, "Line""; DROP" int, note text, raw bytea,
+    PRIMARY KEY ("order", "Line""; DROP"));
+  CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'fired'; END $$;
+  INSERT INTO customers (email, code, flag, wide, boss) SELECT 'c' || n, 'x', n % 2 = 0, n, NULLIF(n / 2, 0) FROM generate_series(1, 40) n;
+  INSERT INTO orders SELECT n, 1 + n % 40, E'a\\b\tc' FROM generate_series(1, 100) n;
+  INSERT INTO items SELECT o, l, CASE l WHEN 1 THEN NULL WHEN 2 THEN '' ELSE E'\\N' END, '\\x00ff'
+    FROM generate_series(1, 100) o, generate_series(1, 3) l;
+  CREATE TRIGGER failing BEFORE INSERT OR UPDATE OR DELETE ON items FOR EACH ROW EXECUTE FUNCTION fail()`;
+const TABLES = ['public.customers', 'public.items', 'public.orders'];
+const ACCIDENT = `ALTER TABLE items DISABLE TRIGGER failing;
+  DELETE FROM orders WHERE id BETWEEN 20 AND 60; UPDATE orders SET note = NULL, customer = 2 WHERE id > 90;
+  UPDATE items SET note = 'changed' WHERE "order" < 10;
+  UPDATE customers SET email = 'swap' WHERE id = 5; UPDATE customers SET email = 'c5' WHERE id = 6; UPDATE customers SET email = 'c6' WHERE id = 5;
+  INSERT INTO customers (email, code) VALUES ('new', 'y'); INSERT INTO orders VALUES (200, 41, 'new'); INSERT INTO items VALUES (200, 1);
+  ALTER TABLE items ENABLE TRIGGER failing`;
+
+describe('an undo', () => {
+  test.each<ConflictRule>(['insert-missing', 'restore-changed', 'replace'])(
+    'of an import by %s gives back exactly what was there, and its own undo the import',
+    async (rule) => {
+      const sides = await server.make(SHOP);
+      await sides.live(ACCIDENT);
+      const before = await contentOf(sides, TABLES);
+      const { record, read } = await importBy(sides, TABLES, rule);
+      const imported = await contentOf(sides, TABLES);
+      expect(imported).not.toEqual(before);
+
+      const input = await plannedUndo(sides, record, read);
+      const result = await undo(input, quietly);
+      expect(await contentOf(sides, TABLES)).toEqual(before);
+      expect(
+        result.tables.every(
+          (one) => one.inserted === one.inserts && one.updated === one.updates && one.deleted === one.deletes,
+        ),
+      ).toBe(true);
+      expect(result.undo).toMatchObject({ folder: input.undo.folder, sizeBytes: expect.any(Number) });
+      expect(await sides.live(`SELECT tgenabled::text FROM pg_trigger WHERE tgname = 'failing'`)).toEqual([
+        { tgenabled: 'O' },
+      ]);
+
+      const [own] = await input.journal.read();
+      const again = await plannedUndo(sides, own as NonNullable<typeof own>, input.undo.read);
+      await undo(again, quietly);
+      expect(await contentOf(sides, TABLES)).toEqual(imported);
+    },
+  );
+
+  test('leaves alone what others have changed since, or takes that back too', async () => {
+    const change = `UPDATE people SET note = 'theirs' WHERE id IN (1, 31); DELETE FROM people WHERE id IN (2, 32);
+      INSERT INTO people VALUES (21, 'p21', 'theirs')`;
+    const kept = await server.make(PEOPLE);
+    const before = await contentOf(kept, ['people']);
+    const by = await importByHand(kept, CHANGE, IMPORT);
+    await kept.live(change);
+    const result = await undo(await plannedUndo(kept, by.record, by.read), quietly);
+    expect(result.tables[0]).toMatchObject({ inserted: 9, updated: 8, deleted: 8 });
+    expect(await kept.live(`SELECT id FROM people WHERE note <> 'before' ORDER BY id`)).toEqual(
+      [1, 21, 31].map((id) => ({ id })),
+    );
+    expect(await kept.live('SELECT count(*)::int AS n FROM people')).toEqual([{ n: 30 }]);
+
+    const taken = await server.make(PEOPLE);
+    const other = await importByHand(taken, CHANGE, IMPORT);
+    await taken.live(change);
+    await undo(await plannedUndo(taken, other.record, other.read, 'overwrite-changed'), quietly);
+    expect(await contentOf(taken, ['people'])).toEqual(before);
+  });
+
+  test('has nothing to do to rows that somebody has put back already', async () => {
+    const sides = await server.make(PEOPLE);
+    const by = await importByHand(sides, CHANGE, IMPORT);
+    await undo(await plannedUndo(sides, by.record, by.read), quietly);
+    const plan = await planned(by);
+    expect([plan.keep().counts, plan.over().counts]).toEqual([
+      [0, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0],
+    ]);
+    expect(plan.comparisons[0]?.notices).toEqual([]);
+  });
+
+  test.each([
+    ['a row of it has been changed', `UPDATE people SET note = 'x' WHERE id = 31`],
+    ['a row that was deleted is there', `INSERT INTO people VALUES (25, 'other')`],
+    [
+      'somebody refers to a row that is to go',
+      `CREATE TABLE fans (of int REFERENCES people ON DELETE CASCADE); INSERT INTO fans VALUES (31)`,
+    ],
+    ['somebody holds a unique key', `INSERT INTO people VALUES (99, 'p25')`],
+  ])('changes nothing where since the plan %s', async (_, change) => {
+    const sides = await server.make(PEOPLE);
+    const by = await importByHand(sides, CHANGE, IMPORT);
+    const input = await plannedUndo(sides, by.record, by.read);
+    await sides.live(change);
+    const before = await contentOf(sides, ['people']);
+    await expect(undo(input, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+    expect(await contentOf(sides, ['people'])).toEqual(before);
+    expect(await input.journal.read()).toEqual([]);
+  });
+
+  test.each([
+    ['a row of it is changed', `UPDATE people SET note = 'x' WHERE id = 31`],
+    ['a row that was deleted comes', `INSERT INTO people VALUES (25, 'other')`],
+    ['somebody refers to a row that is to go', `INSERT INTO fans VALUES (31)`],
+    ['somebody takes a unique key', `INSERT INTO people VALUES (99, 'p25')`],
+  ])('changes nothing where at the last moment %s', async (_, change) => {
+    const sides = await server.make(
+      `${PEOPLE}; CREATE TABLE fans (of int REFERENCES people ON DELETE CASCADE)`,
+    );
+    const by = await importByHand(sides, CHANGE, IMPORT);
+    const input = await plannedUndo(sides, by.record, by.read);
+    // While its own undo data is stored, everything has been judged.
+    const sink: typeof input.undo.sink = {
+      async put(name, content, options) {
+        await sides.live(`${change} ON CONFLICT DO NOTHING`.replace(/^(UPDATE.*) ON CONFLICT.*$/, '$1'));
+        return input.undo.sink.put(name, content, options);
+      },
+    };
+    await expect(undo({ ...input, undo: { ...input.undo, sink } }, quietly)).rejects.toMatchObject({
+      type: 'PlanChanged',
+    });
+    expect(await sides.live('SELECT count(*)::int AS n FROM people WHERE id BETWEEN 31 AND 40')).toEqual([
+      { n: 10 },
+    ]);
+    expect(await input.journal.read()).toEqual([]);
+  });
+
+  test('waits for locks no longer than it may, and then has changed nothing', async () => {
+    const sides = await server.make(PEOPLE);
+    const by = await importByHand(sides, CHANGE, IMPORT);
+    const input = await plannedUndo(sides, by.record, by.read);
+    const other = await openSession(sides.production);
+    await other.query('BEGIN; SELECT FROM people WHERE id = 31 FOR KEY SHARE');
+    await expect(undo({ ...input, lockTimeoutMs: 600 }, quietly)).rejects.toMatchObject({
+      type: 'LockNotAvailable',
+    });
+    await other.query('ROLLBACK');
+    await other.end();
+    expect((await undo(input, quietly)).tables[0]).toMatchObject({ deleted: 10 });
+  });
+
+  test('is done once, however often it is tried', async () => {
+    const sides = await server.make(PEOPLE);
+    const by = await importByHand(sides, CHANGE, IMPORT);
+    const input = await plannedUndo(sides, by.record, by.read);
+    const first = await undo(input, quietly);
+    await sides.live(`INSERT INTO people VALUES (31, 'theirs')`);
+    expect(await undo(input, quietly)).toEqual({ ...first, alreadyDone: true });
+    expect(await sides.live('SELECT email FROM people WHERE id = 31')).toEqual([{ email: 'theirs' }]);
+  });
+
+  test('of a table without a key, and of one that the import made', async () => {
+    const sides = await server.make(
+      `CREATE TABLE lines (a int, b text); INSERT INTO lines SELECT n % 3, 'x' FROM generate_series(1, 9) n`,
+    );
+    const before = await contentOf(sides, ['lines']);
+    const by = await importByHand(
+      sides,
+      {
+        'public.lines': {
+          key: null,
+          columns: ['a', 'b'],
+          count: 5,
+          replaced: `SELECT 'd', a, b FROM lines WHERE a = 1`,
+        },
+        'public.other': { created: 'public.other_restored_1', key: null, columns: ['a'], count: 3 },
+      },
+      `DELETE FROM lines WHERE a = 1; INSERT INTO lines SELECT 7, 'y' FROM generate_series(1, 5);
+       CREATE TABLE other_restored_1 AS SELECT a FROM lines WHERE a = 2`,
+    );
+    const result = await undo(await plannedUndo(sides, by.record, by.read), quietly);
+    expect(result.tables).toMatchObject([{ inserted: 3, deleted: 5 }, { deleted: 3 }]);
+    expect(await contentOf(sides, ['lines'])).toEqual(before);
+    expect(await sides.live(`SELECT to_regclass('public.other_restored_1')::text AS t`)).toEqual([
+      { t: null },
+    ]);
   });
 });

@@ -17,6 +17,7 @@ import { resolveTables } from './resolve.ts';
 import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
 import { planUndo } from './undo/plan.ts';
+import { undo } from './undo/undo.ts';
 
 export const postgres: Engine = {
   kind: 'postgres',
@@ -35,6 +36,7 @@ export const postgres: Engine = {
   import: importRows,
   verifyImport,
   planUndo,
+  undo,
   exportTables,
   find,
   stop,

@@ -35,12 +35,14 @@ export function isActive({ actions, left }: Judged, ordinal: number): boolean {
 /** Whether others have changed or removed it, so that keep-changed leaves it as it is. */
 export function isChanged({ kinds, states }: UndoneTable, ordinal: number): boolean {
   const [kind, state] = [kinds[ordinal], states[ordinal]];
+  if (state === STATES.same) return false;
   if (kind === 'u') return state !== STATES.ours;
   return kind === 'i' ? state === STATES.changed : state !== STATES.absent;
 }
 
 function actionOf(rule: UndoRule, kind: Kind | undefined, state: number | undefined, changed: boolean) {
   if (changed && rule === 'keep-changed') return ACTIONS.none;
+  if (state === STATES.same) return ACTIONS.none;
   if (kind === 'i') return state === STATES.absent ? ACTIONS.none : ACTIONS.delete;
   return state === STATES.absent ? ACTIONS.insert : ACTIONS.update;
 }

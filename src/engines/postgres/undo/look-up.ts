@@ -13,7 +13,7 @@ import {
 } from '../compare/lookup.ts';
 import type { ForeignKey, Reference, Relation, UniqueIndex } from '../compare/relation.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { undoLines } from './undo-lines.ts';
+import { fieldsOf, type UndoLine, undoLines } from './undo-lines.ts';
 import { identity, keyValues, STATES, type UndoneTable } from './undo-table.ts';
 
 /** A row that a lookup found: for which of the values, and its identity. Null: of a table outside the undo. */
@@ -57,11 +57,43 @@ export async function classify(
         if (!isOurs) table.writers.set(ordinal, writer);
         table.ordinals.set(keyLine(id), ordinal);
       }
+      await markSame(client, table, lines, keys);
     }
     run.progress({ phase: `looking at ${table.data.table}`, done: table.kinds.length, total, unit: 'rows' });
   }
   await preferIndexes(client, false);
 }
+
+/** Rows that others have put back already as they were are not changed: there is nothing to do to them. */
+async function markSame(
+  client: pg.Client,
+  table: UndoneTable,
+  lines: readonly UndoLine[],
+  keys: Values,
+): Promise<void> {
+  const { key, data, relation, states, placed } = table;
+  const isAsked = (line: UndoLine) => line.kind !== 'i' && states[line.ordinal + placed] === STATES.changed;
+  const asked = lines.flatMap((line, index) => (isAsked(line) ? [{ line, index }] : []));
+  if (key === null || asked.length === 0) return;
+  const columns = data.columns.map((name) => outputOf(`t.${quoteIdentifier(name)}`));
+  const { rows } = await client.query<[string, ...(string | null)[]]>({
+    text: `SELECT holdfast_n, ${columns.join(', ')}
+      FROM ${unnest(keys.length)} JOIN ${relation.source} AS t ON ${keyCondition(key, 't', relation)}`,
+    values: keys.map((column) => asked.map(({ index }) => column[index])),
+    rowMode: 'array',
+  });
+  for (const [position, ...values] of rows) {
+    const line = asked[Number(position) - 1]?.line as UndoLine;
+    const before = fieldsOf(line.text);
+    if (!values.every((value, index) => value === before[index])) continue;
+    states[line.ordinal + placed] = STATES.same;
+    table.writers.delete(line.ordinal + placed);
+  }
+}
+
+/** A value as COPY writes it, which a cast to text does not do for every type. */
+const outputOf = (value: string) =>
+  `CASE WHEN pg_catalog.num_nulls(${value}) = 0 THEN pg_catalog.concat(${value}) END`;
 
 /** Without a key only the transaction that wrote them tells the import's rows. */
 async function findInserted(client: pg.Client, table: UndoneTable, transaction: string): Promise<void> {
@@ -118,7 +150,7 @@ export function referring(
   );
   const changes = becoming.map(
     (_, index) =>
-      `t.${quoteIdentifier(reference.parentColumns[index] as string)}::pg_catalog.text IS DISTINCT FROM holdfast.holdfast_${width + index + 1}`,
+      `${outputOf(`t.${quoteIdentifier(reference.parentColumns[index] as string)}`)} IS DISTINCT FROM holdfast.holdfast_${width + index + 1}`,
   );
   const found = child === undefined ? [] : identity(child, 'c');
   return hits(

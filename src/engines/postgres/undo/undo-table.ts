@@ -8,8 +8,8 @@ import { quoteIdentifier } from '../identifier.ts';
 import type { Kind, UndoLine } from './undo-lines.ts';
 import { fieldsOf } from './undo-lines.ts';
 
-/** What has become of a row of the import since. */
-export const STATES = { absent: 0, ours: 1, changed: 2 } as const;
+/** What has become of a row of the import since; `same`: somebody has put it back as it was before. */
+export const STATES = { absent: 0, ours: 1, changed: 2, same: 3 } as const;
 
 /** A table of the import as production has it now. */
 export interface UndoneTable {
