@@ -478,9 +478,6 @@ export interface Engine {
   /** Takes it back: one transaction, exactly what was planned, and it can be taken back itself. Safe to repeat, as an import. */
   undo(input: UndoInput, run: Run): Promise<ImportResult>;
 
-  /** Takes it back: one transaction, exactly what was planned, and it can be taken back itself. Safe to repeat, as an import. */
-  undo(input: UndoInput, run: Run): Promise<ImportResult>;
-
   /** Writes rows, or whole tables, of the restored copy to files. Production is not changed. */
   exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
 
