@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -190,6 +190,34 @@ test.each(['csv', 'dump'] as const)(
     expect(await readdir(folder)).toEqual([]);
   },
 );
+
+test.each([
+  ['csv', 'ConnectionFailed'],
+  ['dump', 'ToolFailed'],
+] as const)('a session that is lost half way: no %s appears', async (format, type) => {
+  await query(
+    sides.restored,
+    'CREATE TABLE IF NOT EXISTS public.big AS SELECT n, md5(n::text) || repeat(md5(random()::text), 30) AS t FROM generate_series(1, 60000) n',
+  );
+  const losing = (name: string, content: Readable) => {
+    async function* first(): AsyncGenerator<Buffer> {
+      let count = 0;
+      for await (const piece of content as AsyncIterable<Buffer>) {
+        count += 1;
+        if (count === 1) {
+          await query(
+            server.access,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('holdfast export', 'pg_dump')",
+          );
+        }
+        yield piece;
+      }
+    }
+    return put(name, Readable.from(first(), { objectMode: false }));
+  };
+  await expect(exported({ tables: ['public.big'], format, put: losing })).rejects.toMatchObject({ type });
+  expect(await readdir(folder)).toEqual([]);
+});
 
 test('the rows of a rule as CSV: those that it would bring back, and no others', async () => {
   const changed = await server.make(`
