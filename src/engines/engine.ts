@@ -178,6 +178,8 @@ export interface TableComparison {
   rules: RuleComparison[];
   /** a folder on the instance's disk with the keys that differ; empty for an undo, which reads its own data again */
   keysFolder: string;
+  /** production had no such table any more: it is to be made again */
+  gone?: true;
   /** what is true under every rule */
   notices: string[];
 }

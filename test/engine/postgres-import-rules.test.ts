@@ -214,3 +214,82 @@ describe.each(['restore-changed', 'replace'] as const)('%s', (conflict) => {
     ]);
   });
 });
+
+describe('side-by-side', () => {
+  test('makes a table of its own beside each, and touches nothing else', async () => {
+    const sides =
+      await server.make(`CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE "T; ""x""" (id int, "Name" text COLLATE "C" NOT NULL,
+        m mood DEFAULT 'b', twice int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id, "Name"));
+      COMMENT ON TABLE "T; ""x""" IS 'what it''s for'; CREATE TABLE k (n int, a json) PARTITION BY LIST (n); CREATE TABLE k1 PARTITION OF k DEFAULT;
+      INSERT INTO "T; ""x""" SELECT n, E'\\t' || n FROM generate_series(1, 2000) n; INSERT INTO k SELECT n, '{"a":  1}' FROM generate_series(1, 30) n`);
+    await sides.live('TRUNCATE "T; ""x"""; DELETE FROM k');
+    const plan = await planned(sides, ['public."T; ""x"""', 'public.k'], 'side-by-side');
+    const result = await importRows(plan, quietly);
+    expect(result.tables).toMatchObject([
+      { inserts: 2000, inserted: 2000, created: 'public."T; ""x""_restored_copy"' },
+      { inserted: 30, created: 'public.k_restored_copy' },
+    ]);
+    expect(await sides.live('SELECT count(*)::int AS n FROM "T; ""x"""')).toEqual([{ n: 0 }]);
+    const content = (name: string) =>
+      `SELECT md5(string_agg(t::text, '|' ORDER BY id)) AS content FROM ${name} t`;
+    expect(await sides.live(content('"T; ""x""_restored_copy"'))).toEqual(
+      await sides.copy(content('"T; ""x"""')),
+    );
+    expect(
+      await sides.live(`SELECT obj_description(c.oid) AS comment, (SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = c.oid AND contype = 'p') AS key
+        FROM pg_class c WHERE relname = 'T; "x"_restored_copy'`),
+    ).toEqual([{ comment: "what it's for", key: 'PRIMARY KEY (id, "Name")' }]);
+    expect(undoOf(plan).tables).toMatchObject([
+      {
+        created: 'public."T; ""x""_restored_copy"',
+        createdId: expect.stringMatching(/^\d+$/),
+        counts: { inserted: 2000 },
+      },
+      { created: 'public.k_restored_copy' },
+    ]);
+    await expectVerified(plan);
+    await sides.live('DELETE FROM k_restored_copy WHERE n = 1');
+    expect((await verifyImport(plan, quietly)).map(({ verdict }) => verdict)).toEqual(['pass', 'fail']);
+    const again = { ...plan, planDigest: 'another' };
+    await expect(importRows(again, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+  });
+});
+
+describe('a table that is gone', () => {
+  const MADE = `CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id serial PRIMARY KEY, p int REFERENCES p, a text UNIQUE, b int DEFAULT 7);
+    CREATE INDEX by_b ON t (b); COMMENT ON TABLE t IS 'tea'; CREATE TABLE k (t int REFERENCES t);
+    INSERT INTO p SELECT generate_series(1, 9); INSERT INTO t (p, a) SELECT 1 + n % 9, 'a' || n FROM generate_series(1, 500) n; INSERT INTO k VALUES (1), (1)`;
+
+  test.each(['insert-missing', 'replace'] as const)(
+    'is made again with all that was to it: %s',
+    async (conflict) => {
+      const sides = await server.make(MADE);
+      await sides.live('DROP TABLE t CASCADE; DROP TABLE k; DELETE FROM p WHERE id = 9');
+      const plan = await planned(sides, ['public.t', 'public.k', 'public.p'], conflict);
+      const result = await importRows(plan, quietly);
+      expect(result.tables).toMatchObject([
+        { table: 'public.k', inserted: 2, created: 'public.k' },
+        { table: 'public.p', inserted: 1, created: null },
+        { table: 'public.t', inserted: 500, created: 'public.t' },
+      ]);
+      const shape = `SELECT (SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM t) AS rows, obj_description('t'::regclass) AS comment,
+      (SELECT string_agg(indexdef, ';' ORDER BY indexdef) FROM pg_indexes WHERE tablename = 't') AS indexes,
+      (SELECT string_agg(pg_get_constraintdef(oid), ';' ORDER BY conrelid::regclass::text, contype, conname) FROM pg_constraint WHERE conrelid IN ('t'::regclass, 'k'::regclass)) AS constraints,
+      (SELECT last_value::int FROM t_id_seq) AS last`;
+      expect(await sides.live(shape)).toEqual(await sides.copy(shape));
+      expect(undoOf(plan).tables.map(({ created }) => created)).toEqual(['public.k', null, 'public.t']);
+      await expectVerified(plan);
+    },
+  );
+
+  test('since the plan, or there again: nothing changes', async () => {
+    const sides = await server.make(MADE);
+    const plan = await planned(sides, ['public.k'], 'replace');
+    await sides.live('DROP TABLE k');
+    await expect(importRows(plan, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+    const other = await planned(sides, ['public.k'], 'replace');
+    await sides.live('CREATE TABLE k (t int)');
+    await expect(importRows(other, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+    expect(await sides.live('SELECT count(*)::int AS n FROM k')).toEqual([{ n: 0 }]);
+  });
+});

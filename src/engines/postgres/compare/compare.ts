@@ -122,6 +122,7 @@ async function describeComparison(
     table: pair.table,
     rules,
     keysFolder: folder,
+    ...(pair.gone ? { gone: true as const } : {}),
     notices: [...pair.notices, ...(missing > 0 ? cascadeNotices(pair, all) : [])],
   };
 }

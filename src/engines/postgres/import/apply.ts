@@ -84,7 +84,7 @@ function deleteOf(stage: Stage): string | null {
 }
 
 function replacedOf({ pair, rule, rows }: Stage): string | null {
-  if (rule === 'insert-missing' || pair.keyless) return null;
+  if (rule === 'insert-missing' || pair.keyless || pair.gone) return null;
   return `DELETE FROM ${pair.production.source} AS t USING ${rows} AS s
     WHERE s.holdfast_how = 'r' AND ${sameKey(pair, 't', 's')}`;
 }
@@ -96,7 +96,7 @@ async function updateOf(client: pg.Client, stage: Stage, after: string): Promise
     .filter((column) => !fixed.has(column))
     .map(quoteIdentifier)
     .map((column) => `${column} = s.${column}`);
-  if (rule === 'insert-missing' || pair.keyless || set.length === 0) return null;
+  if (rule === 'insert-missing' || pair.keyless || pair.gone || set.length === 0) return null;
   return `UPDATE ${pair.production.source} AS t SET ${set.join(', ')} FROM ${rows} AS s
     WHERE s.holdfast_how = 'u' AND ${sameKey(pair, 't', 's')} AND ${after}`;
 }

@@ -28,6 +28,13 @@ export function importError(error: unknown): unknown {
       { hint: 'nothing was changed; look at the new plan and approve that', cause: undefined },
     );
   }
+  if (code === '42P07' || code === '42710') {
+    return new HoldfastError(
+      'PlanChanged',
+      'production has changed since the plan was approved: it has a table or type of the name that was to be made',
+      { hint: 'nothing was changed; look at the new plan and approve that' },
+    );
+  }
   if (code === '23514' || code === '23502') {
     return new HoldfastError(
       'CheckFailed',

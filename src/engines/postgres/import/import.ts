@@ -3,17 +3,21 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
+import { formatNameParts } from '../../../model/table.ts';
 import type { AppliedChange, ImportInput, ImportResult, TableComparison, UndoTable } from '../../engine.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { checkFolder, type Sides } from '../compare/differences.ts';
 import { preferIndexes } from '../compare/lookup.ts';
-import { locateTables, requireSupported } from '../compare/rule.ts';
+import { locateTables } from '../compare/rule.ts';
 import { describePair, keyNames, requireRule, type TablePair } from '../compare/table-pair.ts';
 import { withConnection } from '../connection.ts';
-import { applyStages } from './apply.ts';
+import { type Applied, applyStages } from './apply.ts';
+import { copyBeside, createdTable } from './beside.ts';
 import { type Changed, changeProduction, commitLocked } from './change.ts';
+import type { Definition } from './definition.ts';
 import { stageDrift, tooMuchDrift } from './drift.ts';
 import { importError } from './import-error.ts';
+import { type DefinitionInput, readDefinition } from './recreate.ts';
 import { locksOf } from './row-locks.ts';
 import { advanceSequences } from './sequences.ts';
 import { refuseCascades, type Settled, settle } from './settle.ts';
@@ -29,7 +33,6 @@ import { keepUndo, undoData } from './undo-writer.ts';
  * cannot come back any more, LockNotAvailable where the tables are not had in time, CheckFailed, PermissionDenied.
  */
 export async function importRows(input: ImportInput, run: Run): Promise<ImportResult> {
-  requireSupported(input.conflict);
   const { production, restored } = locateTables(input);
   const options = { applicationName: 'import', signal: run.signal, lockTimeoutMs: input.lockTimeoutMs };
   return changeProduction(production, input, run, (live) =>
@@ -44,14 +47,30 @@ export async function importRows(input: ImportInput, run: Run): Promise<ImportRe
 
 async function importInto(sides: Sides, input: ImportInput, run: Run): Promise<ImportResult> {
   await preferIndexes(sides.restored, true);
-  const stages: Stage[] = [];
+  const pairs: TablePair[] = [];
   for (const comparison of input.comparisons) {
     const pair = await describePair(sides.production, sides.restored, comparison.table);
-    const { change, keysSha256 } = ruleOf(comparison, input.conflict);
     requireRule(pair, input.conflict);
+    refuseAppeared(pair, comparison);
+    pairs.push(pair);
+  }
+  if (input.conflict === 'side-by-side') {
+    return copyBeside(
+      sides,
+      input,
+      pairs.map(({ restored }) => restored),
+      run,
+    );
+  }
+  const gone = pairs.filter((pair) => pair.gone);
+  const definition = gone.length === 0 ? null : await readDefinition(definitionInput(input, gone), run);
+  const stages: Stage[] = [];
+  for (const [index, pair] of pairs.entries()) {
+    const comparison = input.comparisons[index] as TableComparison;
+    const { change, keysSha256 } = ruleOf(comparison, input.conflict);
     const { key } = await checkFolder(pair.table, comparison.keysFolder, input.conflict, keysSha256);
     refuseOtherKey(pair, key);
-    const stage = await createStage(sides.production, pair, input.conflict, stages.length);
+    const stage = await createStage(sides.production, pair, input.conflict, index);
     await stageApproved(sides, stage, comparison.keysFolder, change, run);
     stages.push(stage);
   }
@@ -59,19 +78,33 @@ async function importInto(sides: Sides, input: ImportInput, run: Run): Promise<I
   const locks = await locksOf(sides.production, stages);
   try {
     return await commitLocked(sides.production, input, locks, run, () =>
-      changeTables(sides, input, stages, fresh, run),
+      changeTables(sides, input, { stages, definition, fresh }, run),
     );
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }
 }
 
+function definitionInput(input: ImportInput, gone: readonly TablePair[]): DefinitionInput {
+  const { production, restored } = locateTables(input);
+  const tables = gone.map((pair) => formatNameParts([pair.restored.schema, pair.restored.name]));
+  return { production, restored, tables, serverMajor: input.serverMajor };
+}
+
+interface Prepared {
+  /** in the order of the comparisons */
+  stages: readonly Stage[];
+  /** of the tables that are to be made again */
+  definition: Definition | null;
+  /** a new folder */
+  fresh: string;
+}
+
 /** Under the locks. */
 async function changeTables(
   sides: Sides,
   input: ImportInput,
-  stages: readonly Stage[],
-  fresh: string,
+  { stages, definition, fresh }: Prepared,
   run: Run,
 ): Promise<Changed> {
   const client = sides.production;
@@ -85,32 +118,50 @@ async function changeTables(
     drift[index] = (drift[index] ?? 0) + found.revived;
     if (sum(drift) > input.drift) throw tooMuchDrift(stage.pair.table, input.drift);
   }
-  await refuseCascades(client, stages);
+  const there = stages.filter(({ pair }) => !pair.gone);
+  await refuseCascades(client, there);
   const kept: UndoTable[] = [];
   for (const [index, stage] of stages.entries()) {
+    if (stage.pair.gone) continue;
     run.progress({ phase: `keeping what ${stage.pair.table} holds` });
-    kept.push(await keepUndo(client, input.undo, stage, settled[index] as Settled, index));
+    kept[index] = await keepUndo(client, input.undo, stage, settled[index] as Settled, index);
   }
   run.progress({ phase: 'changing production' });
-  const oids = stages.map(({ pair }) => pair.production.oid);
+  for (const statement of definition?.before ?? []) await client.query(statement);
+  const oids = there.map(({ pair }) => pair.production.oid);
   const applied = await withTriggersOff(client, oids, async () => {
     await client.query('SET CONSTRAINTS ALL DEFERRED');
     const counts = await applyStages(client, stages);
+    for (const statement of definition?.after ?? []) await client.query(statement);
     // Now, not at the commit: what is written to the journal has to be able to commit.
     await client.query('SET CONSTRAINTS ALL IMMEDIATE');
     return counts;
   });
-  for (const stage of stages) await advanceSequences(sides, stage);
-  const tables = input.comparisons.map((comparison, index): AppliedChange => {
-    const { change } = ruleOf(comparison, input.conflict);
-    const counts = applied[index] as (typeof applied)[number];
-    const approved = change.inserts + change.updates + change.deletes;
-    const drifted = drift[index] ?? 0;
-    const beyond = stages[index]?.rule === 'replace' ? drifted : 0;
-    const vanished = Math.max(0, approved + beyond - counts.inserted - counts.updated - counts.deleted);
-    return { ...change, ...counts, vanished, drifted, created: null };
-  });
+  for (const stage of there) await advanceSequences(sides, stage);
+  for (const [index, { pair }] of stages.entries()) {
+    if (!pair.gone) continue;
+    const { restored } = pair;
+    const inserted = applied[index]?.inserted ?? 0;
+    kept[index] = await createdTable(client, restored, [restored.schema, restored.name], inserted);
+  }
+  const tables = stages.map((stage, index) =>
+    appliedChange(input, stage, applied[index] as Applied, [drift[index] ?? 0, index]),
+  );
   return { tables, undo: await undoData(client, input.undo, kept, applied) };
+}
+
+function appliedChange(
+  input: ImportInput,
+  { pair, rule }: Stage,
+  counts: Applied,
+  [drifted, index]: [number, number],
+): AppliedChange {
+  const { change } = ruleOf(input.comparisons[index] as TableComparison, input.conflict);
+  const approved = change.inserts + change.updates + change.deletes;
+  const beyond = rule === 'replace' ? drifted : 0;
+  const vanished = Math.max(0, approved + beyond - counts.inserted - counts.updated - counts.deleted);
+  const created = pair.gone ? formatNameParts([pair.restored.schema, pair.restored.name]) : null;
+  return { ...change, ...counts, vanished, drifted, created };
 }
 
 /** Under `replace` the table becomes the restored copy: what has changed since counts, and is locked as the rest. */
@@ -124,6 +175,10 @@ async function takeDrift(
   if (input.conflict !== 'replace') return stages.map(() => 0);
   const drift: number[] = [];
   for (const [index, stage] of stages.entries()) {
+    if (stage.pair.gone) {
+      drift.push(0);
+      continue;
+    }
     const approved = (input.comparisons[index] as TableComparison).keysFolder;
     const folders = { approved, fresh: join(fresh, String(index)) };
     drift.push(await stageDrift(sides, stage, folders, input.drift - sum(drift), run));
@@ -135,6 +190,16 @@ async function takeDrift(
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0);
+
+/** A table that came or went since is not what was approved. */
+function refuseAppeared(pair: TablePair, comparison: TableComparison): void {
+  if (pair.gone === (comparison.gone === true)) return;
+  throw new HoldfastError(
+    'PlanChanged',
+    `production has changed since the plan was approved: ${pair.table} ${pair.gone ? 'is gone' : 'is there again'}`,
+    { hint: 'nothing was changed; look at the new plan and approve that' },
+  );
+}
 
 function refuseOtherKey(pair: TablePair, key: readonly string[]): void {
   if (key.join('\0') === keyNames(pair).join('\0')) return;

@@ -10,18 +10,26 @@ import { areDifferent, isParent, mayChange, refersTo, sameKey } from './stage-sq
  */
 export async function locksOf(client: pg.Client, stages: readonly Stage[]): Promise<Locks> {
   const tables = new Map<string, TableLock>();
+  const gone = new Set(stages.filter(({ pair }) => pair.gone).map(({ pair }) => pair.production.qualified));
   for (const { pair } of stages) {
-    const { qualified, source } = pair.production;
-    tables.set(qualified, { qualified, source, mode: 'SHARE ROW EXCLUSIVE' });
+    const { qualified, source, foreignKeys } = pair.production;
+    if (!pair.gone) tables.set(qualified, { qualified, source, mode: 'SHARE ROW EXCLUSIVE' });
+    // To make a foreign key takes the same lock on the table to which it refers.
+    for (const { parentSource } of pair.gone ? foreignKeys : []) {
+      const parent = parentSource.replace(/^ONLY /, '');
+      if (gone.has(parent)) continue;
+      tables.set(parent, { qualified: parent, source: parentSource, mode: 'SHARE ROW EXCLUSIVE' });
+    }
   }
-  const lockable = await lockableTables(client, stages);
+  const there = stages.filter(({ pair }) => !pair.gone);
+  const lockable = await lockableTables(client, there);
   const rows: RowLock[] = [];
   const add = (source: string, sql: string) => {
     const qualified = source.replace(/^ONLY /, '');
     if (!tables.has(qualified)) tables.set(qualified, { qualified, source, mode: 'ROW SHARE' });
     rows.push({ qualified, sql });
   };
-  for (const stage of stages) {
+  for (const stage of there) {
     const { pair } = stage;
     for (const sql of ownRows(stage)) add(stage.pair.production.source, sql);
     if (mayAdd(stage)) {

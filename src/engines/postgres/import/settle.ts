@@ -21,6 +21,7 @@ export interface Settled {
  */
 export async function settle(client: pg.Client, stage: Stage): Promise<Settled> {
   const { pair, rule, rows } = stage;
+  if (pair.gone) return { inserts: stage.approved.missing, updates: 0, revived: 0 };
   const production = rowSource(pair, 'production', 't');
   const same = sameKey(pair, 't', 's');
   const here = `${same}${await exceptGone(client, stage)}`;

@@ -5,6 +5,7 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule, TableChange } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
+import { columnOf } from '../compare/describe.ts';
 import { type DifferenceKind, ruleBatches, type Sides } from '../compare/differences.ts';
 import type { KeyBatch } from '../compare/keys-file.ts';
 import { BATCH_ROWS, keyCondition, preferIndexes } from '../compare/lookup.ts';
@@ -54,6 +55,17 @@ export async function createStage(
   const columns = stageColumns(pair).map((column) => `, t.${quoteIdentifier(column)}`);
   const keys = keyNames(pair).map((column) => `t.${quoteIdentifier(column)}`);
   const source = rowSource(pair, 'production', 't');
+  if (pair.gone) {
+    // There is no table to take the columns from.
+    const types = pair.columns.map(
+      (name) => `, ${quoteIdentifier(name)} ${columnOf(pair.restored, name)?.fullType}`,
+    );
+    const key = pair.keyless ? ', holdfast_row pg_catalog.text, holdfast_number pg_catalog.int8' : '';
+    await client.query(
+      `CREATE TEMPORARY TABLE ${rows} (holdfast_how pg_catalog."char"${key}${types.join('')})`,
+    );
+    return { pair, rule, rows, gone, located, approved: noRows(), drifted: noRows() };
+  }
   await client.query(
     `CREATE TEMPORARY TABLE ${rows} AS SELECT 'i'::pg_catalog."char" AS holdfast_how${columns.join('')}
      FROM ${source} WITH NO DATA`,

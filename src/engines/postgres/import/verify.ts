@@ -2,8 +2,10 @@ import type pg from 'pg';
 import type { Check } from '../../../model/evidence.ts';
 import { type ConflictRule, countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
+import { formatNameParts } from '../../../model/table.ts';
 import type { ImportInput, TableComparison } from '../../engine.ts';
 import { ruleOf } from '../../rule-of.ts';
+import { besideName } from '../compare/beside.ts';
 import { columnOf } from '../compare/describe.ts';
 import { type DifferenceKind, ruleBatches } from '../compare/differences.ts';
 import { checkedForeignKeys } from '../compare/effects.ts';
@@ -20,7 +22,7 @@ import type { Side } from '../compare/row-values.ts';
 import { locateTables } from '../compare/rule.ts';
 import { describePair, rowSource, type TablePair } from '../compare/table-pair.ts';
 import { withConnection } from '../connection.ts';
-import { quoteIdentifier } from '../identifier.ts';
+import { quoteIdentifier, quoteQualified } from '../identifier.ts';
 
 interface Sides {
   production: pg.Client;
@@ -61,12 +63,62 @@ export async function verifyImport(input: ImportInput, run: Run): Promise<Check[
       const checks: Check[] = [];
       for (const comparison of input.comparisons) {
         const pair = await describePair(live, copy, comparison.table);
+        if (input.conflict === 'side-by-side') {
+          checks.push(await checkBeside(sides, pair, input.copyId, transactions));
+          continue;
+        }
         const counts = await countRows(sides, pair, { comparison, rule: input.conflict }, transactions, run);
         checks.push(...describeCounts(pair.table, counts));
       }
       return checks;
     }),
   );
+}
+
+/** Whether the copy beside a table is the restored one; once others have written to it, that is theirs to judge. */
+async function checkBeside(
+  { production, restored }: Sides,
+  { table, restored: relation }: TablePair,
+  copyId: string,
+  transactions: ReadonlySet<string>,
+): Promise<Check> {
+  const columns = relation.columns.map(({ name }) => `t.${quoteIdentifier(name)}`).join(', ');
+  const look = async (client: pg.Client, source: string) => {
+    const { rows } = await client.query<{ rows: string; sum: string; others: string }>(
+      `SELECT count(*) AS rows, count(*) FILTER (WHERE NOT t.xmin::pg_catalog.text = ANY ($1)) AS others,
+         sum(pg_catalog.hashtextextended(ROW(${columns})::pg_catalog.text COLLATE pg_catalog."C", 0)) AS sum
+       FROM ${source} AS t`,
+      [[...transactions]],
+    );
+    return rows[0] as { rows: string; sum: string; others: string };
+  };
+  const parts = [relation.schema, besideName(relation.name, copyId)];
+  const name = `import of ${table}: copy beside it`;
+  const { rows: there } = await production.query<{ there: boolean }>(
+    'SELECT pg_catalog.to_regclass($1) IS NOT NULL AS there',
+    [quoteQualified(parts)],
+  );
+  if (there[0]?.there !== true) {
+    return { name, verdict: 'fail', detail: `${formatNameParts(parts)} is not in production` };
+  }
+  const [live, copy] = await Promise.all([
+    look(production, quoteQualified(parts)),
+    look(restored, relation.source),
+  ]);
+  const count = countOf(Number(live.rows), 'row');
+  if (Number(live.others) > 0) {
+    return {
+      name,
+      verdict: 'inconclusive',
+      detail: `others have written to ${formatNameParts(parts)} since`,
+    };
+  }
+  const isEqual = live.rows === copy.rows && live.sum === copy.sum;
+  return {
+    name,
+    verdict: isEqual ? 'pass' : 'fail',
+    detail: `${formatNameParts(parts)} has ${count}, ${isEqual ? 'equal to' : 'not the same as'} the restored copy`,
+  };
 }
 
 function describeCounts(table: string, counts: Counts): Check[] {
