@@ -30,9 +30,19 @@ const GROUPS: Record<string, Entry[]> = {
   ],
   'Recover:': [
     {
+      name: 'find',
+      summary: 'which transactions took rows from a table',
+      load: async () => (await import('./commands/find.ts')).findCommand(),
+    },
+    {
       name: 'restore',
       summary: 'recover a database, or rows of it, to a moment',
       load: async () => (await import('./commands/restore.ts')).restoreCommand(),
+    },
+    {
+      name: 'undo',
+      summary: 'take an import back',
+      load: async () => (await import('./commands/undo.ts')).undoCommand(),
     },
     {
       name: 'connect',

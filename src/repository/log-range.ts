@@ -1,5 +1,4 @@
-import { type LogIndex, nameOf, numberOf } from './chain.ts';
-import type { Heartbeat } from './heartbeats.ts';
+import { type LogIndex, nameOf, numberOf, type Recoverability } from './chain.ts';
 import type { ArchivedLog } from './logs.ts';
 
 /** Archived logs that may hold what committed in a span of time. */
@@ -21,7 +20,7 @@ const CLOCK_TOLERANCE_MS = 5 * 60_000;
  * is older.
  */
 export function logsBetween(
-  known: { segments: readonly ArchivedLog[]; heartbeats: readonly Heartbeat[] },
+  known: Recoverability,
   span: { from: number; to: number },
   segmentBytes: LogIndex['segmentBytes'],
 ): LogRange {
@@ -30,10 +29,27 @@ export function logsBetween(
   const beats = known.heartbeats
     .map(({ at, log }) => ({ at: Date.parse(at), number: numberOf(log, segmentBytes) ?? -1 }))
     .sort((a, b) => a.at - b.at);
-  const first = firstNumber(path, beats, span.from - TRANSACTION_MS);
+  // The end of a physical backup lies in its last log; the tool tells it in whole seconds, which is within the margin.
+  const marks = [
+    ...beats,
+    ...known.manifests.flatMap(({ finishedAt, positions }) => {
+      const number = positions.stopLog === null ? null : numberOf(positions.stopLog, segmentBytes);
+      return number === null ? [] : [{ at: Date.parse(finishedAt), number }];
+    }),
+  ].sort((a, b) => a.at - b.at);
+  const first = firstNumber(path, marks, span.from - TRANSACTION_MS);
   const last = beats.find(({ at }) => at > span.to)?.number ?? Number.POSITIVE_INFINITY;
   const chosen = path.filter(({ number }) => number >= first && number <= last);
-  return { logs: chosen.map(({ log }) => log), notices: noticesOf(path, chosen, beats, span, segmentBytes) };
+  return {
+    logs: chosen.map(({ log }) => log),
+    notices: noticesOf({ path, chosen, beats, marks, span, segmentBytes }),
+  };
+}
+
+/** A moment, and the number of the log that it lies in. */
+interface Mark {
+  at: number;
+  number: number;
 }
 
 interface Numbered {
@@ -66,30 +82,28 @@ function newestPath(segments: readonly ArchivedLog[], segmentBytes: number): Num
 
 const incarnationOf = (archive: string): number => Number(archive.split('-')[1]);
 
-function firstNumber(
-  path: readonly Numbered[],
-  beats: readonly { at: number; number: number }[],
-  from: number,
-) {
+function firstNumber(path: readonly Numbered[], marks: readonly Mark[], from: number) {
   const numbers = new Set(path.map(({ number }) => number));
-  const beat = beats.findLast(({ at, number }) => at <= from && numbers.has(number));
-  if (beat !== undefined) return beat.number;
+  const mark = marks.findLast(({ at, number }) => at <= from && numbers.has(number));
+  if (mark !== undefined) return mark.number;
   const ended = path.findLast(({ log }) => Date.parse(log.archivedAt) < from - CLOCK_TOLERANCE_MS);
   return ended?.number ?? Number.NEGATIVE_INFINITY;
 }
 
-function noticesOf(
-  path: readonly Numbered[],
-  chosen: readonly Numbered[],
-  beats: readonly { at: number; number: number }[],
-  span: { from: number; to: number },
-  segmentBytes: number,
-): string[] {
+function noticesOf(input: {
+  path: readonly Numbered[];
+  chosen: readonly Numbered[];
+  beats: readonly Mark[];
+  marks: readonly Mark[];
+  span: { from: number; to: number };
+  segmentBytes: number;
+}): string[] {
+  const { path, chosen, beats, marks, span, segmentBytes } = input;
   const notices: string[] = [];
   const [oldest, newest] = [path[0] as Numbered, path.at(-1) as Numbered];
   const reaches =
     chosen[0] !== oldest ||
-    beats.some(({ at, number }) => at <= span.from && number === oldest.number) ||
+    marks.some(({ at, number }) => at <= span.from && number >= oldest.number) ||
     Date.parse(oldest.log.archivedAt) < span.from - CLOCK_TOLERANCE_MS;
   if (!reaches)
     notices.push(`the oldest archived log is ${oldest.log.name}: what came before it cannot be searched`);

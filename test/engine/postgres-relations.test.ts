@@ -1,7 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
 import { createProtectionActivities } from '../../src/activities/protection.ts';
@@ -10,8 +7,8 @@ import { listRelations } from '../../src/engines/postgres/relations.ts';
 import { listManifests, removeManifest } from '../../src/repository/manifests.ts';
 import { readRelations } from '../../src/repository/relations.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
-import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { quietly, type Recovery, startRecovery } from './postgres-recovery-fixture.ts';
+import { shopOf } from './postgres-shop.ts';
 import { collect } from './repository/fixture.ts';
 
 let recovery: Recovery;
@@ -20,30 +17,10 @@ let deps: Dependencies;
 
 beforeAll(async () => {
   recovery = await startRecovery();
-  const { directory, s3, production } = recovery;
-  process.env.RELATIONS_KEY = s3.accessKeyId;
-  await writeFile(join(directory, 'secret'), s3.secretAccessKey, { mode: 0o600 });
-  await writeFile(join(directory, 'password'), production.access.password ?? '', { mode: 0o600 });
-  await writeFile(join(directory, 'cipher'), recovery.repository.cipher ?? '', { mode: 0o600 });
-  const config = exampleConfig({ databases: databaseText('shop') });
-  config.repository = {
-    ...config.repository,
-    ...{ endpoint: s3.endpoint, region: s3.region, bucket: s3.bucket, pathStyle: true, caFile: s3.caFile },
-    credentials: { accessKeyId: { env: 'RELATIONS_KEY' }, secretAccessKey: { file: 'secret' } },
-    cipher: { file: 'cipher' },
-  };
-  const shop = config.databases.shop as (typeof config.databases)[string];
-  const { host, port, user, database } = production.access;
-  shop.connection = { host, port, user, database, password: { file: 'password' } };
-  shop.postgres = { dataDirectory: production.dataDirectory, systemUser: 'postgres' };
+  const shop = await shopOf(recovery);
+  deps = shop.deps;
+  const { config, directory } = shop.loaded;
   repository = await openRepository(config.repository, { use: 'backup', baseDirectory: directory });
-  deps = {
-    config: { config, directory, path: join(directory, 'holdfast.yaml') },
-    client: {} as Dependencies['client'],
-    engines: { postgres },
-    logger: pino({ enabled: false }),
-    host: 'db1',
-  };
   await recovery.sql(`CREATE TABLE public.orders (id int PRIMARY KEY);
     CREATE SCHEMA "Odd.Name"; CREATE TABLE "Odd.Name"."Order; ""x""" (i int);
     CREATE UNLOGGED TABLE public.scratch (i int); CREATE VIEW public.seen AS SELECT 1 AS one;
@@ -52,7 +29,10 @@ beforeAll(async () => {
     CREATE TABLE public.events_a_1 PARTITION OF public.events_a FOR VALUES FROM (0) TO (10);
     CREATE TABLE public.events_b PARTITION OF public.events FOR VALUES IN ('b')`);
   await recovery.sql('CREATE DATABASE other');
-  await recovery.sql('CREATE TABLE public.things (i int)', { ...production.access, database: 'other' });
+  await recovery.sql('CREATE TABLE public.things (i int)', {
+    ...recovery.production.access,
+    database: 'other',
+  });
 });
 
 afterAll(async () => {

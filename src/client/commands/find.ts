@@ -1,0 +1,99 @@
+import { Command } from 'commander';
+import { describeDatabase } from '../../config/describe.ts';
+import { HoldfastError } from '../../model/failure.ts';
+import type { Progress } from '../../model/progress.ts';
+import { EXIT } from '../exit.ts';
+import { findAccident, readMoment } from '../find.ts';
+import { action, openContext, withGlobalOptions } from '../options.ts';
+import { terminalWidth } from '../output.ts';
+import { againOptions } from '../session.ts';
+import { formatFind, restoreCommandOf } from '../view/find.ts';
+import { formatProgress } from '../view/progress.ts';
+
+interface Options {
+  table: string;
+  since: string;
+  until?: string;
+  limit: number;
+  minRows: number;
+}
+
+export function findCommand(): Command {
+  const command = new Command('find')
+    .description(
+      'which transactions took rows from a table: read from the archived logs, with the command that goes back to just before',
+    )
+    .argument('<database>', 'a database of the configuration')
+    .requiredOption('--table <name>', 'as schema.table; it may have been dropped since')
+    .requiredOption('--since <time>', 'ISO 8601 with an offset, or how long ago, such as 2h')
+    .option('--until <time>', 'the same (default: now)')
+    .option('--limit <count>', 'how many transactions are shown: those with the most rows', count, 20)
+    .option('--min-rows <count>', 'leave out transactions that deleted and updated fewer rows', count, 1)
+    .addHelpText(
+      'after',
+      `
+It fetches the archived logs of that time (16 MiB each, a few at a time) and needs pgbackrest and the pg_waldump of the
+server's major version on this machine; production is only asked where the table lies, and may be gone.
+
+Examples:
+  holdfast find shop --table public.orders --since 2h
+  holdfast find shop --table public.orders --since 2026-01-31T13:00:00Z --until 2026-01-31T14:00:00Z --min-rows 100`,
+    );
+  return withGlobalOptions(command).action(
+    action(async (name: string, options: Options, self: Command) => {
+      const { config, print } = await openContext(self);
+      const database = describeDatabase(config.config, name);
+      const now = new Date();
+      const since = readMoment('--since', options.since, now);
+      const until = options.until === undefined ? now : readMoment('--until', options.until, now);
+      if (since.getTime() >= until.getTime()) {
+        throw new HoldfastError('InvalidInput', '--since is not before --until', {
+          hint: 'a duration such as 2h means that long ago, in both',
+        });
+      }
+      const { table, limit, minRows } = options;
+      const query = { table, since, until, limit, minRows };
+      const result = await interruptible((signal) =>
+        findAccident(config, database, query, { signal, progress: reporter() }),
+      );
+      const again = againOptions(self);
+      const { likeliest } = result;
+      const ready = likeliest === null ? null : restoreCommandOf(result, likeliest, again);
+      print({ ...result, command: ready }, formatFind(result, again, terminalWidth()));
+      return EXIT.done;
+    }),
+  );
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new HoldfastError('InvalidInput', `${text} is not a number of at least 1`);
+}
+
+/** Ctrl-C ends the programs that run and removes the fetched logs. */
+async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const interrupt = () => stop.abort(new HoldfastError('ToolFailed', 'interrupted'));
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of signals) process.once(name, interrupt);
+  try {
+    return await work(stop.signal);
+  } finally {
+    for (const name of signals) process.removeListener(name, interrupt);
+  }
+}
+
+const REPORT_EVERY_MS = 2_000;
+
+/** Progress for people, on stderr: a line now and then. */
+function reporter(): (progress: Progress) => void {
+  let saidAt = 0;
+  let phase = '';
+  return (progress) => {
+    const now = Date.now();
+    if (progress.phase === phase && now - saidAt < REPORT_EVERY_MS) return;
+    saidAt = now;
+    phase = progress.phase;
+    process.stderr.write(`${formatProgress(progress, null)}\n`);
+  };
+}

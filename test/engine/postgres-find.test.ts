@@ -1,0 +1,204 @@
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createProtectionActivities } from '../../src/activities/protection.ts';
+import { type FindResult, findAccident } from '../../src/client/find.ts';
+import { restoreCommandOf } from '../../src/client/view/find.ts';
+import { describeDatabase } from '../../src/config/describe.ts';
+import type { LoadedConfig } from '../../src/config/load.ts';
+import { withConnection } from '../../src/engines/postgres/connection.ts';
+import { closeLog } from '../../src/engines/postgres/log.ts';
+import { writeHeartbeat } from '../../src/repository/heartbeats.ts';
+import { toolArchiveFolder } from '../../src/repository/layout.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { quietly, type Recovery, recover, STANZA, startRecovery } from './postgres-recovery-fixture.ts';
+import { shopOf } from './postgres-shop.ts';
+import { collect } from './repository/fixture.ts';
+
+let recovery: Recovery;
+let repository: Repository;
+let loaded: LoadedConfig;
+let backup: string;
+let since: Date;
+/** the transactions of the accidents, by name */
+const xids: Record<string, string> = {};
+
+/** One transaction; gives its id. */
+async function transaction(...statements: string[]): Promise<string> {
+  const session = { ...quietly, applicationName: 'test' };
+  return withConnection(recovery.production.access, session, async (client) => {
+    await client.query('BEGIN');
+    const { rows } = await client.query<{ xid: string }>('SELECT pg_current_xact_id()::xid::text AS xid');
+    for (const statement of statements) await client.query(statement);
+    await client.query('COMMIT');
+    return rows[0]?.xid as string;
+  });
+}
+
+/** Closes the log, waits until it is archived, and leaves the heartbeat that the watcher would. */
+async function archive(): Promise<void> {
+  const closed = await closeLog(recovery.production.access, quietly);
+  while (
+    (await recovery.value(`SELECT last_archived_wal >= '${closed.log}' FROM pg_stat_archiver`)) !== 'true'
+  )
+    await sleep(50);
+  await writeHeartbeat(repository, 'shop', closed);
+}
+
+const find = (table: string, change: { since?: Date; until?: Date; minRows?: number } = {}) =>
+  findAccident(
+    loaded,
+    describeDatabase(loaded.config, 'shop'),
+    { table, since, until: new Date(), limit: 20, minRows: 1, ...change },
+    quietly,
+  );
+const seen = ({ candidates }: FindResult) =>
+  candidates.map(({ xid, deleted, updated, whole }) => [xid, deleted, updated, whole]);
+
+beforeAll(async () => {
+  recovery = await startRecovery();
+  const shop = await shopOf(recovery);
+  loaded = shop.loaded;
+  repository = await openRepository(loaded.config.repository, {
+    use: 'backup',
+    baseDirectory: loaded.directory,
+  });
+  const { sql } = recovery;
+  await sql(`CREATE TABLE public.orders (id int PRIMARY KEY, note text);
+    INSERT INTO public.orders SELECT i, 'note ' || i FROM generate_series(1, 2000) i;
+    CREATE TABLE public.lines AS SELECT i FROM generate_series(1, 100) i;
+    CREATE TABLE public."Odd ""Name" (i int); INSERT INTO public."Odd ""Name" VALUES (1), (2), (3), (4);
+    CREATE TABLE public.events (id int, kind text) PARTITION BY LIST (kind);
+    CREATE TABLE public.events_a PARTITION OF public.events FOR VALUES IN ('a');
+    CREATE TABLE public.events_b PARTITION OF public.events FOR VALUES IN ('b');
+    INSERT INTO public.events SELECT i, CASE i % 2 WHEN 0 THEN 'a' ELSE 'b' END FROM generate_series(1, 40) i;
+    CREATE TABLE public.big (id int, filler text)`);
+  const { takePhysicalBackup } = createProtectionActivities(shop.deps);
+  const input = { database: 'shop', kind: 'full' as const, madeBy: { workflowId: 'w', runId: 'r' } };
+  backup = ((await new MockActivityEnvironment().run(takePhysicalBackup, input)) as { id: string }).id;
+  // Rewritten between the backup and what is searched: the files have to be followed from the backup on.
+  await sql('VACUUM FULL public."Odd ""Name"');
+  await archive();
+  since = new Date();
+
+  xids.deleted = await transaction('DELETE FROM public.orders WHERE id <= 500');
+  xids.updated = await transaction(`UPDATE public.orders SET note = 'gone' WHERE id > 1700`);
+  xids.nested = await transaction(
+    ...['SAVEPOINT a', 'DELETE FROM public.orders WHERE id BETWEEN 501 AND 540', 'RELEASE a'],
+    ...['SAVEPOINT b', 'DELETE FROM public.orders WHERE id BETWEEN 541 AND 640', 'ROLLBACK TO b'],
+  );
+  await sql('BEGIN; DELETE FROM public.orders; ROLLBACK');
+  await sql('VACUUM FULL public.orders');
+  xids.after = await transaction('DELETE FROM public.orders WHERE id BETWEEN 700 AND 706');
+  xids.truncated = await transaction('TRUNCATE public.lines');
+  await sql('INSERT INTO public.lines VALUES (7)');
+  xids.emptied = await transaction('DELETE FROM public.lines');
+  xids.few = await transaction('DELETE FROM public."Odd ""Name" WHERE i = 1');
+  xids.dropped = await transaction('DROP TABLE public."Odd ""Name"');
+  xids.events = await transaction('DELETE FROM public.events WHERE id <= 10');
+  xids.moved = await transaction(`UPDATE public.events SET kind = 'a' WHERE id = 11`);
+  xids.leaf = await transaction('DROP TABLE public.events_b');
+  await archive();
+});
+
+afterAll(async () => {
+  repository?.close();
+  await recovery?.end();
+});
+
+it('tells deleted and updated rows of each transaction, without what was rolled back, past a rewrite', async () => {
+  const found = await find('orders');
+  const rewritten = found.candidates.find(({ whole }) => whole === 'rewritten');
+  expect(seen(found)).toEqual([
+    [xids.deleted, 500, 0, null],
+    [xids.updated, 0, 300, null],
+    [xids.nested, 40, 0, null],
+    [rewritten?.xid, 0, 0, 'rewritten'],
+    [xids.after, 7, 0, null],
+  ]);
+  expect(found).toMatchObject({ table: 'public.orders', likeliest: { xid: xids.deleted } });
+  expect(found.candidates[0]).toMatchObject({ target: { xid: xids.deleted }, timeline: 1 });
+  const [first] = found.candidates;
+  expect(Math.abs(Date.parse(first?.at ?? '') - since.getTime())).toBeLessThan(30_000);
+  expect(found.notices).toEqual([expect.stringMatching(/newest archived log is .* still open/)]);
+  expect(seen(await find('public.orders', { minRows: 301 }))).toEqual([
+    [xids.deleted, 500, 0, null],
+    [rewritten?.xid, 0, 0, 'rewritten'],
+  ]);
+  expect(seen(await find('public.orders', { until: since, since: new Date(since.getTime() - 500) }))).toEqual(
+    [],
+  );
+});
+
+it('tells a truncate from a delete of everything, and a drop of a table that was rewritten before', async () => {
+  expect(seen(await find('public.lines'))).toEqual([
+    [xids.truncated, 0, 0, 'truncated'],
+    [xids.emptied, 1, 0, null],
+  ]);
+  const dropped = await find('public."Odd ""Name"');
+  expect(seen(dropped)).toEqual([
+    [xids.few, 1, 0, null],
+    [xids.dropped, 0, 0, 'dropped'],
+  ]);
+  expect(dropped.likeliest?.xid).toBe(xids.dropped);
+  await expect(find('public.oders')).rejects.toMatchObject({
+    type: 'UnknownTable',
+    hint: expect.stringContaining('public.orders'),
+  });
+});
+
+it('counts a partitioned table over all its leaves', async () => {
+  expect(seen(await find('public.events'))).toEqual([
+    [xids.events, 10, 0, null],
+    [xids.moved, 0, 1, null],
+    [xids.leaf, 0, 0, 'dropped'],
+  ]);
+});
+
+it('the printed target replayed gives the rows back', async () => {
+  const found = await find('public.orders');
+  if (found.likeliest === null) throw new Error('nothing found');
+  const command = restoreCommandOf(found, found.likeliest, []);
+  expect(command).toBe(
+    `holdfast restore pitr shop --xid ${xids.deleted} --table public.orders --reason 'transaction ${xids.deleted} deleted 500 rows of public.orders'`,
+  );
+  const xid = /--xid (\d+)/.exec(command)?.[1] as string;
+  const place = await recovery.provision('found');
+  const { access } = await recover(recovery, place, backup, { xid });
+  expect(await recovery.value('SELECT count(*) FROM public.orders', access)).toBe('2000');
+  await recovery.remove('found');
+});
+
+it('reads over the border of what lies on the disk at a time, and leaves nothing there', async () => {
+  const begin = new Date();
+  const folders = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('holdfast-find-'));
+  const before = await folders();
+  await recovery.sql(`INSERT INTO public.big SELECT i, repeat('x', 100) FROM generate_series(1, 700000) i`);
+  const xid = await transaction('DELETE FROM public.big');
+  await archive();
+  const found = await find('public.big', { since: begin });
+  expect(found.searched.logs).toBeGreaterThan(8);
+  expect(seen(found)).toEqual([[xid, 700_000, 0, null]]);
+  expect(await folders()).toEqual(before);
+});
+
+it('without production, what backups know is enough; a missing log is said', async () => {
+  const gone: LoadedConfig = structuredClone({ ...loaded });
+  const shop = gone.config.databases.shop as (typeof gone.config.databases)[string];
+  shop.connection.port = 1;
+  const query = { table: 'public.lines', since, until: new Date(), limit: 20, minRows: 1 };
+  const found = await findAccident(gone, describeDatabase(gone.config, 'shop'), query, quietly);
+  expect(seen(found)[0]).toEqual([xids.truncated, 0, 0, 'truncated']);
+  expect(found.notices.join('\n')).toContain('production could not be asked where the table lies now');
+
+  const logs = (await collect(repository.list(toolArchiveFolder(STANZA))))
+    .map(({ key }) => key)
+    .filter((key) => /[0-9A-F]{24}-[0-9a-f]{40}/.test(key));
+  const missing = logs.at(-4) as string;
+  await repository.remove(missing);
+  const holed = await find('public.lines');
+  expect(holed.notices.join('\n')).toMatch(/1 logs are missing, ([0-9A-F]{24}) to \1/);
+  expect(seen(holed)[0]).toEqual([xids.truncated, 0, 0, 'truncated']);
+});

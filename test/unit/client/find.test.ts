@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { followFrom, readMoment } from '../../../src/client/find.ts';
+import { formatFind, restoreCommandOf } from '../../../src/client/view/find.ts';
+import type { Candidate } from '../../../src/engines/engine.ts';
+
+const candidate = (change: Partial<Candidate> = {}): Candidate => ({
+  ...{ xid: '4711', at: '2026-01-31T14:05:00.123456Z', lsn: '0/5000148', timeline: 1 },
+  ...{ deleted: 0, updated: 0, inserted: 0, whole: null, target: { xid: '4711' } },
+  ...change,
+});
+
+describe('a moment of the command line', () => {
+  const now = new Date('2026-01-31T14:00:00Z');
+  it('is a time with an offset, or how long ago', () => {
+    expect(readMoment('--since', '2h', now).toISOString()).toBe('2026-01-31T12:00:00.000Z');
+    expect(readMoment('--since', '1h30m', now).toISOString()).toBe('2026-01-31T12:30:00.000Z');
+    expect(readMoment('--since', '2026-01-31 14:00:00+01:00', now).toISOString()).toBe(
+      '2026-01-31T13:00:00.000Z',
+    );
+  });
+
+  it.each(['2026-01-31T14:00:00', 'yesterday', '2026-13-31T14:00:00Z', '', '2x'])('is not "%s"', (text) => {
+    expect(() => readMoment('--since', text, now)).toThrow(/neither a time|not a duration/);
+  });
+});
+
+describe('the command that is printed', () => {
+  const found = { database: 'shop', table: 'public.orders' };
+  it('brings back what is gone, and sets back what was only changed', () => {
+    expect(restoreCommandOf(found, candidate({ deleted: 9 }), [])).toBe(
+      "holdfast restore pitr shop --xid 4711 --table public.orders --reason 'transaction 4711 deleted 9 rows of public.orders'",
+    );
+    expect(restoreCommandOf(found, candidate({ updated: 1_500 }), ['--config', 'a b.yaml'])).toBe(
+      "holdfast restore pitr shop --xid 4711 --table public.orders --conflict restore-changed --reason 'transaction 4711 updated 1,500 rows of public.orders' --config 'a b.yaml'",
+    );
+  });
+
+  it('can be pasted into a shell whatever the table is called', () => {
+    const odd = { database: 'shop', table: `public."it's; ""x"""` };
+    const command = restoreCommandOf(odd, candidate({ whole: 'dropped' }), []);
+    expect(command).toContain(`--table 'public."it'\\''s; ""x"""'`);
+    expect(command).toContain('--reason');
+  });
+});
+
+it('what was found is a table with the command below it, and what could not be searched', () => {
+  const deleted = candidate({ deleted: 12_345, updated: 2 });
+  const text = formatFind(
+    {
+      ...{ database: 'shop', table: 'public.orders', likeliest: deleted, notices: ['a log is missing'] },
+      searched: { from: '2026-01-31T13:00:00Z', to: '2026-01-31T15:00:00Z', logs: 12 },
+      candidates: [deleted, candidate({ xid: '4712', whole: 'rewritten' })],
+    },
+    [],
+    null,
+  );
+  const lines = text.split('\n');
+  expect(lines[0]).toContain('12 logs searched, 2026-01-31T13:00:00Z to 2026-01-31T15:00:00Z');
+  expect(text).toMatch(/2026-01-31T14:05:00\.123456Z +4711 +0\/5000148 +12,345 +2 +-/);
+  expect(text).toMatch(/4712 .* rewritten/);
+  expect(text).toContain('note: a log is missing');
+  expect(lines.at(-1)).toMatch(/^holdfast restore pitr shop --xid 4711 /);
+  const none = formatFind(
+    {
+      ...{ database: 'shop', table: 'public.orders', likeliest: null, notices: [], candidates: [] },
+      searched: { from: null, to: null, logs: 1 },
+    },
+    [],
+    null,
+  );
+  expect(none).toContain('no transaction in them');
+  expect(none).not.toContain('holdfast restore');
+});
+
+describe("the files of a table are followed from the last backup's on", () => {
+  const place = (node: string, at: string) => ({
+    db: 'shop',
+    table: 'public.t',
+    node: `1663/5/${node}`,
+    oid: '1',
+    at,
+  });
+  const since = Date.parse('2026-01-31T12:00:00Z');
+  const before = '2026-01-31T02:00:00Z';
+  const after = '2026-01-31T14:00:00Z';
+  it.each([
+    ['not where they are the same', [place('1', before), place('1', after)], null],
+    ['not for a leaf that is new', [place('1', before), place('1', after), place('2', after)], null],
+    ['where the table is gone', [place('1', before)], before],
+    ['where they are others', [place('1', before), place('2', after)], before],
+    ['not where nothing is known from before', [place('2', after)], null],
+  ])('%s', (_name, places, from) => {
+    expect(followFrom(places, since)).toBe(from === null ? null : Date.parse(from));
+  });
+});
