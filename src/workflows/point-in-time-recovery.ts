@@ -5,7 +5,6 @@ import { parseExport, refuseExport } from '../model/export.ts';
 import { parseInput } from '../model/input.ts';
 import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
-import { refuseUnsupported } from '../model/supported.ts';
 import { describeTarget, type Target } from '../model/target.ts';
 import { control, onHost, onSite } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
@@ -58,7 +57,6 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
   let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
 
   const work = async (): Promise<Ending> => {
-    orEnd(() => refuseUnsupported(input));
     orEnd(() => refuseExport(input));
     const settings = await control.describeRecovery({ database, site: input.site ?? null });
     objectives = settings.objectives;

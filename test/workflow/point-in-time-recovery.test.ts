@@ -248,7 +248,6 @@ describe('what goes wrong', () => {
     [{ ...INPUT, requestedBy: undefined }, /field requestedBy is missing/],
     [{ ...INPUT, target: { time: '2026-01-31 14:05' } }, /offset/],
     [{ ...INPUT, target: { time: '2026-01-31T14:05:00Z', lsn: '0/1' } }, /exactly one of/],
-    [{ ...INPUT, conflict: 'side-by-side' }, /side-by-side is not supported/],
     [{ ...INPUT, export: 'dump:repository', conflict: 'replace' }, /a dump has whole tables/],
     [{ ...INPUT, export: 'csv:repository', tables: undefined }, /an export needs tables/],
     [{ ...INPUT, export: 'csv:home' }, /csv:repository/],

@@ -180,6 +180,36 @@ describe('another target at the decision', () => {
   });
 });
 
+describe('a cancelled runbook', () => {
+  it('does not take up a target whose base was still being chosen', async () => {
+    const choosing = Promise.withResolvers<void>();
+    const fakes = fakeActivities({
+      activities: {
+        chooseBase: async ({ target, tables }) => {
+          if ('latest' in target) {
+            choosing.resolve();
+            await new Promise((resolve) => setTimeout(resolve, 1_000));
+          }
+          return fakeBase(tables);
+        },
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await start(environment);
+      await waitFor(handle, 'waiting-for-decision');
+      const changing = handle.executeUpdate('retarget', retarget({ latest: true }));
+      const answer = changing.catch((reason: unknown) => reason);
+      await choosing.promise;
+      await handle.cancel();
+      await expect(handle.result()).rejects.toThrow();
+      expect(await answer).toBeInstanceOf(Error);
+      expect((await statusOf(handle)).outcome).toBe('cancelled');
+      expect(fakes.calls.filter((name) => name === 'replayInstance')).toHaveLength(1);
+      expect(fakes.calls).toContain('removeInstance');
+    });
+  });
+});
+
 describe('another target at the hand-over', () => {
   const { tables: _, ...WHOLE } = INPUT;
 

@@ -5,7 +5,6 @@ import { refuseExport } from '../../model/export.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { parseInput, type WorkflowInput } from '../../model/input.ts';
 import { CONFLICT_RULES } from '../../model/plan.ts';
-import { refuseUnsupported } from '../../model/supported.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
@@ -102,7 +101,6 @@ function inputOf(database: string, options: Options): WorkflowInput<'pointInTime
     ...(keepInstance === undefined ? {} : { keepInstance }),
   });
   refuseExport(input);
-  refuseUnsupported(input);
   return input;
 }
 

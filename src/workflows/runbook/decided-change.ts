@@ -114,5 +114,7 @@ function describeChecks(checks: Check[]): string {
 
 function describeResult(result: ImportResult): string {
   const rows = result.tables.reduce((sum, table) => sum + table.inserted + table.updated + table.deleted, 0);
-  return `${countOf(rows, 'row')} in transaction ${result.transaction}`;
+  const { undo, transaction } = result;
+  const back = undo === null ? '' : `; can be taken back until ${undo.expiresAt.slice(0, 10)}`;
+  return `${countOf(rows, 'row')} in transaction ${transaction}${back}`;
 }
