@@ -419,4 +419,50 @@ describe('an undo', () => {
       { t: null },
     ]);
   });
+
+  test('of an import side by side drops the copies, and of tables that were gone drops these', async () => {
+    const sides = await server.make(SHOP);
+    const beside = await importBy(sides, TABLES, 'side-by-side');
+    const copies = `SELECT count(*)::int AS n FROM pg_class WHERE relkind IN ('r', 'p') AND relname LIKE '%\\_restored\\_%'`;
+    expect(await sides.live(copies)).toEqual([{ n: 3 }]);
+    await undo(await plannedUndo(sides, beside.record, beside.read), quietly);
+    expect(await sides.live(copies)).toEqual([{ n: 0 }]);
+
+    await sides.live('DROP TABLE items, orders');
+    const gone = await importBy(sides, TABLES, 'replace');
+    expect(await sides.live('SELECT count(*)::int AS n FROM items')).toEqual([{ n: 300 }]);
+    const input = await plannedUndo(sides, gone.record, gone.read);
+    const notices = input.comparisons.flatMap((one) => ruleOf(one, 'keep-changed').notices);
+    expect(notices.filter((notice) => notice.includes('cannot be taken back'))).toHaveLength(2);
+    const other = await openSession(sides.production);
+    await other.query('BEGIN; INSERT INTO orders VALUES (999, 1)');
+    await expect(undo({ ...input, lockTimeoutMs: 600 }, quietly)).rejects.toMatchObject({
+      type: 'LockNotAvailable',
+    });
+    await other.query('COMMIT');
+    await other.end();
+    await expect(undo(input, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+    const kept = await plannedUndo(sides, gone.record, gone.read);
+    // A reference to what stays keeps nothing; orders stays for its new row.
+    expect(kept.comparisons.map((one) => ruleOf(one, 'keep-changed').change.deletes)).toEqual([300, 0]);
+    await undo(await plannedUndo(sides, gone.record, gone.read, 'overwrite-changed'), quietly);
+    expect(
+      await sides.live(`SELECT to_regclass('items')::text AS i, to_regclass('orders')::text AS o`),
+    ).toEqual([{ i: null, o: null }]);
+  });
+
+  test('of a table that the import made keeps it for another that refers to it and stays', async () => {
+    const sides = await server.make(SHOP);
+    await sides.live('DROP TABLE items, orders');
+    const gone = await importBy(sides, TABLES, 'replace');
+    await sides.live(
+      `ALTER TABLE items DISABLE TRIGGER failing; UPDATE items SET note = 'theirs' WHERE "order" = 1`,
+    );
+    const plan = await plannedUndo(sides, gone.record, gone.read);
+    const rules = plan.comparisons.map((one) => ruleOf(one, 'keep-changed'));
+    expect(rules.map(({ change }) => change.deletes)).toEqual([0, 0]);
+    expect(rules.flatMap(({ notices }) => notices).join()).toMatch(
+      /it has been changed since.*depends on it/,
+    );
+  });
 });

@@ -64,17 +64,26 @@ export async function judge(
     );
     return { table, actions, left: actions.map(() => LEFT.no) };
   });
-  const created = undone.created.map((table) => ({
-    table,
-    drop:
-      table.relation !== null &&
-      table.dependents.length === 0 &&
-      (rule === 'overwrite-changed' || !table.isChanged),
-  }));
+  const created = dropsOf(undone.created, rule);
   const judgement = { rule, tables, created };
   const judging = new Judging(client, judgement, read, run);
   while (await judging.pass());
   return judgement;
+}
+
+/** Tables that may refer to each other go together: one stays where a table refers to it that stays. */
+function dropsOf(tables: readonly CreatedTable[], rule: UndoRule): Judgement['created'] {
+  const going = new Set(
+    tables.filter(
+      ({ relation, isChanged: changed }) => relation && (rule === 'overwrite-changed' || !changed),
+    ),
+  );
+  const isNeeded = ({ dependents }: CreatedTable) =>
+    dependents.some(({ tableOid }) => ![...going].some(({ relation }) => relation?.oid === tableOid));
+  for (let staying = [...going].find(isNeeded); staying !== undefined; staying = [...going].find(isNeeded)) {
+    going.delete(staying);
+  }
+  return tables.map((table) => ({ table, drop: going.has(table) }));
 }
 
 /** Of everything that a rule does to a table: part of what an approval covers. */

@@ -137,7 +137,10 @@ function dropNotices(
   }
   const why =
     dependents.length > 0
-      ? `${dependents.slice(0, 5).join(', ')} depends on it`
+      ? `${dependents
+          .slice(0, 5)
+          .map(({ name }) => name)
+          .join(', ')} depends on it`
       : 'it has been changed since';
   return [`${data.created}, which the import made, stays: ${why}`];
 }

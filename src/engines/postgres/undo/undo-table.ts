@@ -37,8 +37,13 @@ export interface CreatedTable {
   rows: number;
   /** rows that are not as the import left them, or a table that has been altered */
   isChanged: boolean;
-  /** what else refers to it, for people */
-  dependents: string[];
+  /** what else needs it, for people; of a foreign key, the table that has it */
+  dependents: Dependent[];
+}
+
+export interface Dependent {
+  name: string;
+  tableOid: number | null;
 }
 
 /**
@@ -142,12 +147,14 @@ export async function describeCreated(
 }
 
 /** Objects outside the table that would keep it from being dropped: views, functions, foreign keys, children. */
-async function dependentsOf(client: pg.Client, oid: number): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
+async function dependentsOf(client: pg.Client, oid: number): Promise<Dependent[]> {
+  const { rows } = await client.query<{ name: string; table: string | null }>(
     `SELECT DISTINCT CASE WHEN d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
          THEN (SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, r.ev_class, 0)
            FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid)
-         ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS name
+         ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS name,
+       CASE WHEN d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+         THEN (SELECT k.conrelid::pg_catalog.text FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid) END AS table
      FROM pg_catalog.pg_depend d
      WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::pg_catalog.oid
        AND d.deptype = 'n'
@@ -158,5 +165,5 @@ async function dependentsOf(client: pg.Client, oid: number): Promise<string[]> {
      ORDER BY 1`,
     [oid],
   );
-  return rows.map(({ name }) => name);
+  return rows.map(({ name, table }) => ({ name, tableOid: table === null ? null : Number(table) }));
 }

@@ -47,7 +47,7 @@ export async function undo(input: UndoInput, run: Run): Promise<ImportResult> {
     return commitLocked(client, input, locks, run, async () => {
       run.progress({ phase: 'changing production' });
       await refuseCascades(client, stages, dropped);
-      for (const table of dropped) await drop(client, table, transaction);
+      await dropCreated(client, dropped, transaction);
       const oids = stages.map(({ judged }) => judged.table.relation.oid);
       await withTriggersOff(client, oids, async () => {
         await client.query('SET CONSTRAINTS ALL DEFERRED');
@@ -258,8 +258,21 @@ async function refuseCascades(
   }
 }
 
-/** Looks again first: nobody can change it any more. */
-async function drop(
+/** Looks again first: nobody can change them any more. In one statement, since they may refer to each other. */
+async function dropCreated(
+  client: pg.Client,
+  tables: readonly CreatedTable[],
+  transaction: string,
+): Promise<void> {
+  for (const table of tables) await lookAgain(client, table, transaction);
+  const names = tables.flatMap(({ relation }) => relation?.qualified ?? []);
+  if (names.length === 0) return;
+  await client.query(`DROP TABLE ${names.join(', ')}`).catch((error: { code?: string }) => {
+    throw error.code === '2BP01' ? planChanged(tables.map(({ data }) => data.created).join(', ')) : error;
+  });
+}
+
+async function lookAgain(
   client: pg.Client,
   { relation, rows: planned, isChanged }: CreatedTable,
   transaction: string,
@@ -270,12 +283,9 @@ async function drop(
      FROM ${relation.source} AS t`,
     [transaction],
   );
-  const name = formatNameParts([relation.schema, relation.name]);
-  if (Number(rows[0]?.all) !== planned || (!isChanged && Number(rows[0]?.others) > 0))
-    throw planChanged(name);
-  await client.query(`DROP TABLE ${relation.qualified}`).catch((error: { code?: string }) => {
-    throw error.code === '2BP01' ? planChanged(name) : error;
-  });
+  if (Number(rows[0]?.all) !== planned || (!isChanged && Number(rows[0]?.others) > 0)) {
+    throw planChanged(formatNameParts([relation.schema, relation.name]));
+  }
 }
 
 /**
