@@ -8,6 +8,7 @@ const ORDERS = 200;
 const TOUCHED = 5;
 
 let stack: Stack;
+let at: string;
 let recovery: string;
 /** the shop after the accident, after the import and one more change, and after the undo */
 let wrong: string;
@@ -17,7 +18,7 @@ beforeAll(async () => {
   await stack.json('backup', 'shop', '--tier', 'physical', '--wait');
   const before = await fingerprint(stack, 1, ORDERS);
   const { rows } = await stack.production.query<{ now: Date }>('SELECT clock_timestamp() AS now');
-  const at = (rows[0] as { now: Date }).now.toISOString();
+  at = (rows[0] as { now: Date }).now.toISOString();
   await pause(1_100);
   await stack.production.query(`
     DELETE FROM orders WHERE id <= 20;
@@ -100,4 +101,28 @@ test('a row that others have changed is taken back where the approval says so', 
   expect(rows).toEqual([{ id: TOUCHED }]);
   await stack.production.query('DELETE FROM orders WHERE id = $1', [TOUCHED]);
   expect(await wholeShop(stack)).toBe(wrong);
+});
+
+test('a copy that was put beside its table is dropped', async () => {
+  const id = await startRecovery(stack, { at, before: '', ids: [] });
+  await approve(await stack.waitForOutcome(id, 'waiting-for-decision'), 'side-by-side');
+  await stack.waitForOutcome(id, 'completed');
+  const copies = async () => {
+    const { rows } = await stack.production.query(
+      "SELECT 1 FROM pg_class WHERE relname ~ '_restored_[^_]+$'",
+    );
+    return rows.length;
+  };
+  expect(await copies()).toBe(2);
+  const waiting = await startUndo(id);
+  expect(waiting.plan?.notices.join('\n')).toMatch(/is dropped; that cannot be taken back/);
+  await approve(waiting, 'keep-changed');
+  const done = await stack.waitForOutcome(waiting.workflowId, 'completed');
+  expect(done.message).toBeNull();
+  expect(await copies()).toBe(0);
+  expect(await wholeShop(stack)).toBe(wrong);
+  const again = await refusalOf(stack, 'undoImport', {
+    ...{ database: 'shop', reason: 'r', requestedBy: 'ana', workflowId: id },
+  });
+  expect(again.message).toMatch(/taken back already/);
 });
