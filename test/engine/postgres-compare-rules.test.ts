@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TableComparison } from '../../src/engines/engine.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
-import type { TablePair } from '../../src/engines/postgres/compare/table-pair.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
 import { quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
-
-vi.mock('../../src/engines/postgres/compare/rule.ts', async (original) => ({
-  ...(await original<typeof import('../../src/engines/postgres/compare/rule.ts')>()),
-  refusalOf: (pair: TablePair, rule: ConflictRule) => pair.refusals[rule]?.message ?? null,
-  requireSomeRule: () => {},
-}));
 
 let server: SidesServer;
 beforeAll(async () => {
