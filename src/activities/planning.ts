@@ -12,6 +12,8 @@ import { type Choice, chooseBackup } from '../repository/choice.ts';
 import { continuityOf } from '../repository/continuity.ts';
 import { writeEvidence } from '../repository/evidence.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
+import { listManifests } from '../repository/manifests.ts';
+import { orDropped, readRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -102,11 +104,10 @@ export const createPlanningActivities = (deps: Dependencies) => ({
     preferred: string | null;
   }): Promise<Base> {
     return asActivity(async (run) => {
-      const { engine } = databaseOf(deps, input.database);
       let tables: string[] | null = null;
       if (input.tables !== null) {
         run.progress({ phase: 'looking up the tables in production' });
-        tables = await engine.resolveTables(await productionAccess(deps, input.database), input.tables, run);
+        tables = await tablesOf(deps, input.database, input.tables, run);
       }
       run.progress({ phase: 'reading the catalog' });
       const base = baseOf(await choose(deps, input, run), tables);
@@ -127,6 +128,24 @@ export const createPlanningActivities = (deps: Dependencies) => ({
     );
   },
 });
+
+/** The names as production has them, or, for a table that was dropped since, as the backups do. */
+async function tablesOf(
+  deps: Dependencies,
+  database: string,
+  tables: readonly string[],
+  run: Run,
+): Promise<string[]> {
+  const { engine } = databaseOf(deps, database);
+  const access = await productionAccess(deps, database);
+  return orDropped(
+    (known) => engine.resolveTables(access, tables, run, known),
+    () =>
+      withRepository(deps, 'backup', async (repository) =>
+        readRelations(repository, await listManifests(repository, database), run.signal),
+      ),
+  );
+}
 
 type Wanted = { database: string; target: Target; preferred: string | null };
 

@@ -1,11 +1,12 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
 import { createProtectionActivities } from '../../src/activities/protection.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
 import { listRelations } from '../../src/engines/postgres/relations.ts';
+import { resolveKnownTables, resolveTables } from '../../src/engines/postgres/resolve.ts';
 import { listManifests, removeManifest } from '../../src/repository/manifests.ts';
-import { readRelations } from '../../src/repository/relations.ts';
+import { orDropped, readRelations } from '../../src/repository/relations.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import { quietly, type Recovery, startRecovery } from './postgres-recovery-fixture.ts';
 import { shopOf } from './postgres-shop.ts';
@@ -82,6 +83,28 @@ it('backups of both tiers keep it, and it is read back oldest first', async () =
   const keys = (await collect(repository.list('logical/'))).map(({ key }) => key);
   expect(keys).toContain(named?.relations?.key);
   for (const { id } of manifests) await removeManifest(repository, 'shop', id);
+});
+
+it('a dropped table may be named where a backup knows it, and only there', async () => {
+  const { access } = recovery.production;
+  const known = await listRelations(access, quietly);
+  const name = '"Odd.Name"."Order; ""x"""';
+  await recovery.sql(`DROP TABLE ${name}`);
+  await expect(resolveTables(access, [name], quietly)).rejects.toMatchObject({ type: 'UnknownTable' });
+  expect(await resolveTables(access, [name, 'orders'], quietly, known)).toEqual([name, 'public.orders']);
+  expect(resolveKnownTables(access, [name], known)).toEqual([name]);
+  // Of another db of the server, and what nobody knows.
+  for (const none of ['public.things', 'shop."Odd.Name".order']) {
+    await expect(resolveTables(access, [none], quietly, known)).rejects.toMatchObject({
+      type: 'UnknownTable',
+    });
+  }
+  const read = vi.fn(async () => known);
+  expect(await orDropped((all) => resolveTables(access, ['orders'], quietly, all), read)).toEqual([
+    'public.orders',
+  ]);
+  expect(read).not.toHaveBeenCalled();
+  expect(await orDropped((all) => resolveTables(access, [name], quietly, all), read)).toEqual([name]);
 });
 
 it('a backup is taken all the same where the places cannot be read', async () => {
