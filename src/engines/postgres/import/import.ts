@@ -75,7 +75,7 @@ async function importInto(sides: Sides, input: ImportInput, run: Run): Promise<I
     stages.push(stage);
   }
   const fresh = join(input.place.directory, 'import', randomUUID());
-  const locks = await locksOf(sides.production, stages);
+  const locks = await locksOf(sides.production, stages, input.drift);
   try {
     return await commitLocked(sides.production, input, locks, run, () =>
       changeTables(sides, input, { stages, definition, fresh }, run),
@@ -184,7 +184,8 @@ async function takeDrift(
     drift.push(await stageDrift(sides, stage, folders, input.drift - sum(drift), run));
   }
   if (sum(drift) > 0) {
-    for (const { sql } of (await locksOf(sides.production, stages)).rows) await sides.production.query(sql);
+    for (const { sql } of (await locksOf(sides.production, stages, input.drift)).rows)
+      await sides.production.query(sql);
   }
   return drift;
 }

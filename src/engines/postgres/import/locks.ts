@@ -7,8 +7,8 @@ import type { Run } from '../../../model/progress.ts';
 export interface TableLock {
   qualified: string;
   source: string;
-  /** nobody else writes, or (of tables whose rows are only looked at) nobody changes its form */
-  mode: 'SHARE ROW EXCLUSIVE' | 'ROW SHARE';
+  /** nobody else writes, nor locks a row; nobody writes; or (where rows are only looked at) nobody changes its form */
+  mode: 'EXCLUSIVE' | 'SHARE ROW EXCLUSIVE' | 'ROW SHARE';
 }
 
 /** A statement that locks rows with NOWAIT. */
@@ -25,17 +25,25 @@ export interface Locks {
 
 /** How long one try waits while it holds nothing; behind it in the queue, production's writers wait too. */
 const WAIT_MS = 500;
-/** How long what is in flight may take to end while locks are held. */
-const DRAIN_MS = 200;
-const DRAIN_PAUSE_MS = 10;
+/**
+ * How long what is in flight may take to end while locks are held, in turns: mostly it ends at once, or never, since
+ * it needs what is locked. Another try then finds other transactions in flight.
+ */
+const DRAIN_MS = [20, 20, 20, 200];
+const DRAIN_PAUSE_MS = 2;
+/** How long all tables are then asked for at once, again and again, without waiting for any. */
+const SPIN_MS = 150;
 /** After the first lock nothing should wait; what does all the same ends before anybody looks for a deadlock. */
 const GUARD_MS = 100;
 const NOT_AVAILABLE = '55P03';
+const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE';
 
 /**
  * Opens a transaction that holds all these locks. It can never be part of a deadlock, so that no session of
  * production is ever ended for one: it waits only while it holds nothing, for one table, and takes all the rest
- * with NOWAIT; where that fails it lets go of everything and tries again, first waiting for what was busy. Throws
+ * with NOWAIT; where that fails it lets go of everything and tries again, first waiting for what was busy. Where
+ * production takes the tables in more than one order, to wait for one always leaves somebody in the middle with
+ * another: then only a moment in which nobody holds any will do, and all are asked for at once. Throws
  * LockNotAvailable when the time is over; then no transaction is open.
  */
 export async function beginLocked(
@@ -60,8 +68,9 @@ export async function beginLocked(
       );
     }
     if (await tries.attempt(Math.max(1, Math.min(remaining, await tries.waitMs())))) return;
+    if (await tries.spin(Date.now() + Math.min(SPIN_MS, deadline - Date.now()), run.signal)) return;
     // Not in step with anybody else who tries again.
-    await sleep(20 + Math.random() * 80, undefined, { signal: run.signal });
+    await sleep(5 + Math.random() * 20, undefined, { signal: run.signal });
   }
 }
 
@@ -93,37 +102,75 @@ class Tries {
     return rows[0] === undefined ? WAIT_MS : Number(rows[0].wait) + WAIT_MS;
   }
 
-  /** One try; false: something was busy, and everything has been let go. */
+  /** One try, waiting for the first table; false: something was busy, and everything has been let go. */
   async attempt(waitMs: number): Promise<boolean> {
     const { client } = this;
-    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE');
+    const drained = () => Date.now() + (DRAIN_MS[this.failures % DRAIN_MS.length] as number);
+    await client.query(BEGIN);
     let busy = this.first;
     try {
       await client.query(`SET LOCAL lock_timeout = ${Math.trunc(waitMs)}`);
-      if (this.first !== undefined) {
-        const mode = this.drainsRows ? 'EXCLUSIVE' : 'SHARE ROW EXCLUSIVE';
-        await client.query(`LOCK TABLE ONLY ${this.first} IN ${mode} MODE`);
+      const first = this.locks.tables.find(({ qualified }) => qualified === this.first);
+      if (first !== undefined) {
+        await client.query(`LOCK TABLE ONLY ${first.qualified} IN ${this.strength(first)} MODE`);
       }
       await client.query(`SET LOCAL lock_timeout = ${GUARD_MS}`);
-      const drained = Date.now() + DRAIN_MS;
-      for (const { qualified, source, mode } of this.locks.tables) {
-        busy = qualified;
-        await this.insist(`LOCK TABLE ${source} IN ${mode} MODE NOWAIT`, drained);
+      const until = drained();
+      for (const lock of this.locks.tables) {
+        busy = lock.qualified;
+        await this.insist(this.withoutWaiting(lock), until);
       }
-      for (const { qualified, sql } of this.locks.rows) {
-        busy = qualified;
-        this.drainsRows = true;
-        await this.insist(sql, drained);
-      }
-      return true;
     } catch (error) {
-      await client.query('ROLLBACK').catch(() => {});
-      if ((error as { code?: string }).code !== NOT_AVAILABLE) throw error;
-      this.failures += 1;
-      const waitable = this.locks.tables.some((lock) => lock.qualified === busy && lock.mode !== 'ROW SHARE');
-      if (waitable) this.first = busy;
-      return false;
+      return this.letGo(error, busy);
     }
+    return this.lockRows(drained());
+  }
+
+  /** Asks for all tables at once until a moment, without waiting: nobody is held up by it. */
+  async spin(until: number, signal: AbortSignal): Promise<boolean> {
+    const all = this.locks.tables.map((lock) => this.withoutWaiting(lock));
+    const statements = [BEGIN, `SET LOCAL lock_timeout = ${GUARD_MS}`, ...all].join('; ');
+    while (this.locks.tables.length > 1 && Date.now() < until) {
+      signal.throwIfAborted();
+      try {
+        await this.client.query(statements);
+      } catch (error) {
+        await this.letGo(error, undefined);
+        continue;
+      }
+      if (await this.lockRows(Date.now() + (DRAIN_MS[0] as number))) return true;
+    }
+    return false;
+  }
+
+  private withoutWaiting(lock: TableLock): string {
+    return `LOCK TABLE ${lock.source} IN ${this.strength(lock)} MODE NOWAIT`;
+  }
+
+  private strength({ mode }: TableLock): TableLock['mode'] {
+    return this.drainsRows && mode !== 'ROW SHARE' ? 'EXCLUSIVE' : mode;
+  }
+
+  private async lockRows(until: number): Promise<boolean> {
+    for (const { qualified, sql } of this.locks.rows) {
+      try {
+        await this.insist(sql, until);
+      } catch (error) {
+        this.drainsRows = true;
+        return this.letGo(error, qualified);
+      }
+    }
+    return true;
+  }
+
+  /** Throws what is no matter of locks. */
+  private async letGo(error: unknown, busy: string | undefined): Promise<false> {
+    await this.client.query('ROLLBACK').catch(() => {});
+    if ((error as { code?: string }).code !== NOT_AVAILABLE) throw error;
+    this.failures += 1;
+    const waitable = this.locks.tables.some((lock) => lock.qualified === busy && lock.mode !== 'ROW SHARE');
+    if (waitable) this.first = busy;
+    return false;
   }
 
   /** Tries with NOWAIT until a moment: transactions in flight end, unless they need what is locked by now. */

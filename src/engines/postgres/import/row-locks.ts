@@ -8,12 +8,14 @@ import { areDifferent, isParent, mayChange, refersTo, sameKey } from './stage-sq
  * Everything that the change will touch or look at, so that none of it has to be waited for later: its tables
  * against other writers, the rows that change or go, the parents of rows that come, the children of rows that go.
  */
-export async function locksOf(client: pg.Client, stages: readonly Stage[]): Promise<Locks> {
+export async function locksOf(client: pg.Client, stages: readonly Stage[], drift: number): Promise<Locks> {
   const tables = new Map<string, TableLock>();
   const gone = new Set(stages.filter(({ pair }) => pair.gone).map(({ pair }) => pair.production.qualified));
-  for (const { pair } of stages) {
+  for (const { pair, rule } of stages) {
     const { qualified, source, foreignKeys } = pair.production;
-    if (!pair.gone) tables.set(qualified, { qualified, source, mode: 'SHARE ROW EXCLUSIVE' });
+    // Which rows drift concerns is known under the lock only: nobody may hold one of them by then.
+    const mode = rule === 'replace' && drift > 0 ? 'EXCLUSIVE' : 'SHARE ROW EXCLUSIVE';
+    if (!pair.gone) tables.set(qualified, { qualified, source, mode });
     // To make a foreign key takes the same lock on the table to which it refers.
     for (const { parentSource } of pair.gone ? foreignKeys : []) {
       const parent = parentSource.replace(/^ONLY /, '');
