@@ -3,6 +3,7 @@ import type { DatabaseView } from '../config/describe.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Catalog } from '../model/backup.ts';
 import { type FailureType, HoldfastError } from '../model/failure.ts';
+import type { TableRelation } from '../model/relation.ts';
 import type { Target } from '../model/target.ts';
 import type { Repository } from '../repository/repository.ts';
 
@@ -63,7 +64,10 @@ export function checkTarget(
   });
 }
 
-/** Throws UnknownTable with the nearest names; a note where production cannot be asked from here. */
+/**
+ * Throws UnknownTable with the nearest names; a note where production cannot be asked from here. A table that was
+ * dropped since is known from the backups.
+ */
 export function checkTables(
   config: LoadedConfig,
   database: DatabaseView,
@@ -71,11 +75,22 @@ export function checkTables(
 ): Promise<string | null> {
   return orNote('the runbook looks the tables up itself', async () => {
     const { ENGINES } = await import('../workers/engines.ts');
+    const { orDropped } = await import('../repository/relations.ts');
     const access = await resolveAccess(database.config, config.directory);
-    await ENGINES[database.config.engine]?.resolveTables(access, tables, {
-      signal: AbortSignal.timeout(PATIENCE_MS),
-      progress: () => {},
-    });
+    const run = { signal: AbortSignal.timeout(PATIENCE_MS), progress: () => {} };
+    await orDropped(
+      async (known) => ENGINES[database.config.engine]?.resolveTables(access, tables, run, known),
+      () => readKnownTables(config, database),
+    );
+  });
+}
+
+async function readKnownTables(config: LoadedConfig, database: DatabaseView): Promise<TableRelation[]> {
+  const { readRecoverability } = await import('../repository/catalog.ts');
+  const { readRelations } = await import('../repository/relations.ts');
+  return withRepository(config, async (repository) => {
+    const { manifests } = await readRecoverability(repository, database.name, { stanza: database.stanza });
+    return readRelations(repository, manifests);
   });
 }
 

@@ -165,6 +165,7 @@ describe('without the servers', () => {
       'status',
       'list',
       'runbook',
+      'undo',
       'worker',
     ]) {
       const { out, code } = await cli.holdfast(name, '--help');

@@ -50,6 +50,7 @@ test('the plan shows what every rule would do, and the one that the approval nam
   expect(ordersUnder(waiting, 'insert-missing')).toMatchObject({ inserts: 20, updates: 0, deletes: 0 });
   expect(ordersUnder(waiting, 'restore-changed')).toMatchObject({ inserts: 20, updates: 30, deletes: 0 });
   expect(ordersUnder(waiting, 'replace')).toMatchObject({ inserts: 20, updates: 30, deletes: 5 });
+  expect(ordersUnder(waiting, 'side-by-side')).toMatchObject({ inserts: ORDERS });
   const shown = await stack.holdfast('status', id);
   expect(shown.stdout).toMatch(/restore-changed +\d+ +30 +0 +0 +0\n/);
   expect(shown.stdout).toMatch(/replace +\d+ +30 +5 +0 +0\n/);
@@ -74,4 +75,37 @@ test('the plan shows what every rule would do, and the one that the approval nam
   const { rows } = await stack.production.query("SELECT 1 FROM orders WHERE status = 'after'");
   expect(rows).toHaveLength(5);
   await expectNothingLeft(stack);
+});
+
+test('an import is taken back, but for what others have changed since', async () => {
+  await stack.production.query("UPDATE orders SET status = 'sent' WHERE id = 21");
+  const answer = await stack.holdfast(
+    ...['undo', id, '--reason', 'the rows were right', '--requested-by', 'ana', '--wait', '--output', 'json'],
+  );
+  expect(answer.stderr).toBe('');
+  expect(answer.code).toBe(3);
+  const waiting = JSON.parse(answer.stdout) as RunbookStatus;
+  expect(waiting.workflowId).toMatch(/^undo\/shop\//);
+  expect(waiting.plan?.conflict).toBe('keep-changed');
+  expect(waiting.plan?.rules.map(({ conflict }) => conflict)).toEqual(['keep-changed', 'overwrite-changed']);
+  const second = await stack.holdfast('undo', id, '--reason', 'twice');
+  expect(second.stderr).toContain(`another runbook may change shop right now: ${waiting.workflowId}`);
+
+  const plan = ['--plan', waiting.plan?.digest as string];
+  const approved = await stack.holdfast('approve', waiting.workflowId, ...plan, '--by', 'ben');
+  expect(approved.stderr).toBe('');
+  const done = await stack.waitForOutcome(waiting.workflowId, 'completed');
+  expect(done.evidence).toMatch(/^evidence\/shop\/undo/);
+  const { rows } = await stack.production.query('SELECT status FROM orders WHERE id = 21');
+  expect(rows).toEqual([{ status: 'sent' }]);
+  await stack.production.query("UPDATE orders SET status = 'lost' WHERE id = 21");
+  expect(await fingerprint(stack, 1, ORDERS)).toBe(wrong);
+  expect(await wholeShop(stack)).toBe(shopWrong);
+  await expectNothingLeft(stack);
+});
+
+test('what left nothing to undo is refused before anything is started', async () => {
+  const none = await stack.holdfast('undo', 'pitr/shop/20000101T000000Z', '--reason', 'x');
+  expect(none.code).toBe(2);
+  expect(none.stderr).toMatch(/has imported nothing into shop\nHINT: /);
 });

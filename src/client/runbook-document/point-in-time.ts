@@ -4,10 +4,12 @@ import { holdfast, shell, tableOf, temporal, type Variable, variable } from './m
 import { about, breakGlass, head, ID, measuredTimes, steering, stepTime, whoDecides } from './sections.ts';
 
 const TABLE = variable('TABLE');
+const SINCE = variable('SINCE');
 const MOMENT = variable('MOMENT');
 const XID = variable('XID');
 const REASON = variable('REASON');
 const PLAN = variable('PLAN');
+const UNDO = variable('UNDO');
 
 /** Point-in-time recovery: rows, or the whole database to look at, as of a moment. */
 export function pointInTimeDocument(facts: RunbookFacts): string {
@@ -26,6 +28,7 @@ export function pointInTimeDocument(facts: RunbookFacts): string {
     decide(facts),
     retarget(facts),
     look(facts),
+    undo(facts),
     steering(facts),
     cleanUp(),
     breakGlass(facts),
@@ -36,18 +39,20 @@ export function pointInTimeDocument(facts: RunbookFacts): string {
 
 function findMoment(facts: RunbookFacts): string {
   const { name } = facts.database;
+  const hourAgo = new Date(facts.writtenAt.getTime() - 3_600_000).toISOString();
   return `## 1. Find the moment
 
 Stop what does the damage first, where that is possible. Then set these for the accident at hand; every command below uses them:
 
 ${shell(
   `TABLE=public.orders                  # the table, as schema.table`,
+  `SINCE=${hourAgo.slice(0, 19)}Z           # it was still right then; ISO 8601 with an offset`,
   `REASON='INC-42: what happened'       # kept in the evidence`,
 )}
 
-\`catalog\` shows which moments can be recovered.
+\`find\` lists the transactions that deleted from, updated, truncated or dropped the table, from the archived logs, with the command that goes back to just before each. It needs pgBackRest and PostgreSQL's \`pg_waldump\` on the machine where it runs. \`catalog\` shows which moments can be recovered at all.
 
-${shell(holdfast(facts, 'catalog', name))}
+${shell(holdfast(facts, 'find', name, '--table', TABLE, '--since', SINCE), holdfast(facts, 'catalog', name))}
 
 A transaction id is exact: the recovery stops just before that commit. A time is what to use where only a person's memory is there; look at the restored server (4 and 6) before you approve.`;
 }
@@ -68,7 +73,7 @@ function start(facts: RunbookFacts): string {
 One of these; each prints the run's id, which goes into \`ID\`. \`--table\` may be repeated: name tables that refer to each other together. Without \`--table\` nothing is imported, and the restored server is handed over for as long as \`--keep-instance\` says.${sites.length > 1 ? ` \`--site\` chooses among ${sites.join(', ')}; default ${sites[0]}.` : ''}
 
 ${shell(
-  'XID=4711                             # such as a log of the application names it',
+  'XID=4711                             # from find',
   `MOMENT=${facts.writtenAt.toISOString().slice(0, 19)}Z          # or a moment`,
   restore('--xid', XID, '--table', TABLE, '--reason', REASON),
   restore('--time', MOMENT, '--table', TABLE, '--reason', REASON),
@@ -103,7 +108,10 @@ const STEPS: [string, string][] = [
   ['check', "integrity of the tables, and the schema beside production's"],
   ['compare', 'every row of the tables with production: what each conflict rule would change, to the row'],
   ['decide', 'waits for a person'],
-  ['import', 'one transaction in production: the approved rows and no others'],
+  [
+    'import',
+    'one transaction in production: the approved rows and no others; what it replaces is kept for undo',
+  ],
   ['verify', 'looks whether every approved row is there'],
   ['remove instance', 'the restored server and its files are removed, whatever the outcome was'],
 ];
@@ -154,7 +162,7 @@ The plan shows what each rule would insert, update and delete, what it leaves al
 
 ${tableOf(['rule', 'what it does', 'when'], RULES)}
 
-An approval is for exactly one plan, named by its digest: a plan that has changed since is not approved by it. \`--conflict\` chooses a rule of the plan that is possible. \`--drift\` is how many rows beyond the plan may be touched, because production went on; left out, none. Beyond it nothing is done and a new plan is shown.
+An approval is for exactly one plan, named by its digest: a plan that has changed since is not approved by it. \`--conflict\` chooses a rule of the plan. \`--drift\` is how many rows beyond the plan may be touched, because production went on; left out, none. Beyond it nothing is done and a new plan is shown.
 
 ${shell(
   holdfast(facts, 'status', ID),
@@ -199,8 +207,23 @@ The restored server is read-only and listens on a private socket of its host: ru
 ${shell(holdfast(facts, 'connect', ID), holdfast(facts, 'connect', name))}`;
 }
 
+function undo(facts: RunbookFacts): string {
+  const { name } = facts.database;
+  return `## 7. Take an import back
+
+\`undo\` plans, asks and takes back what an import did. Rows that others have changed since are listed and left alone (\`keep-changed\`), unless the decision says \`overwrite-changed\`. What it needs is kept until the time that the evidence of the import names.
+
+${shell(
+  holdfast(facts, 'undo', ID, '--reason', REASON),
+  `UNDO=undo/${name}/20260131T150000Z   # as it was printed`,
+  holdfast(facts, 'status', UNDO),
+  holdfast(facts, 'approve', UNDO, '--plan', PLAN),
+  holdfast(facts, 'approve', UNDO, '--plan', PLAN, '--conflict', 'overwrite-changed'),
+)}`;
+}
+
 function cleanUp(): string {
   return `## Clean up
 
-Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well. Files of an export stay until somebody removes them.`;
+Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well. Undo data is removed when it expires; files of an export stay until somebody removes them. A table made by \`side-by-side\` is yours: drop it when you have merged it.`;
 }

@@ -179,6 +179,18 @@ function formatNext({ status, options = [], now }: StatusView): string {
   if (status.outcome === 'parked') {
     lines.push(`${style('bold', 'RESUME')} once it is mended`, command('resume', status.workflowId));
   }
+  if (hasImported(status)) {
+    lines.push(
+      `${style('bold', 'UNDO')} shows a plan and asks`,
+      command('undo', status.workflowId, '--reason', 'why'),
+    );
+  }
   if (status.evidence !== null) lines.push(`${style('bold', 'EVIDENCE')} ${status.evidence}`);
   return lines.join('\n');
+}
+
+/** Whether there is an import that can be taken back, for as long as its undo data is kept. */
+function hasImported({ runbook, outcome, steps }: RunbookStatus): boolean {
+  const imported = steps.some(({ name, state }) => name === 'import' && state === 'done');
+  return runbook === 'pointInTimeRecovery' && outcome === 'completed' && imported;
 }

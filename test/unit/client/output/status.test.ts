@@ -61,6 +61,19 @@ describe('a status on a screen', () => {
     expect(show({ ...waiting, outcome: 'completed', waitingFor: null })).not.toContain('holdfast approve');
   });
 
+  it('offers to take back what a recovery has imported, and nothing else', () => {
+    const steps = [stepOf('import', 'done')];
+    const undo = "holdfast undo pitr/shop/20260131T140500Z --reason why --config 'my file.yaml'";
+    expect(show(statusOf({ outcome: 'completed', steps }))).toContain(undo);
+    for (const other of [
+      { outcome: 'completed' as const, steps: [stepOf('export', 'done')] },
+      { outcome: 'running' as const, steps },
+      { outcome: 'completed' as const, steps, runbook: 'undoImport' },
+    ]) {
+      expect(show(statusOf(other))).not.toContain('holdfast undo');
+    }
+  });
+
   it('keeps within 80 columns but for what is copied', () => {
     const long = 'a detail of a step that goes on and on and has to be folded below itself '.repeat(3).trim();
     const text = show(statusOf({ reason: long, steps: [stepOf('restore', 'running', long)] }));
