@@ -164,6 +164,6 @@ test('after any history, what each rule changes leaves every reference and uniqu
         await fill(sides.live, now);
       },
     ),
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: 25, endOnFailure: true },
   );
 }, 300_000);

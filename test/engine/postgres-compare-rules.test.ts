@@ -283,4 +283,31 @@ describe('tables of every kind', () => {
     expect(t?.notices.join()).toMatch(/inherit from it.*large objects/);
     expect(u?.notices.join()).toContain('is a part of public.t');
   });
+
+  test('a partition that is gone: its rows have no place, which is said', async () => {
+    const sides =
+      await server.make(`CREATE TABLE t (id int, at date, v text, n int, PRIMARY KEY (id, at, v)) PARTITION BY RANGE (at);
+      CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+      CREATE TABLE t2 PARTITION OF t FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (v);
+      CREATE TABLE t2a PARTITION OF t2 FOR VALUES IN ('a'); CREATE TABLE t2b PARTITION OF t2 DEFAULT;
+      INSERT INTO t SELECT n, '2026-01-01'::date + n, CASE WHEN n % 2 = 0 THEN 'a' ELSE 'b' END, n FROM generate_series(0, 50) n`);
+    await sides.live(`DELETE FROM t WHERE id < 10; UPDATE t SET n = 1 WHERE id IN (11, 49)`);
+    const [whole] = await effects(sides, 'public.t');
+    expect(whole?.replace).toEqual([10, 2, 0, 0, 0]);
+    await sides.live('DROP TABLE t2a');
+    const [found] = await compare(sides.input(['public.t']), quietly);
+    // The default partition takes what t2a had.
+    expect(found?.rules.map(({ refusal }) => refusal)).toEqual([null, null, null, null]);
+    await sides.live('DROP TABLE t2');
+    const [gone] = await compare(sides.input(['public.t']), quietly);
+    expect(gone?.rules.map(({ refusal }) => refusal !== null)).toEqual([true, true, true, false]);
+    expect(gone?.rules[0]?.refusal).toContain('public.t2a, public.t2b of then is gone');
+  });
+
+  test('one without a column in common', async () => {
+    const sides = await server.make('CREATE TABLE t (a int); INSERT INTO t VALUES (1)');
+    await sides.live('ALTER TABLE t RENAME a TO b');
+    const [found] = await compare(sides.input(['public.t']), quietly);
+    expect(found?.rules.map(({ refusal }) => refusal !== null)).toEqual([true, true, true, false]);
+  });
 });

@@ -13,6 +13,7 @@ import { findEffects, LeftRows, type TableDifferences } from './effects.ts';
 import { refuseWithoutParents } from './gone.ts';
 import { parentsFirst } from './insert-order.ts';
 import { preferIndexes } from './lookup.ts';
+import { refuseUnplaced } from './partitions.ts';
 import { locateTables, refusalOf, requireSomeRule } from './rule.ts';
 import { describePair, type TablePair } from './table-pair.ts';
 
@@ -35,6 +36,7 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       const pairs: TablePair[] = [];
       for (const table of tables) pairs.push(await describePair(live, copy, table));
       refuseWithoutParents(pairs);
+      await refuseUnplaced(copy, pairs);
       await refuseTaken(live, pairs, input.copyId);
       requireSomeRule(pairs);
       const found: TableDifferences[] = [];

@@ -45,6 +45,12 @@ export async function describeRelation(client: pg.Client, table: string): Promis
       hint: 'name the tables that a view reads; foreign tables are recovered where they live',
     });
   }
+  const foreign = found.leaves.find((leaf) => leaf.foreign);
+  if (foreign !== undefined) {
+    throw new HoldfastError('NotSupported', `${table} has a partition on another server, ${foreign.name}`, {
+      hint: 'name its other partitions instead of it; foreign tables are recovered where they live',
+    });
+  }
   const qualified = quoteQualified([found.schema, found.name]);
   const partitioned = found.kind === 'p';
   return {
@@ -184,6 +190,11 @@ const RELATION_SQL = `SELECT json_build_object(
     'hasLargeObjects', EXISTS (SELECT FROM pg_largeobject_metadata),
     'bytes', (SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
       FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) p),
+    'leaves', (SELECT coalesce(json_agg(json_build_object(
+        'name', n.nspname || '.' || p.relname, 'condition', pg_get_partition_constraintdef(p.oid),
+        'foreign', p.relkind = 'f') ORDER BY n.nspname, p.relname), '[]')
+      FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid JOIN pg_namespace n ON n.oid = p.relnamespace
+      WHERE c.relkind = 'p' AND t.isleaf AND p.relkind <> 'p'),
     'hasInheritors', c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
     'rights', json_build_object(
       'select', has_table_privilege(c.oid, 'SELECT'),

@@ -17,6 +17,8 @@ export interface Relation {
   /** rules (CREATE RULE) that rewrite these commands */
   rewrites: { insert: boolean; update: boolean; delete: boolean };
   hasInheritors: boolean;
+  /** of a partitioned table: where its rows lie, each with the condition on them */
+  leaves: { name: string; condition: string | null; foreign: boolean }[];
   /** of a partitioned or inherited table: it is a part of another */
   parents: string[];
   /** the db holds large objects, and a column may name them */

@@ -115,6 +115,7 @@ export function pairRelations(
         keyColumns.map((column) => column.name),
         refuseUnfillable(table, production, columns),
       ),
+      ...(columns.length === 0 ? refuseAll(nothingShared(table)) : {}),
     },
     notices: [
       ...(keyless ? [`${chosen.message}; equal rows are counted`] : []),
@@ -318,6 +319,17 @@ function refuseCommands(
     );
   }
   return refusals;
+}
+
+/** The rules that write into the table itself. */
+export function refuseAll(refusal: HoldfastError): Partial<Record<ConflictRule, HoldfastError>> {
+  return Object.fromEntries(Object.keys(COMMANDS).map((rule) => [rule, refusal]));
+}
+
+function nothingShared(table: string): HoldfastError {
+  return new HoldfastError('NotSupported', `${table} has no column that the restored copy has too`, {
+    hint: 'choose side-by-side',
+  });
 }
 
 function refuseUnfillable(
