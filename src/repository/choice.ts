@@ -60,12 +60,8 @@ export function chooseBackup(situation: Situation): Choice {
 
 /** The same with this base alone; null where it cannot reach the target. */
 function chooseFrom(situation: Situation, id: string): Choice | null {
-  const manifests = situation.manifests.filter((manifest) => {
-    return (
-      manifest.id === id ||
-      situation.manifests.some((other) => other.id === id && other.dependsOn.includes(manifest.id))
-    );
-  });
+  const needed = situation.manifests.find((manifest) => manifest.id === id)?.dependsOn ?? [];
+  const manifests = situation.manifests.filter((manifest) => [id, ...needed].includes(manifest.id));
   try {
     const choice = chooseBest({ ...situation, manifests });
     return choice.manifest.id === id ? choice : null;

@@ -186,6 +186,53 @@ describe('timelines', () => {
   });
 });
 
+describe('a preferred base', () => {
+  test('is taken where it reaches the same place, by whatever kind of target', () => {
+    for (const target of [{ time: isoAt(60_000) }, { latest: true as const }, { xid: '4711' }]) {
+      const best = chooseBackup({ ...two, target });
+      expect(best.manifest.id).toBe('new');
+      expect(chooseBackup({ ...two, target, preferred: 'old' })).toMatchObject({
+        manifest: { id: 'old' },
+        timeline: best.timeline,
+        lastLog: best.lastLog,
+        reachable: best.reachable,
+      });
+    }
+    expect(chooseBackup({ ...two, target: { time: isoAt(95_000) }, preferred: 'old' })).toMatchObject({
+      manifest: { id: 'old' },
+      reachable: 'needs-closing',
+    });
+  });
+
+  test('is not where the target is before it, it is unknown, or a log after it is missing', () => {
+    expect(chooseBackup({ ...two, target: { time: isoAt(30_000) }, preferred: 'new' }).manifest.id).toBe(
+      'old',
+    );
+    expect(chooseBackup({ ...two, target: { latest: true }, preferred: 'gone' }).manifest.id).toBe('new');
+    const early = { ...two, segments: [...archivedRange(1, 3), ...archivedRange(5, 9)] };
+    for (const target of [{ time: isoAt(60_000) }, { latest: true as const }, { name: 'r' }]) {
+      expect(chooseBackup({ ...early, target, preferred: 'old' }).manifest.id).toBe('new');
+    }
+    expect(chooseBackup({ ...two, target: { backup: 'new' }, preferred: 'old' }).manifest.id).toBe('new');
+  });
+
+  test('a differential counts with the full one that it needs', () => {
+    const manifests = [...two.manifests, base('diff', 3, 32_000, { kind: 'diff', dependsOn: ['old'] })];
+    const choose = (preferred: string) =>
+      chooseBackup({ ...two, manifests, target: { latest: true }, preferred }).manifest.id;
+    expect(choose('diff')).toBe('diff');
+    expect(choose('old')).toBe('old');
+  });
+
+  test('does not keep the recovery on a timeline that production has left', () => {
+    const manifests = [base('b', 1, 12_000), base('b2', 6, 62_000, onTimeline(2))];
+    const left = { ...two, manifests, segments: [...archivedRange(1, 6), ...archivedRange(6, 9, 2)] };
+    const heartbeats = [heartbeat(55_000), heartbeat(95_000, 2)];
+    const choice = chooseBackup({ ...left, heartbeats, target: { latest: true }, preferred: 'b' });
+    expect(choice.timeline).toBe(2);
+  });
+});
+
 test('without a physical backup the hint says how to take one', () => {
   expect(failureOf(() => chooseBackup({ ...two, manifests: [], target: { latest: true } }))).toMatchObject({
     type: 'TargetNotRecoverable',
