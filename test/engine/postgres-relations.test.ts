@@ -1,11 +1,12 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
+import { createPlanningActivities } from '../../src/activities/planning.ts';
 import { createProtectionActivities } from '../../src/activities/protection.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
 import { listRelations } from '../../src/engines/postgres/relations.ts';
 import { resolveKnownTables, resolveTables } from '../../src/engines/postgres/resolve.ts';
-import { listManifests, removeManifest } from '../../src/repository/manifests.ts';
+import { listManifests } from '../../src/repository/manifests.ts';
 import { orDropped, readRelations } from '../../src/repository/relations.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import { quietly, type Recovery, startRecovery } from './postgres-recovery-fixture.ts';
@@ -82,7 +83,6 @@ it('backups of both tiers keep it, and it is read back oldest first', async () =
   const named = manifests.find(({ tier }) => tier === 'logical');
   const keys = (await collect(repository.list('logical/'))).map(({ key }) => key);
   expect(keys).toContain(named?.relations?.key);
-  for (const { id } of manifests) await removeManifest(repository, 'shop', id);
 });
 
 it('a dropped table may be named where a backup knows it, and only there', async () => {
@@ -105,6 +105,12 @@ it('a dropped table may be named where a backup knows it, and only there', async
   ]);
   expect(read).not.toHaveBeenCalled();
   expect(await orDropped((all) => resolveTables(access, [name], quietly, all), read)).toEqual([name]);
+
+  // The backups of the test before are what the runbook asks.
+  const target = { latest: true as const };
+  const { chooseBase } = createPlanningActivities(deps);
+  const asked = { database: 'shop', target, tables: [name], preferred: null };
+  expect(await new MockActivityEnvironment().run(chooseBase, asked)).toMatchObject({ tables: [name] });
 });
 
 it('a backup is taken all the same where the places cannot be read', async () => {
