@@ -1,6 +1,10 @@
-import { readdir } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createProtectionActivities } from '../../src/activities/protection.ts';
@@ -16,6 +20,8 @@ import { openRepository, type Repository } from '../../src/repository/repository
 import { quietly, type Recovery, recover, STANZA, startRecovery } from './postgres-recovery-fixture.ts';
 import { shopOf } from './postgres-shop.ts';
 import { collect } from './repository/fixture.ts';
+
+const HOLDFAST = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));
 
 let recovery: Recovery;
 let repository: Repository;
@@ -169,6 +175,25 @@ it('the printed target replayed gives the rows back', async () => {
   const { access } = await recover(recovery, place, backup, { xid });
   expect(await recovery.value('SELECT count(*) FROM public.orders', access)).toBe('2000');
   await recovery.remove('found');
+});
+
+it('the command prints the same for people and for programs, and progress on stderr', async () => {
+  const file = join(loaded.directory, 'find.yaml');
+  // JSON is YAML.
+  await writeFile(file, JSON.stringify(loaded.config));
+  const given = ['find', 'shop', '--table', 'public.lines', '--since', since.toISOString(), '--config', file];
+  const text = await promisify(execFile)(HOLDFAST, given);
+  expect(text.stdout).toMatch(new RegExp(`Z +${xids.truncated} +0/[0-9A-F]+ +0 +0 +truncated`));
+  expect(text.stdout.trim().split('\n').at(-1)).toBe(
+    `holdfast restore pitr shop --xid ${xids.truncated} --table public.lines --reason 'transaction ${xids.truncated} truncated public.lines' --config ${file}`,
+  );
+  expect(text.stderr).toMatch(/searching the log/);
+  const json = await promisify(execFile)(HOLDFAST, [...given, '--output', 'json']);
+  const answer = JSON.parse(json.stdout) as FindResult & { command: string };
+  expect(answer).toMatchObject({ database: 'shop', table: 'public.lines', searched: { logs: 4 } });
+  expect(answer.candidates[0]).toMatchObject({ xid: xids.truncated, whole: 'truncated' });
+  const wrong = promisify(execFile)(HOLDFAST, [...given, '--until', '2026-01-31T14:00:00']);
+  await expect(wrong).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('HINT: ') });
 });
 
 it('reads over the border of what lies on the disk at a time, and leaves nothing there', async () => {
