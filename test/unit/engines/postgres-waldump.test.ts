@@ -132,3 +132,24 @@ describe.each([15, 17])('the log of PostgreSQL %i', (major) => {
     ]);
   });
 });
+
+it('a table that moves to another tablespace, or is unlogged for a while, is followed', () => {
+  const found = new Search({
+    relations: [
+      { db: 'shop', table: 'public.t', node: '1663/5/16384', oid: '16384', at: '2026-01-01T00:00:00Z' },
+    ],
+    ...{ serverMajor: 15, since: 0, until: Number.POSITIVE_INFINITY, minRows: 1, limit: 20 },
+  });
+  const text = readFileSync(new URL('waldump-15-moved.txt', import.meta.url), 'utf8');
+  for (const record of text.split('\n').map(parseRecord)) if (record !== null) found.read(record, 1);
+  const seen = found.candidates().map(({ deleted, whole }) => [deleted, whole]);
+  expect(seen).toEqual([
+    [0, 'rewritten'],
+    [3, null],
+    [1, null],
+    [0, 'rewritten'],
+    [0, 'rewritten'],
+    [1, null],
+    [0, 'dropped'],
+  ]);
+});

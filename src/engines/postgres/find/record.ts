@@ -41,8 +41,9 @@ function bodyOf(manager: string, xid: string, text: string): Body | null {
   if (manager === 'Transaction') return endOf(xid, text);
   if (manager === 'Standby') return standbyOf(text);
   if (manager === 'Storage') {
-    const node = /^CREATE (\S+)$/.exec(text.trim());
-    const place = node === null ? null : nodeOf(node[1] as string);
+    // Of a table that becomes unlogged, only the file that it is reset from is logged; it has the table's name.
+    const path = /^CREATE (\S+?)(?:_init)?$/.exec(text.trim())?.[1];
+    const place = path === undefined ? null : nodeOf(path);
     return place === null ? null : { kind: 'create', node: place };
   }
   if (manager === 'XLOG') {
