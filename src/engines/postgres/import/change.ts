@@ -127,6 +127,9 @@ async function prepareSession(client: pg.Client, database: string): Promise<void
     tcp_keepalives_interval: '5',
     tcp_keepalives_count: '3',
     client_min_messages: 'error',
+    // The staged rows are joined with the tables while these are locked.
+    work_mem: '64MB',
+    jit: 'off',
   };
   const names = Object.keys(settings);
   await client.query(

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { from as copyFrom } from 'pg-copy-streams';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule, TableChange } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
+import { copyOut } from '../compare/copy-out.ts';
 import { columnOf } from '../compare/describe.ts';
 import { type DifferenceKind, ruleBatches, type Sides } from '../compare/differences.ts';
 import type { KeyBatch } from '../compare/keys-file.ts';
@@ -120,7 +121,8 @@ export async function stageRows(
   await pipeline(source, into, { signal: run.signal });
   if (pair.keyless) await preferIndexes(sides.restored, true);
   // Without statistics the difference may be taken row by row.
-  await sides.production.query(`ANALYZE ${rows}`);
+  const looked = ['holdfast_how', ...keyNames(pair)].map(quoteIdentifier).join(', ');
+  await sides.production.query(`ANALYZE ${rows} (${looked})`);
   return into.rowCount ?? 0;
 }
 
@@ -153,9 +155,7 @@ async function* copyRows(
   ] as const) {
     for await (const batch of batches[kind]) {
       run.signal.throwIfAborted();
-      yield* restored.query(
-        copyTo(batchQuery(pair, how, batch), { highWaterMark: 1 << 18 }),
-      ) as AsyncIterable<Buffer>;
+      yield* copyOut(restored, batchQuery(pair, how, batch)) as AsyncIterable<Buffer>;
       done += batch.lines.length;
       run.progress({ phase: `staging ${pair.table}`, done, total, unit: 'rows' });
     }

@@ -1,11 +1,11 @@
 import { Transform } from 'node:stream';
 import { createZstdCompress } from 'node:zlib';
 import type pg from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import type { StoredObject } from '../../../model/backup.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { UndoData, UndoStore, UndoTable } from '../../engine.ts';
+import { copyOut } from '../compare/copy-out.ts';
 import { keyNames } from '../compare/table-pair.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { markServer } from '../undo/server-mark.ts';
@@ -79,7 +79,7 @@ export async function keepRows(
   name: string,
   query: string,
 ): Promise<StoredObject[]> {
-  const lines = client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: 1 << 18 }));
+  const lines = copyOut(client, `COPY (${query}) TO STDOUT`);
   const compressed = createZstdCompress();
   const stalled = setTimeout(() => {
     compressed.destroy(
