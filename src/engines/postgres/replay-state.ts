@@ -25,6 +25,11 @@ export interface ReplayState {
   /** a machine that restarted may have lost what a server without fsync wrote */
   bootId: string;
   reached: Reached | null;
+  /**
+   * there where the recovery was ended at its target (replay-end.ts), with the number that the next transaction
+   * will have; null while it is being ended
+   */
+  ended?: { nextXid: string | null };
 }
 
 const pathOf = (place: InstancePlace) => join(place.directory, 'replay.json');

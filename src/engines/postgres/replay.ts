@@ -10,6 +10,7 @@ import { raise, readParameters } from './control-data.ts';
 import { endStrays, serverPid } from './instance-processes.ts';
 import { repositoryEnvironment } from './pgbackrest.ts';
 import { instanceAccess, layoutOf, prepareLayout, writeOwned } from './place.ts';
+import { endReplay, endWhereLocked } from './replay-end.ts';
 import { bootId, type Reached, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
 import { awaitPause, isLater } from './replay-wait.ts';
 import { newLog, startServer, stop } from './server.ts';
@@ -30,9 +31,10 @@ export async function replay(input: ReplayInput, run: Run): Promise<ReplayResult
   const before = await readReplayState(place);
   if (before !== null) await requireUsable(before, input);
   try {
-    const state =
+    const paused =
       (before !== null && isSame(before, input) ? await waitForRunning(before, input, run) : null) ??
       (await startAndWait(before, input, run));
+    const state = paused.ended === undefined ? await endWhereLocked(place, paused, run) : paused;
     await requireIsolation(state, input, run);
     return resultOf(state, input);
   } catch (error) {
@@ -51,6 +53,9 @@ async function waitForRunning(
 ): Promise<(ReplayState & { reached: Reached }) | null> {
   const pid = await serverPid(input.place);
   if (pid === null) return null;
+  const { reached } = state;
+  if (state.ended !== undefined && reached !== null)
+    return endReplay(input.place, { ...state, reached }, run);
   const outcome = await awaitPause(input.place, { pid, state, lastLog: input.lastLog }, run);
   return 'tooLow' in outcome ? null : await keep(input, { ...state, reached: outcome });
 }
@@ -127,6 +132,9 @@ async function requireUsable(before: ReplayState, input: ReplayInput): Promise<v
       },
     );
   if (before.bootId !== (await bootId())) throw again('the machine was restarted since');
+  if (before.ended !== undefined && !(isSame(before, input) && (await serverPid(input.place)) !== null)) {
+    throw again('their recovery has been ended, since a transaction under way held tables');
+  }
   if (!isSame(before, input) && !isFurther(before, input)) {
     throw again(`they have been replayed towards ${describeTarget(before.target)} already`);
   }
@@ -159,7 +167,7 @@ async function requireIsolation(state: ReplayState, { place }: ReplayInput, run:
     listen_addresses: '',
     primary_conninfo: '',
     max_logical_replication_workers: '0',
-    transaction_read_only: 'on',
+    ...(state.ended === undefined ? { transaction_read_only: 'on' } : {}),
   };
   await withConnection(access, { signal: run.signal, applicationName: 'isolation' }, async (client) => {
     for (const [name, value] of Object.entries(wanted)) {

@@ -2,19 +2,22 @@ import { spawn } from 'node:child_process';
 import { open, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../engine.ts';
 import { userIds } from '../process.ts';
 import { withConnection } from './connection.ts';
-import { endServer, endStrays, serverPid } from './instance-processes.ts';
+import { endServer, endStrays, isServer, serverPid } from './instance-processes.ts';
 import { instanceAccess, layoutOf, writeOwned } from './place.ts';
 import { postgresProgram } from './programs.ts';
-import { bootId, readReplayState, writeReplayState } from './replay-state.ts';
+import { isUntouched } from './replay-end.ts';
+import { bootId, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
 import { awaitPause } from './replay-wait.ts';
 import { writeSettings } from './settings.ts';
 
 const ORDERLY_STOP_MS = 5_000;
+const START_POLL_MS = 250;
 
 /** Ends every process of an instance. Not-found is success. */
 export async function stop(place: InstancePlace): Promise<void> {
@@ -31,6 +34,7 @@ export async function stop(place: InstancePlace): Promise<void> {
 export async function ensureRunning(place: InstancePlace, run: Run): Promise<void> {
   const state = await readReplayState(place);
   if (state?.reached == null) throw lost(place, 'its replay was not finished');
+  if (state.ended !== undefined) return ensureEnded(place, state, run);
   if ((await serverPid(place)) !== null) {
     await requirePosition(place, state, state.reached.lsn, run);
   } else {
@@ -47,6 +51,37 @@ export async function ensureRunning(place: InstancePlace, run: Run): Promise<voi
     }
     await writeReplayState(place, restarted);
   }
+}
+
+/** The same of a copy whose recovery was ended at its target: there is nothing to replay any more. */
+async function ensureEnded(place: InstancePlace, state: ReplayState, run: Run): Promise<void> {
+  const nextXid = state.ended?.nextXid ?? null;
+  if (nextXid === null) throw lost(place, 'its recovery was not ended orderly');
+  if ((await serverPid(place)) === null) {
+    if (state.bootId !== (await bootId())) throw lost(place, 'the machine was restarted since');
+    await endStrays(place);
+    const log = newLog(place);
+    await writeSettings(place, { ...state, archiveGet: null, fsync: false });
+    const pid = await startServer(place, { serverMajor: state.serverMajor, log, environment: {} });
+    await awaitAnswer(place, state, pid, run);
+    await writeReplayState(place, { ...state, log });
+  }
+  if (!(await isUntouched(place, state, nextXid, run))) {
+    throw lost(place, 'somebody has written into it, and may have changed its rows');
+  }
+}
+
+async function awaitAnswer(place: InstancePlace, state: ReplayState, pid: number, run: Run): Promise<void> {
+  const session = { signal: run.signal, applicationName: 'start' };
+  while (await isServer(place, pid)) {
+    try {
+      return await withConnection(instanceAccess(place, state), session, async () => {});
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
+      await sleep(START_POLL_MS, undefined, { signal: run.signal });
+    }
+  }
+  throw lost(place, 'it did not start again');
 }
 
 /** A person whom `holdfast connect` let in may have promoted the copy, or let its replay go on. */

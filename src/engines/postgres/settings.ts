@@ -70,6 +70,9 @@ export function renderSettings(place: InstancePlace, settings: InstanceSettings)
 
     ...parameters,
     hot_standby: 'on',
+    // Of a copy whose recovery was ended: nothing writes into it, neither people nor the server itself.
+    default_transaction_read_only: 'on',
+    autovacuum: 'off',
     // Nobody waits for this server: a long read must not be cancelled by the replay.
     max_standby_archive_delay: -1,
     ...recoverySettings(settings),
