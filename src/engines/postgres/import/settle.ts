@@ -26,12 +26,15 @@ export async function settle(client: pg.Client, stage: Stage): Promise<Settled> 
   const same = sameKey(pair, 't', 's');
   const here = `${same}${await exceptGone(client, stage)}`;
   const present = rule === 'replace' ? `CASE WHEN ${differs(pair, 't', 's')} THEN 'u' ELSE 'v' END` : `'v'`;
-  await client.query(
+  const marked = await client.query(
     `UPDATE ${rows} AS s SET holdfast_how = ${present}::pg_catalog."char"
      FROM ${production} WHERE s.holdfast_how = 'i' AND ${here}`,
   );
+  if (rule === 'insert-missing') {
+    return { inserts: stage.approved.missing - (marked.rowCount ?? 0), updates: 0, revived: 0 };
+  }
   let revived = 0;
-  if (rule !== 'insert-missing' && !pair.keyless) {
+  if (!pair.keyless) {
     await client.query(
       `UPDATE ${rows} AS s SET holdfast_how = 'v' FROM ${production}
        WHERE s.holdfast_how = 'u' AND ${same} AND NOT (${differs(pair, 't', 's')})`,

@@ -10,11 +10,12 @@ import { columnOf } from '../compare/describe.ts';
 import { type DifferenceKind, ruleBatches, type Sides } from '../compare/differences.ts';
 import type { KeyBatch } from '../compare/keys-file.ts';
 import { BATCH_ROWS, keyCondition, preferIndexes } from '../compare/lookup.ts';
-import { keyNames, rowSource, type TablePair } from '../compare/table-pair.ts';
+import { keyColumnsOf, keyNames, rowSource, type TablePair } from '../compare/table-pair.ts';
 import { quoteIdentifier, quoteLiteral } from '../identifier.ts';
 
-/** Each batch of a table without a key reads the whole of it. */
-const KEYLESS_BATCH_ROWS = 100_000;
+/** Of keys that are short whatever their value: they stand in a statement. */
+const SHORT_BATCH_ROWS = 100_000;
+const SHORT = new Set(['int2', 'int4', 'int8', 'uuid', 'date', 'timestamp', 'timestamptz']);
 
 /**
  * What is to happen to one table, in temporary tables of the importing session: they vanish with it. `rows` holds
@@ -89,7 +90,9 @@ export async function stageApproved(
   approved.missing = change.inserts;
   approved.changed = change.updates;
   approved.extra = change.deletes;
-  const size = pair.keyless ? KEYLESS_BATCH_ROWS : BATCH_ROWS;
+  // Each batch of a table without a key reads the whole of it, too.
+  const isShort = pair.keyless || keyColumnsOf(pair.key, pair.restored).every((c) => SHORT.has(c.baseType));
+  const size = isShort ? SHORT_BATCH_ROWS : BATCH_ROWS;
   const batches = (kind: DifferenceKind) => ruleBatches(folder, rule, kind, pair.key.parts.length, size);
   const total = change.inserts + change.updates;
   const staged = await stageRows(sides, stage, { missing: batches('missing'), changed: batches('changed') }, [
@@ -122,6 +125,7 @@ export async function stageRows(
   if (pair.keyless) await preferIndexes(sides.restored, true);
   // Without statistics the difference may be taken row by row.
   const looked = ['holdfast_how', ...keyNames(pair)].map(quoteIdentifier).join(', ');
+  await sides.production.query("SELECT pg_catalog.set_config('default_statistics_target', '10', false)");
   await sides.production.query(`ANALYZE ${rows} (${looked})`);
   return into.rowCount ?? 0;
 }
@@ -149,16 +153,34 @@ async function* copyRows(
   total: number,
 ): AsyncGenerator<Buffer> {
   let done = 0;
-  for (const [kind, how] of [
-    ['missing', 'i'],
-    ['changed', 'u'],
-  ] as const) {
-    for await (const batch of batches[kind]) {
-      run.signal.throwIfAborted();
-      yield* copyOut(restored, batchQuery(pair, how, batch)) as AsyncIterable<Buffer>;
-      done += batch.lines.length;
-      run.progress({ phase: `staging ${pair.table}`, done, total, unit: 'rows' });
-    }
+  for await (const { sql, rows } of ahead(batchQueries(pair, batches))) {
+    run.signal.throwIfAborted();
+    yield* copyOut(restored, sql) as AsyncIterable<Buffer>;
+    done += rows;
+    run.progress({ phase: `staging ${pair.table}`, done, total, unit: 'rows' });
+  }
+}
+
+async function* batchQueries(
+  pair: TablePair,
+  batches: Record<'missing' | 'changed', AsyncIterable<KeyBatch>>,
+): AsyncGenerator<{ sql: string; rows: number }> {
+  for await (const batch of batches.missing)
+    yield { sql: batchQuery(pair, 'i', batch), rows: batch.lines.length };
+  for await (const batch of batches.changed)
+    yield { sql: batchQuery(pair, 'u', batch), rows: batch.lines.length };
+}
+
+/** The same, each one made while the one before is used. */
+async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
+  let next = source.next();
+  for (;;) {
+    const { value, done } = await next;
+    if (done === true) return;
+    next = source.next();
+    // It is awaited in the next round, if there is one.
+    next.catch(() => {});
+    yield value;
   }
 }
 
@@ -175,5 +197,10 @@ function batchQuery(pair: TablePair, how: 'i' | 'u', batch: KeyBatch): string {
 }
 
 function arrayLiteral(values: readonly string[]): string {
-  return `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+  const plain = values.join('","');
+  // Two quotes and a comma between any two values, and nothing else to be escaped.
+  const isPlain = !plain.includes('\\') && plain.split('"').length === 2 * values.length - 1;
+  return isPlain
+    ? `{"${plain}"}`
+    : `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }
