@@ -177,6 +177,19 @@ it('the printed target replayed gives the rows back', async () => {
   await recovery.remove('found');
 });
 
+it.each([
+  ['truncated', 'public.lines', '100'],
+  ['dropped', 'public."Odd ""Name"', '3'],
+])('a copy of just before a table was %s can be read', async (what, table, rows) => {
+  const { likeliest } = await find(table);
+  expect(likeliest).toMatchObject({ xid: xids[what], whole: what, target: { exclusive: true } });
+  if (likeliest === null) throw new Error('nothing found');
+  const place = await recovery.provision(what);
+  const { access } = await recover(recovery, place, backup, likeliest.target);
+  expect(await recovery.value(`SELECT count(*) FROM ${table}`, access)).toBe(rows);
+  await recovery.remove(what);
+});
+
 it('the command prints the same for people and for programs, and progress on stderr', async () => {
   const file = join(loaded.directory, 'find.yaml');
   // JSON is YAML.
@@ -184,8 +197,9 @@ it('the command prints the same for people and for programs, and progress on std
   const given = ['find', 'shop', '--table', 'public.lines', '--since', since.toISOString(), '--config', file];
   const text = await promisify(execFile)(HOLDFAST, given);
   expect(text.stdout).toMatch(new RegExp(`Z +${xids.truncated} +0/[0-9A-F]+ +0 +0 +truncated`));
+  const lockedAt = /--lsn (\S+)/.exec(text.stdout)?.[1];
   expect(text.stdout.trim().split('\n').at(-1)).toBe(
-    `holdfast restore pitr shop --xid ${xids.truncated} --table public.lines --reason 'transaction ${xids.truncated} truncated public.lines' --config ${file}`,
+    `holdfast restore pitr shop --lsn ${lockedAt} --exclusive --table public.lines --reason 'transaction ${xids.truncated} truncated public.lines' --config ${file}`,
   );
   expect(text.stderr).toMatch(/searching the log/);
   const json = await promisify(execFile)(HOLDFAST, [...given, '--output', 'json']);

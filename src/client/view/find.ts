@@ -11,10 +11,14 @@ export function restoreCommandOf(
   // Rows that are gone come back by the default rule; rows that were only changed have to be set back.
   const conflict = lostRows(candidate) ? [] : ['--conflict', 'restore-changed'];
   const words = [
-    ...['holdfast', 'restore', 'pitr', database, '--xid', candidate.xid, '--table', table, ...conflict],
+    ...['holdfast', 'restore', 'pitr', database, ...targetOptions(candidate), '--table', table, ...conflict],
     ...['--reason', `transaction ${candidate.xid} ${describeCandidate(candidate, table)}`, ...again],
   ];
   return words.map(shellQuote).join(' ');
+}
+
+function targetOptions({ target, xid }: Candidate): string[] {
+  return 'lsn' in target ? ['--lsn', target.lsn, '--exclusive'] : ['--xid', xid];
 }
 
 function lostRows({ whole, deleted }: Candidate): boolean {

@@ -20,8 +20,8 @@ interface Open {
   rows: Record<RowChange, number>;
   /** files made, in order; `copied`: pages were written into them as they were */
   creates: { node: string; at: number; copied: boolean }[];
-  /** oids locked exclusively, and when */
-  locks: Map<string, number>;
+  /** oids locked exclusively, and when and where in the log */
+  locks: Map<string, { at: number; lsn: string }>;
 }
 
 type Whole = NonNullable<Candidate['whole']>;
@@ -62,7 +62,7 @@ export class Search {
       const made = this.#open.get(record.xid)?.creates.find(({ node }) => node === record.node);
       if (made !== undefined) made.copied = true;
     } else if (record.kind === 'lock') {
-      for (const { xid, db, oid } of record.locks) if (this.#dbs.has(db)) this.#lock(xid, oid);
+      for (const { xid, db, oid } of record.locks) if (this.#dbs.has(db)) this.#lock(xid, oid, record.lsn);
     } else if (record.kind === 'running') {
       const { oldestXid, nextXid } = record;
       this.#begunBefore ??= { oldestXid: BigInt(oldestXid), nextXid: BigInt(nextXid) };
@@ -82,15 +82,19 @@ export class Search {
   #of(xid: string): Open {
     const known = this.#open.get(xid);
     if (known !== undefined) return known;
-    const made: Open = { rows: { deleted: 0, updated: 0, inserted: 0 }, creates: [], locks: new Map() };
+    const made: Open = {
+      rows: { deleted: 0, updated: 0, inserted: 0 },
+      creates: [],
+      locks: new Map(),
+    };
     this.#open.set(xid, made);
     return made;
   }
 
   /** Locks are told again at checkpoints: the first time counts. */
-  #lock(xid: string, oid: string): void {
+  #lock(xid: string, oid: string, lsn: string): void {
     const { locks } = this.#of(xid);
-    if (!locks.has(oid)) locks.set(oid, this.#order);
+    if (!locks.has(oid)) locks.set(oid, { at: this.#order, lsn });
   }
 
   #commit(record: Extract<LogRecord, { kind: 'commit' }>, timeline: number): void {
@@ -109,7 +113,7 @@ export class Search {
     if (this.#beganBefore(xid)) this.cut.add(xid);
     this.#found.push({
       ...{ xid, at: record.at, lsn, timeline, deleted, updated, inserted, whole },
-      target: { xid },
+      target: this.#targetOf(xid, done),
     });
     if (this.#found.length >= this.#options.limit * 4 + 1_000) this.#keepMost();
   }
@@ -148,10 +152,21 @@ export class Search {
     }
     // Versions before 15 do not say which oids were dropped: nothing but a DROP removes more files than it makes.
     if (!rewrites && creates.length < removed.length && this.#options.serverMajor < 15) return null;
-    const lockedAt = locks.get(oid) ?? 0;
+    const lockedAt = locks.get(oid)?.at ?? 0;
     const staying = creates.filter((made) => made.at > lockedAt && !removed.includes(made.node));
     // A copy has an oid of its own until it takes the table's place. The table comes before its toast and indexes.
     return staying.find((made) => locks.has(fileOf(made.node))) ?? staying[0] ?? null;
+  }
+
+  /**
+   * Just before the commit, but for a transaction that locked the table exclusively: a copy that stops at its commit has
+   * that lock replayed, and nobody could read the table there. While it was locked nobody else changed it: just
+   * before the lock it was the same.
+   */
+  #targetOf(xid: string, { locks }: Open): Candidate['target'] {
+    const own = new Set(this.#places.values());
+    const first = [...locks].filter(([oid]) => own.has(oid)).sort(([, a], [, b]) => a.at - b.at)[0];
+    return first === undefined ? { xid } : { lsn: first[1].lsn, exclusive: true };
   }
 
   #beganBefore(xid: string): boolean {
@@ -193,11 +208,17 @@ function isRewrite(made: Open['creates'][number], done: Open): boolean {
 }
 
 function mergeParts(parts: readonly Open[]): Open {
-  const merged: Open = { rows: { deleted: 0, updated: 0, inserted: 0 }, creates: [], locks: new Map() };
+  const merged: Open = {
+    rows: { deleted: 0, updated: 0, inserted: 0 },
+    creates: [],
+    locks: new Map(),
+  };
   for (const { rows, creates, locks } of parts) {
     for (const change of ['deleted', 'updated', 'inserted'] as const) merged.rows[change] += rows[change];
     merged.creates.push(...creates);
-    for (const [oid, at] of locks) merged.locks.set(oid, Math.min(at, merged.locks.get(oid) ?? at));
+    for (const [oid, lock] of locks) {
+      if (lock.at < (merged.locks.get(oid)?.at ?? Number.POSITIVE_INFINITY)) merged.locks.set(oid, lock);
+    }
   }
   merged.creates.sort((a, b) => a.at - b.at);
   return merged;
