@@ -7,7 +7,13 @@ import { MODEL } from '../../../src/model/tier.ts';
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const retention = { logMs: 7 * DAY, logicalMs: 30 * DAY, physicalMs: 90 * DAY, snapshotMs: 365 * DAY, undoMs: 30 * DAY };
+const retention = {
+  logMs: 7 * DAY,
+  logicalMs: 30 * DAY,
+  physicalMs: 90 * DAY,
+  snapshotMs: 365 * DAY,
+  undoMs: 30 * DAY,
+};
 
 function protect(
   aims: { rpoMs?: number; rtoMs?: number },
