@@ -173,8 +173,16 @@ test('paused, and promoted by hand: it archives nothing, runs no workers, takes 
 test('the same files with the settings of production: all of that happens', async () => {
   await withoutSubscriber(async () => {
     await publish(21, 30);
+    const published = await recovery.value('SELECT pg_current_wal_lsn()', publisher.access);
     await startAsProduction();
     await expect.poll(() => taken(copy()), WAIT).toBe('10');
+    // What the copy has, the publisher learns some time later.
+    const confirmed = () =>
+      recovery.value(
+        `SELECT confirmed_flush_lsn >= '${published}' FROM pg_replication_slots WHERE slot_name = 'news'`,
+        publisher.access,
+      );
+    await expect.poll(confirmed, WAIT).toBe('true');
     await expect.poll(workers, WAIT).toBe(1);
     // A new timeline in production's archive.
     await recovery.sql('SELECT pg_switch_wal()', copy());
