@@ -133,6 +133,36 @@ export interface RestoreInput {
   databases: string[] | null;
 }
 
+export interface RestoreTablesInput {
+  place: InstancePlace;
+  serverMajor: number;
+  /** the logical backup, as people call it */
+  backup: string;
+  /** of its snapshot */
+  timeline: number;
+  /** where the copy stands, for people and the evidence */
+  position: string;
+  /** how the superuser is called in the copy: as in production */
+  user: string;
+  /** the db that was dumped */
+  database: string;
+  /** as people name them */
+  tables: string[];
+  /** text of the backup's roles; null: there is none in the backup */
+  globals: string | null;
+  /** the dump from its first byte, as it lies in the repository. Opened more than once: its contents stand at its head */
+  open(signal: AbortSignal): Readable;
+  sizeBytes: number;
+}
+
+export interface RestoredTables extends ReplayResult {
+  /** the tables that were asked for, as `schema.table` */
+  named: string[];
+  /** all that have rows now: these, or their partitions and inheriting tables */
+  tables: string[];
+  notices: string[];
+}
+
 export interface ReplayInput {
   place: InstancePlace;
   repository: ToolRepository;
@@ -446,6 +476,12 @@ export interface Engine {
 
   /** Restores files into an instance's place. A second run goes on from what the first left. */
   restore(input: RestoreInput, run: Run): Promise<void>;
+
+  /**
+   * Makes an isolated server with the definitions of a logical backup and the rows of these tables. A second run
+   * keeps what is complete. Throws UnknownTable, BackupUnusable, CheckFailed, NotEnoughSpace.
+   */
+  restoreTables(input: RestoreTablesInput, run: Run): Promise<RestoredTables>;
 
   /** Starts the restored server isolated, replays to the target, pauses there and asserts the position. */
   replay(input: ReplayInput, run: Run): Promise<ReplayResult>;

@@ -3,6 +3,7 @@ import { backup, listBackups } from './backup.ts';
 import { check } from './check.ts';
 import { compare } from './compare/compare.ts';
 import { dump } from './dump.ts';
+import { restoreTables } from './dumped/restore-tables.ts';
 import { exportTables } from './export.ts';
 import { find } from './find/find.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -30,6 +31,7 @@ export const postgres: Engine = {
   watchLog,
   closeLog,
   restore,
+  restoreTables,
   replay,
   check,
   compare,

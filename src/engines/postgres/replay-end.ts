@@ -55,7 +55,8 @@ export async function isUntouched(
   return (await ask(place, state, run, nextTransaction)) === nextXid;
 }
 
-async function nextTransaction(client: ClientBase): Promise<string> {
+/** The number that the next transaction will have: whatever is written meanwhile takes it. */
+export async function nextTransaction(client: ClientBase): Promise<string> {
   const { rows } = await client.query<{ next: string }>(
     'SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text AS next',
   );

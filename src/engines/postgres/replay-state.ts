@@ -1,9 +1,9 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Target } from '../../model/target.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace, ReplayResult } from '../engine.ts';
 import type { InstanceParameters } from './control-data.ts';
-import { readIfThere, writeOwned } from './place.ts';
+import { instanceAccess, readIfThere, writeOwned } from './place.ts';
 
 /** Where the replay stopped. */
 export interface Reached {
@@ -45,6 +45,13 @@ export async function writeReplayState(place: InstancePlace, state: ReplayState)
 
 export async function removeReplayState(place: InstancePlace): Promise<void> {
   await rm(pathOf(place), { force: true });
+}
+
+/** What later steps have to know of a copy that is where it should be. */
+export function resultOf(place: InstancePlace, state: ReplayState & { reached: Reached }): ReplayResult {
+  const access = instanceAccess(place, state);
+  const url = `postgresql://${encodeURIComponent(access.user)}@/${encodeURIComponent(access.database)}?host=${encodeURIComponent(access.host)}`;
+  return { access, url, ...state.reached };
 }
 
 /** Changes with every start of the machine (random(4)); empty where the system has none. */

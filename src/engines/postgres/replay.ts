@@ -5,13 +5,20 @@ import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import { parseLsn } from '../../model/wal.ts';
 import type { ReplayInput, ReplayResult } from '../engine.ts';
-import { withConnection } from './connection.ts';
 import { raise, readParameters } from './control-data.ts';
 import { endStrays, serverPid } from './instance-processes.ts';
+import { requireIsolation } from './isolation.ts';
 import { repositoryEnvironment } from './pgbackrest.ts';
-import { instanceAccess, layoutOf, prepareLayout, writeOwned } from './place.ts';
+import { layoutOf, prepareLayout, writeOwned } from './place.ts';
 import { endReplay, endWhereLocked } from './replay-end.ts';
-import { bootId, type Reached, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
+import {
+  bootId,
+  type Reached,
+  type ReplayState,
+  readReplayState,
+  resultOf,
+  writeReplayState,
+} from './replay-state.ts';
 import { awaitPause, isLater } from './replay-wait.ts';
 import { newLog, startServer, stop } from './server.ts';
 import { writeArchiveGet, writeSettings } from './settings.ts';
@@ -35,8 +42,8 @@ export async function replay(input: ReplayInput, run: Run): Promise<ReplayResult
       (before !== null && isSame(before, input) ? await waitForRunning(before, input, run) : null) ??
       (await startAndWait(before, input, run));
     const state = paused.ended === undefined ? await endWhereLocked(place, paused, run) : paused;
-    await requireIsolation(state, input, run);
-    return resultOf(state, input);
+    await requireIsolation(place, state, run);
+    return resultOf(place, state);
   } catch (error) {
     // Nothing half recovered goes on by itself: neither after a cancellation nor after a failure.
     await stop(place);
@@ -157,38 +164,4 @@ export function isFurther(
   if ('lsn' in from && 'lsn' in to) return parseLsn(to.lsn) > parseLsn(from.lsn);
   if ('lsn' in to && before.reached !== null) return parseLsn(to.lsn) > parseLsn(before.reached.lsn);
   return false;
-}
-
-/** Looks at the running server itself: whatever its files say, it must not be able to touch production. */
-async function requireIsolation(state: ReplayState, { place }: ReplayInput, run: Run): Promise<void> {
-  const access = instanceAccess(place, state);
-  const wanted: Record<string, string> = {
-    archive_mode: 'off',
-    listen_addresses: '',
-    primary_conninfo: '',
-    max_logical_replication_workers: '0',
-    ...(state.ended === undefined ? { transaction_read_only: 'on' } : {}),
-  };
-  await withConnection(access, { signal: run.signal, applicationName: 'isolation' }, async (client) => {
-    for (const [name, value] of Object.entries(wanted)) {
-      const { rows } = await client.query<{ value: string }>(
-        'SELECT pg_catalog.current_setting($1) AS value',
-        [name],
-      );
-      if (rows[0]?.value === value) continue;
-      throw new HoldfastError(
-        'CheckFailed',
-        `the restored server is not isolated: ${name} is ${rows[0]?.value}`,
-        {
-          hint: 'this is a fault of Holdfast: the server has been stopped, please report it',
-        },
-      );
-    }
-  });
-}
-
-function resultOf(state: ReplayState & { reached: Reached }, { place }: ReplayInput): ReplayResult {
-  const access = instanceAccess(place, state);
-  const url = `postgresql://${encodeURIComponent(access.user)}@/${encodeURIComponent(access.database)}?host=${encodeURIComponent(access.host)}`;
-  return { access, url, ...state.reached };
 }

@@ -71,7 +71,13 @@ async function ensureEnded(place: InstancePlace, state: ReplayState, run: Run): 
   }
 }
 
-async function awaitAnswer(place: InstancePlace, state: ReplayState, pid: number, run: Run): Promise<void> {
+/** Waits until a started server takes sessions. Throws InstanceLost where its process ends instead. */
+export async function awaitAnswer(
+  place: InstancePlace,
+  state: { user: string; database: string },
+  pid: number,
+  run: Run,
+): Promise<void> {
   const session = { signal: run.signal, applicationName: 'start' };
   while (await isServer(place, pid)) {
     try {

@@ -1,0 +1,148 @@
+import type { Readable } from 'node:stream';
+import type { ServerAccess } from '../../../model/access.ts';
+import { HoldfastError } from '../../../model/failure.ts';
+import type { InstancePlace } from '../../engine.ts';
+import { runTool, startTool } from '../../process.ts';
+import { clientEnvironment } from '../connection.ts';
+
+/** A dump in the repository, which can be opened again: what stands at its head is read without the rest. */
+export interface Archive {
+  open(signal: AbortSignal): Readable;
+  /** how people call the backup */
+  backup: string;
+}
+
+export interface ArchiveRun {
+  pgRestore: string;
+  place: InstancePlace;
+  signal: AbortSignal;
+}
+
+/** Errors that pg_restore has gone past; the words of the server alone, never a statement or a row. */
+export interface Restored {
+  errors: string[];
+}
+
+const MOST_ERRORS = 20;
+/** A newer pg_restore sets what an older server does not know: nothing is lost by that. */
+const HARMLESS = /unrecognized configuration parameter/;
+
+/** The dump's list of contents, which stands at its head. Throws BackupUnusable. */
+export async function listContents(archive: Archive, run: ArchiveRun): Promise<string> {
+  const { stdout } = await read(archive, run, (zstd, signal) =>
+    startTool(run.pgRestore, ['--list'], {
+      ...{ signal, user: run.place.user, stdin: zstd, stdout: 'text' },
+      classify: ({ output }) => unreadable(archive, output),
+    }),
+  );
+  return stdout;
+}
+
+/**
+ * Restores the entries of a list file into the copy. Goes past what the server refuses, as `pg_restore` does by
+ * default: what matters is proved afterwards by the rows themselves.
+ */
+export async function restoreEntries(
+  archive: Archive,
+  into: { access: ServerAccess; listFile: string; options: readonly string[] },
+  run: ArchiveRun & { onBytes?: (bytes: number) => void },
+): Promise<Restored> {
+  const { access, listFile, options } = into;
+  const errors: string[] = [];
+  let ended = false;
+  const args = ['--no-password', `--dbname=${access.database}`, `--use-list=${listFile}`, ...options];
+  await read(archive, run, (zstd, signal) =>
+    startTool(run.pgRestore, args, {
+      ...{ signal, user: run.place.user, stdin: zstd },
+      env: {
+        ...clientEnvironment(access),
+        // Whoever looks at the copy may only read; this is the one who fills it.
+        PGOPTIONS: '-c default_transaction_read_only=off',
+      },
+      onLine: (line) => {
+        if (/^pg_restore: warning: errors ignored on restore/.test(line)) ended = true;
+        const error = /^pg_restore: error: (?:could not execute query: ERROR: +)?(.*)$/.exec(line)?.[1];
+        if (error === undefined || HARMLESS.test(error) || errors.length >= MOST_ERRORS) return;
+        errors.push(withoutRows(error));
+      },
+      classify: ({ exitCode, output }) => {
+        if (exitCode === 1 && ended) return new HoldfastError('CheckFailed', 'went past errors');
+        return unreadable(archive, output);
+      },
+    }),
+  ).catch((error: unknown) => {
+    if (!ended) throw error;
+  });
+  return { errors };
+}
+
+/** Of an error while rows are copied the table alone: the rest may quote a row. */
+function withoutRows(error: string): string {
+  return /^COPY failed for table "[^"]*"/.exec(error)?.[0] ?? error;
+}
+
+/**
+ * Runs a program on the decompressed dump. One that has what it needs ends before the dump does, which then breaks
+ * off: that is no failure. Where the program fails, whatever failed before it is the cause.
+ */
+async function read<T>(
+  archive: Archive,
+  run: ArchiveRun & { onBytes?: (bytes: number) => void },
+  start: (zstd: ReturnType<typeof startTool>, signal: AbortSignal) => { finished: Promise<T> },
+): Promise<T> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([run.signal, over.signal]);
+  const source = archive.open(signal);
+  const broken = Promise.withResolvers<unknown>();
+  source.once('error', broken.resolve);
+  let bytes = 0;
+  source.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    run.onBytes?.(bytes);
+  });
+  const zstd = startTool('zstd', ['--decompress', '--quiet', '--stdout', '-'], {
+    ...{ signal, stdin: source, stdout: 'pipe' },
+    classify: ({ output }) =>
+      /decoding error|corrupt|checksum|unsupported format|premature/i.test(output)
+        ? damaged(archive, 'it cannot be decompressed')
+        : undefined,
+  });
+  const decompressed = zstd.finished.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  try {
+    return await start(zstd, signal).finished;
+  } catch (error) {
+    run.signal.throwIfAborted();
+    const first = await Promise.race([broken.promise, decompressed]);
+    throw first instanceof HoldfastError && first.type !== 'ToolFailed' ? first : error;
+  } finally {
+    over.abort();
+    source.destroy();
+    await decompressed;
+  }
+}
+
+function unreadable(archive: Archive, output: string): HoldfastError | undefined {
+  return /could not read from input file|unexpected end of file|corrupt|not a valid archive|did not find magic/i.test(
+    output,
+  )
+    ? damaged(archive, 'it ends before its end, or is not what was written')
+    : undefined;
+}
+
+function damaged({ backup }: Archive, why: string): HoldfastError {
+  return new HoldfastError('BackupUnusable', `the dump of backup ${backup} is damaged: ${why}`, {
+    hint: 'use another backup: holdfast catalog lists them',
+  });
+}
+
+/** Runs `initdb` for a copy that only its own user reaches. */
+export async function makeCluster(
+  initdb: string,
+  { place, data, user, signal }: { place: InstancePlace; data: string; user: string; signal: AbortSignal },
+): Promise<void> {
+  const options = ['--encoding=UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync', '--no-instructions'];
+  await runTool(initdb, [`--pgdata=${data}`, `--username=${user}`, ...options], { signal, user: place.user });
+}
