@@ -9,6 +9,7 @@ import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../model/workflow-id.ts';
 import { readRecoverability } from '../repository/catalog.ts';
 import type { Recoverability } from '../repository/chain.ts';
 import { type Choice, chooseBackup } from '../repository/choice.ts';
+import { bytesOfTables, type LogicalChoice } from '../repository/choice-logical.ts';
 import { continuityOf } from '../repository/continuity.ts';
 import { writeEvidence } from '../repository/evidence.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
@@ -17,6 +18,7 @@ import { orDropped, readRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { readLogical } from './dumped.ts';
 import { estimateSeconds } from './estimate.ts';
 import type { Base, ChangeSettings, RecoverySettings } from './recovery-types.ts';
 import { asActivity } from './run.ts';
@@ -112,6 +114,23 @@ export const createPlanningActivities = (deps: Dependencies) => ({
       run.progress({ phase: 'reading the catalog' });
       const base = baseOf(await choose(deps, input, run), tables);
       return { ...base, notices: [...base.notices, ...credentialNotices(deps)] };
+    });
+  },
+
+  /** Chooses the logical backup of a selective restore, and names its tables as production, or the backups, have them. */
+  async chooseLogicalBackup(input: {
+    database: string;
+    backup: string | null;
+    /** null: production is not asked */
+    tables: string[] | null;
+  }): Promise<Base> {
+    return asActivity(async (run) => {
+      run.progress({ phase: 'reading the catalog' });
+      const choice = await withRepository(deps, 'restore', (repository) =>
+        readLogical(deps, repository, input.database, input.backup),
+      );
+      const { tables } = input;
+      return logicalBase(choice, tables && (await tablesOf(deps, input.database, tables, run)));
     });
   },
 
@@ -237,6 +256,26 @@ function credentialNotices({ config }: Dependencies): string[] {
   return [
     `the restored server reads the repository with ${whose}: repository.restoreCredentials are not set`,
   ];
+}
+
+/** The same of a logical backup: it has no logs, and stands where its snapshot was. */
+function logicalBase({ manifest, dumped }: LogicalChoice, tables: string[] | null): Base {
+  const sizeBytes = dumped.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+  return {
+    backup: manifest.id,
+    serverMajor: Number.parseInt(manifest.serverVersion, 10),
+    databaseBytes: bytesOfTables(manifest, dumped, tables),
+    timeline: manifest.positions.timeline ?? 1,
+    consistentAt: manifest.positions.stop ?? '0/0',
+    lastLog: null,
+    logs: 0,
+    estimateSeconds: estimateSeconds({ databaseBytes: sizeBytes, logs: 0 }),
+    tables,
+    notices: [
+      `rows are as of the backup, ${manifest.startedAt}: what was written since is not in it`,
+      ...manifest.notices,
+    ],
+  };
 }
 
 function baseOf(choice: Choice, tables: string[] | null): Base {

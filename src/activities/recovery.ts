@@ -5,6 +5,7 @@ import type {
   ImportInput,
   ImportResult,
   ReplayResult,
+  RestoredTables,
 } from '../engines/engine.ts';
 import { planDigest } from '../engines/plan-digest.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
@@ -19,7 +20,9 @@ import type { Repository } from '../repository/repository.ts';
 import { openUndoStore } from '../repository/undo.ts';
 import { databaseOf, instancesOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { checkDumped, type DumpedInput, restoreDumped } from './dumped.ts';
 import { exportToPath, exportToRepository } from './exporting.ts';
+import { findInstance, keepInstance } from './instances.ts';
 import { planOf } from './plan.ts';
 import type {
   Base,
@@ -38,21 +41,8 @@ const LOCK_TIMEOUT_MS = 5_000;
 
 /** Everything that happens at one instance, on the host that has its disk. */
 export const createRecoveryActivities = (deps: Dependencies) => {
-  const find = async (
-    instance: InstanceReference,
-    hint = 'start the runbook again: nothing was changed in production',
-  ): Promise<InstanceRecord> => {
-    const record = await instancesOf(deps, instance.site).find(instance.id);
-    if (record !== null) return record;
-    throw new HoldfastError('InstanceLost', `instance ${instance.id} is not on ${deps.host} any more`, {
-      hint,
-    });
-  };
-  /** The reaper takes what has expired, owner or not: each wait for people needs its time. */
-  const keep = async (instance: InstanceReference, expiresAt: string): Promise<InstanceRecord> => {
-    const { id } = await find(instance);
-    return instancesOf(deps, instance.site).update(id, { expiresAt });
-  };
+  const find = (instance: InstanceReference, hint?: string) => findInstance(deps, instance, hint);
+  const keep = (instance: InstanceReference, expiresAt: string) => keepInstance(deps, instance, expiresAt);
   const importInput = async (
     input: ImportStepInput,
     repository: Repository,
@@ -129,6 +119,22 @@ export const createRecoveryActivities = (deps: Dependencies) => {
           run,
         );
       });
+    },
+
+    /** Makes the copy of a selective restore: only these tables have rows in it. */
+    async restoreTables(input: DumpedInput & { expiresAt: string }): Promise<RestoredTables> {
+      return asActivity(async (run) => {
+        await keep(input.instance, input.expiresAt);
+        const restored = await restoreDumped(deps, input, run);
+        await instancesOf(deps, input.instance.site).update(input.instance.id, { url: restored.url });
+        return restored;
+      });
+    },
+
+    async checkRestoredTables(
+      input: DumpedInput & { restored: RestoredTables; besideProduction: boolean },
+    ): Promise<Check[]> {
+      return asActivity((run) => checkDumped(deps, input, run));
     },
 
     async replayInstance(input: {

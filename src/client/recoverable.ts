@@ -64,6 +64,20 @@ export function checkTarget(
   });
 }
 
+/** The same of the logical backup that tables are restored from. */
+export function checkLogical(
+  config: LoadedConfig,
+  database: DatabaseView,
+  backup: string | null,
+): Promise<string | null> {
+  return orNote('the runbook looks for the backup itself', async () => {
+    const { chooseLogical } = await import('../repository/choice-logical.ts');
+    const { listManifests } = await import('../repository/manifests.ts');
+    const manifests = await withRepository(config, (repository) => listManifests(repository, database.name));
+    chooseLogical(manifests, { database: database.name, db: database.config.connection.database, backup });
+  });
+}
+
 /**
  * Throws UnknownTable with the nearest names; a note where production cannot be asked from here. A table that was
  * dropped since is known from the backups.

@@ -21,7 +21,12 @@ import type { Target } from '../model/target.ts';
 import { workflowIdFor } from '../model/workflow-id.ts';
 import { ANSWER_WITHIN_MS, noAnswer, orUnknownRun } from './rpc.ts';
 
-export type StartedType = 'pointInTimeRecovery' | 'undoImport' | 'logicalBackup' | 'physicalBackup';
+export type StartedType =
+  | 'pointInTimeRecovery'
+  | 'selectiveTableRestore'
+  | 'undoImport'
+  | 'logicalBackup'
+  | 'physicalBackup';
 
 export interface StartedRun {
   workflowId: string;

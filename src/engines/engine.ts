@@ -494,6 +494,8 @@ export interface Engine {
       restored: ServerAccess;
       production: ServerAccess | null;
       tables: string[] | null;
+      /** its pages and indexes were made on this site, from a dump: only what was dumped can be wrong */
+      madeHere?: boolean;
     },
     run: Run,
   ): Promise<Check[]>;

@@ -1,5 +1,5 @@
 import { HoldfastError } from './failure.ts';
-import type { WorkflowInput } from './input.ts';
+import type { ConflictRule } from './plan.ts';
 
 /** Where the rows of an export go, and as what. */
 export interface ExportOrder {
@@ -19,7 +19,11 @@ export function parseExport(text: string): ExportOrder {
 }
 
 /** Throws InvalidInput for an export that has no meaning, so that nobody waits for a restore to learn it. */
-export function refuseExport(input: WorkflowInput<'pointInTimeRecovery'>): void {
+export function refuseExport(input: {
+  export?: string | undefined;
+  tables?: string[] | undefined;
+  conflict?: ConflictRule | undefined;
+}): void {
   if (input.export === undefined) return;
   const { format, place } = parseExport(input.export);
   if (input.tables === undefined) {

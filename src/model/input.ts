@@ -32,6 +32,12 @@ export const INPUTS = {
     tables: tables.optional(),
     keepInstance: durationSchema.optional(),
   }),
+  selectiveTableRestore: z.strictObject({
+    ...runbook,
+    ...restore,
+    tables,
+    backup: z.string().min(1).optional(),
+  }),
   undoImport: z.strictObject({ ...runbook, workflowId: z.string().min(1) }),
   logicalBackup: z.strictObject({ database: z.string().min(1) }),
   physicalBackup: z.strictObject({ database: z.string().min(1), kind: z.enum(['full', 'diff']) }),

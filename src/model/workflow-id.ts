@@ -1,6 +1,7 @@
 /** What a run's id starts with, by workflow type. */
 export const ID_PREFIXES = {
   pointInTimeRecovery: 'pitr',
+  selectiveTableRestore: 'table',
   undoImport: 'undo',
   logicalBackup: 'backup/logical',
   physicalBackup: 'backup/physical',

@@ -20,8 +20,12 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   describeRecovery: ({ database }) => `read the policy of ${database}`,
   chooseBase: ({ database, target }) =>
     `choose the base of ${database} for ${target === undefined ? 'the target' : describeTarget(target)}`,
+  chooseLogicalBackup: ({ database }) => `choose the logical backup of ${database}`,
   provisionInstance: ({ id }) => `provision ${id}`,
   restoreInstance: ({ base, instance }) => `restore ${base?.backup} into ${instance?.id}`,
+  restoreTables: ({ base, instance, tables }) =>
+    `restore ${tables?.join(', ')} of ${base?.backup} into ${instance?.id}`,
+  checkRestoredTables: ({ instance }) => `check ${instance?.id}`,
   replayInstance: ({ target }) => `replay to ${target === undefined ? 'the target' : describeTarget(target)}`,
   checkInstance: ({ instance }) => `check ${instance?.id}`,
   compareTables: ({ tables, database }) => `compare ${tables?.join(', ')} with ${database}`,

@@ -1,26 +1,15 @@
-import { Command, Option } from 'commander';
-import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
-import type { LoadedConfig } from '../../config/load.ts';
+import { Command } from 'commander';
 import { refuseExport } from '../../model/export.ts';
-import { HoldfastError } from '../../model/failure.ts';
 import { parseInput, type WorkflowInput } from '../../model/input.ts';
-import { CONFLICT_RULES } from '../../model/plan.ts';
-import { EXIT, type ExitCode } from '../exit.ts';
+import type { ExitCode } from '../exit.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
-import {
-  CONTROL_NEED,
-  hostNeed,
-  refuseSecondChange,
-  requireWorkers,
-  siteNeed,
-  siteOf,
-} from '../preflight.ts';
-import { checkTables, checkTarget } from '../recoverable.ts';
-import { startRun } from '../runbook.ts';
+import { checkTarget } from '../recoverable.ts';
+import { collect, RESTORE_OPTIONS } from '../restore-options.ts';
 import { type Session, withSession } from '../session.ts';
-import { announce, awaitRun } from '../started.ts';
+import { checkNamed, startRestore } from '../start-restore.ts';
 import { readTarget, TARGET_OPTIONS, type TargetOptions } from '../target-options.ts';
+import { restoreTableCommand } from './restore-table.ts';
 
 interface Options extends TargetOptions {
   table?: string[];
@@ -38,6 +27,7 @@ export function restoreCommand(): Command {
     'recover on an isolated instance; production is only read',
   );
   restore.addCommand(pitrCommand());
+  restore.addCommand(restoreTableCommand());
   return restore;
 }
 
@@ -49,18 +39,9 @@ function pitrCommand(): Command {
     )
     .argument('<database>', 'a database of the configuration');
   for (const option of TARGET_OPTIONS) command.addOption(option);
+  command.option('--table <name>', 'a table to bring back, as schema.table; may be repeated', collect);
+  for (const option of RESTORE_OPTIONS) command.addOption(option);
   command
-    .option('--table <name>', 'a table to bring back, as schema.table; may be repeated', collect)
-    .addOption(
-      new Option('--conflict <rule>', 'what happens to rows that exist (default: insert-missing)').choices(
-        CONFLICT_RULES,
-      ),
-    )
-    .option(
-      '--export <format:place>',
-      "to files instead of into production: csv or dump, into repository or a folder of the site's host, such as csv:repository or dump:/srv/export",
-    )
-    .option('--site <site>', 'where the instance is made (default: the first site)')
     .option(
       '--keep-instance <duration>',
       'hand the instance over for this long, such as 4h (default without --table: 1h)',
@@ -85,8 +66,6 @@ Examples:
   );
 }
 
-const collect = (value: string, before: string[] = []): string[] => [...before, value];
-
 function inputOf(database: string, options: Options): WorkflowInput<'pointInTimeRecovery'> {
   const { table, conflict, export: exported, site, keepInstance, reason, requestedBy } = options;
   const input = parseInput('pointInTimeRecovery', {
@@ -104,43 +83,13 @@ function inputOf(database: string, options: Options): WorkflowInput<'pointInTime
   return input;
 }
 
-/** Refuses before a workflow exists what would fail in it, by the same code; what cannot be looked at is left to it. */
 async function recover(
   session: Session,
   input: WorkflowInput<'pointInTimeRecovery'>,
   wait: boolean,
 ): Promise<ExitCode> {
-  const { client, config } = session;
-  const database = describeDatabase(config.config, input.database);
-  const { engine } = database.config;
-  if (engine !== 'postgres') {
-    throw new HoldfastError('NotSupported', `recovery of ${engine} is not supported by this version`, {
-      hint: 'PostgreSQL is',
-    });
-  }
-  const site = siteOf(config.config, input.site);
-  const imports = input.tables !== undefined && input.export === undefined;
-  if (imports) await refuseSecondChange(client, input.database);
-  const hosts = config.config.sites[site]?.hosts ?? [];
-  const oneHost = hosts.length === 1 ? hosts.map(hostNeed) : [];
-  await requireWorkers(client, [CONTROL_NEED, siteNeed(site), ...oneHost]);
-  for (const doubt of [
-    await checkTarget(config, database, input.target),
-    await lookUpTables(config, database, input),
-  ]) {
-    if (doubt !== null) process.stderr.write(`note: ${doubt}\n`);
-  }
-  const started = await startRun(client, { type: 'pointInTimeRecovery', engine, input });
-  await announce(session, started, wait);
-  return wait ? awaitRun(session, started.workflowId) : EXIT.done;
-}
-
-/** Whole tables are exported without production, which may have lost them since. */
-async function lookUpTables(
-  config: LoadedConfig,
-  database: DatabaseView,
-  { tables, export: exported, conflict }: WorkflowInput<'pointInTimeRecovery'>,
-): Promise<string | null> {
-  if (tables === undefined || (exported !== undefined && conflict === undefined)) return null;
-  return checkTables(config, database, tables);
+  return startRestore(session, { type: 'pointInTimeRecovery', input, wait }, async (database) => [
+    await checkTarget(session.config, database, input.target),
+    await checkNamed(session.config, database, input),
+  ]);
 }

@@ -1,5 +1,6 @@
-import type { InstanceReference, RecoverySettings } from '../../activities/recovery-types.ts';
-import { cleanUpOnHost } from '../proxies.ts';
+import { uuid4, workflowInfo } from '@temporalio/workflow';
+import type { Base, InstanceReference, RecoverySettings } from '../../activities/recovery-types.ts';
+import { cleanUpOnHost, onHost, onSite } from '../proxies.ts';
 import type { Runbook } from './runbook.ts';
 
 /**
@@ -22,4 +23,50 @@ export async function removeInstance(
     }
   });
   runbook.status.instance = null;
+}
+
+/** An instance that a runbook works with, and removes whatever happens. */
+export interface Provisioned {
+  instance: InstanceReference;
+  host: ReturnType<typeof onHost>;
+  lifetimeMs: number;
+  /** moves its expiry on: people are about to be asked; gives the new one, ISO 8601 */
+  keep: () => string;
+}
+
+/**
+ * Provisions an instance on the site and registers its removal first. `release` gives up the right to change
+ * production before the instance goes: its host may be away for an hour.
+ */
+export async function provisionInstance(
+  runbook: Runbook,
+  settings: RecoverySettings,
+  what: { database: string; base: Base; release: (() => Promise<void>) | null; keepMs?: number },
+): Promise<Provisioned> {
+  const { database, base, release, keepMs = 0 } = what;
+  const { workflowId, runId } = workflowInfo();
+  const id = `${database}-${uuid4().slice(0, 8)}`;
+  let made: InstanceReference | null = null;
+  runbook.cleanUpWith(() => removeInstance(runbook, id, settings, made));
+  if (release !== null) runbook.cleanUpWith(release);
+  // The reaper takes what has expired, owner or not: waiting for people must not expire it.
+  const lifetimeMs =
+    settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs;
+  const { site, noWorkerAfterMs } = settings;
+  const instance = await runbook.step(
+    'provision',
+    () =>
+      onSite(site, noWorkerAfterMs).provisionInstance({
+        ...{ id, site, database, base, lifetimeMs, owner: { workflowId, runId } },
+      }),
+    (provisioned) => `${provisioned.id} on ${provisioned.host}`,
+  );
+  made = instance;
+  runbook.status.instance = { id, url: null, expiresAt: instance.expiresAt };
+  const keep = () => {
+    const expiresAt = new Date(Date.now() + lifetimeMs).toISOString();
+    if (runbook.status.instance !== null) runbook.status.instance.expiresAt = expiresAt;
+    return expiresAt;
+  };
+  return { instance, host: onHost(instance.host, noWorkerAfterMs), lifetimeMs, keep };
 }

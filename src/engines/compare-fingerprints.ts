@@ -1,0 +1,36 @@
+import type { TableFingerprint } from '../model/backup.ts';
+import type { Check } from '../model/evidence.ts';
+import { countOf } from '../model/plan.ts';
+
+/** What is said of differing tables at most. */
+const NAMED = 10;
+
+/**
+ * Row counts and checksums of a copy beside those of the dump's own snapshot, table by table: they are equal, or the
+ * copy is not what was backed up.
+ */
+export function compareFingerprints(
+  expected: readonly TableFingerprint[],
+  found: readonly TableFingerprint[],
+): Check {
+  const known = new Map(expected.map((one) => [one.table, one]));
+  const differing = found.flatMap((one) => differenceOf(known.get(one.table), one) ?? []);
+  if (differing.length === 0) {
+    const rows = found.reduce((sum, one) => sum + one.rows, 0);
+    return {
+      name: 'rows',
+      verdict: 'pass',
+      detail: `${countOf(rows, 'row')} in ${countOf(found.length, 'table')}: counts and checksums as in the backup's own snapshot`,
+    };
+  }
+  const more = differing.length > NAMED ? `; and ${differing.length - NAMED} more` : '';
+  return { name: 'rows', verdict: 'fail', detail: `${differing.slice(0, NAMED).join('; ')}${more}` };
+}
+
+function differenceOf(expected: TableFingerprint | undefined, found: TableFingerprint): string | null {
+  if (expected === undefined) return `${found.table} was not counted in the backup`;
+  if (expected.rows !== found.rows) {
+    return `${found.table} has ${countOf(found.rows, 'row')} where the backup had ${expected.rows}`;
+  }
+  return expected.checksum === found.checksum ? null : `${found.table} has other rows than the backup`;
+}
