@@ -192,5 +192,5 @@ function formatNext({ status, options = [], now }: StatusView): string {
 /** Whether there is an import that can be taken back, for as long as its undo data is kept. */
 function hasImported({ runbook, outcome, steps }: RunbookStatus): boolean {
   const imported = steps.some(({ name, state }) => name === 'import' && state === 'done');
-  return runbook === 'pointInTimeRecovery' && outcome === 'completed' && imported;
+  return runbook !== 'undoImport' && outcome === 'completed' && imported;
 }
