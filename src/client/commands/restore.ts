@@ -52,9 +52,10 @@ function pitrCommand(): Command {
   command
     .option('--table <name>', 'a table to bring back, as schema.table; may be repeated', collect)
     .addOption(
-      new Option('--conflict <rule>', 'what happens to rows that exist (default: insert-missing)').choices(
-        CONFLICT_RULES,
-      ),
+      new Option(
+        '--conflict <rule>',
+        'what happens to rows that exist; the plan shows every rule, and the approval may name another (default: insert-missing)',
+      ).choices(CONFLICT_RULES),
     )
     .option(
       '--export <format:place>',
