@@ -18,6 +18,7 @@ import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
 import { planUndo } from './undo/plan.ts';
 import { undo } from './undo/undo.ts';
+import { verifyUndo } from './undo/verify.ts';
 
 export const postgres: Engine = {
   kind: 'postgres',
@@ -37,6 +38,7 @@ export const postgres: Engine = {
   verifyImport,
   planUndo,
   undo,
+  verifyUndo,
   exportTables,
   find,
   stop,
