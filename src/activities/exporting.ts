@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ExportedFile, ExportInput } from '../engines/engine.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
-import { exportFolder, exportsFolder } from '../repository/layout.ts';
+import { encodeId, exportFolder, exportsFolder } from '../repository/layout.ts';
+import { removeVersion } from '../repository/remove-version.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
 
@@ -43,26 +44,37 @@ export async function exportToRepository<T>(
 
 async function clear(repository: Repository, folder: string): Promise<void> {
   await repository.abortUploads(folder);
-  for await (const { key } of repository.list(folder)) await repository.remove(key);
+  for await (const version of repository.versions(folder)) await removeVersion(repository, version);
 }
 
 /**
  * Runs an export into a folder of its own under a path of this host. A file is written beside its name and
- * renamed when it is whole and on the disk; only the worker's user can read it. Throws PermissionDenied,
- * NotEnoughSpace, ToolFailed.
+ * renamed when it is whole and on the disk; only the worker's user can read it. An export that fails leaves nothing:
+ * its files are production's rows, in plain text. Throws PermissionDenied, NotEnoughSpace, ToolFailed.
  */
 export async function exportToPath<T>(
   path: string,
   workflowId: string,
   work: (put: Put) => Promise<T>,
 ): Promise<T> {
-  const folder = join(path, encodeURIComponent(workflowId));
+  const folder = join(path, encodeId(workflowId));
   await onDisk(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
   // Of an attempt that was killed; of one that still runs, it fails and is run again.
   for (const name of await onDisk(folder, () => readdir(folder))) {
     if (name.startsWith(UNFINISHED)) await rm(join(folder, name), { force: true });
   }
-  return work((name, content) => writeFile(folder, name, content));
+  const written: string[] = [];
+  try {
+    return await work(async (name, content) => {
+      const file = await writeFile(folder, name, content);
+      written.push(file.place);
+      return file;
+    });
+  } catch (error) {
+    for (const place of written) await rm(place, { force: true }).catch(() => {});
+    await rmdir(folder).catch(() => {});
+    throw error;
+  }
 }
 
 async function writeFile(folder: string, name: string, content: Readable): Promise<ExportedFile> {

@@ -140,6 +140,7 @@ const HELP = `
 Each command has --help with an example, --output json and --config <file>.
 
 Rows are gone:
+  holdfast find shop --table public.orders --since 2h
   holdfast restore pitr shop --time 2026-01-31T14:05:00Z --table public.orders --reason 'INC-42'
   holdfast status <id> --watch
   holdfast approve <id>`;

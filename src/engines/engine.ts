@@ -338,10 +338,19 @@ export interface UndoPlanInput {
   /** for the keys of rows that others have changed since, and for what takes the undo itself back */
   undo: UndoStore;
   read(object: StoredObject, signal: AbortSignal): Readable;
+  /** another undo of it that was about to commit, where nothing more is known of that */
+  earlier?: { by: string; transaction: string };
 }
 
 export interface UndoInput extends UndoPlanInput, ChangeInput {
   conflict: UndoRule;
+}
+
+export interface UndoVerifyInput extends Omit<UndoPlanInput, 'undo'> {
+  /** the rule that was approved */
+  conflict: UndoRule;
+  /** of the undo */
+  transaction: string;
 }
 
 export interface ExportInput {
@@ -529,6 +538,11 @@ export interface Engine {
 
   /** Whether the restored server of this place runs and answers; starts it again where its process ended. */
   ensureRunning(place: InstancePlace, run: Run): Promise<void>;
+  /**
+   * Looks again: nothing of the import is left as it made it, save what has to stay, and what the undo wrote is what
+   * was there before. Reads only.
+   */
+  verifyUndo(input: UndoVerifyInput, run: Run): Promise<Check[]>;
 
   /** RESTORE.md of a backup: the plain commands that restore it with the tools alone. */
   instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string;

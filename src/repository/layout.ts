@@ -66,7 +66,7 @@ export const exportFolder = (database: string, workflowId: string, attempt: stri
 /** pgBackRest's tree of archived logs for one stanza: `<version>-<n>/<16 hex>/<24 hex>-<sha1>.<compression>`. */
 export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/archive/${stanza}/`;
 
-/** A workflow id as one part of a key: `pitr/shop/x` becomes `pitr%2Fshop%2Fx`. */
-function encodeId(workflowId: string): string {
-  return encodeURIComponent(workflowId);
+/** A workflow id as one part of a key or path: `pitr/shop/x` becomes `pitr%2Fshop%2Fx`; one of dots is no way up. */
+export function encodeId(workflowId: string): string {
+  return /^\.+$/.test(workflowId) ? workflowId.replaceAll('.', '%2E') : encodeURIComponent(workflowId);
 }

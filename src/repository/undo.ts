@@ -4,7 +4,8 @@ import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { openJournal } from './journal.ts';
 import { UNDO_FOLDER, undoDataFolder, undoDataOf } from './layout.ts';
-import type { ListedVersion, Repository } from './repository.ts';
+import { removeVersion } from './remove-version.ts';
+import type { Repository } from './repository.ts';
 import { openSink } from './sink.ts';
 
 /**
@@ -66,17 +67,4 @@ export async function removeExpiredUndo(repository: Repository, now: Date, run: 
     if (await removeVersion(repository, version)) removed.add(folder);
   }
   return [...removed].sort();
-}
-
-/** Whether there was something to remove. */
-async function removeVersion(repository: Repository, version: ListedVersion): Promise<boolean> {
-  try {
-    await repository.remove(version.key, version.versionId);
-    return true;
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.type !== 'RepositoryRefused') throw error;
-    if (!version.isLatest || version.isDeleteMarker) return false;
-    await repository.remove(version.key);
-    return true;
-  }
 }

@@ -166,9 +166,18 @@ describe('without the servers', () => {
       'list',
       'runbook',
       'undo',
+      'find',
+      'init',
+      'config check',
+      'restore pitr',
+      'schedules apply',
+      'schedules list',
+      'dev up',
+      'dev down',
+      'dev status',
       'worker',
     ]) {
-      const { out, code } = await cli.holdfast(name, '--help');
+      const { out, code } = await cli.holdfast(...name.split(' '), '--help');
       expect(code).toBe(0);
       expect(out).toMatch(new RegExp(`Examples?:\\n {2}holdfast ${name}`));
       expect(out).toMatch(/--output[\s\S]*--config|--config[\s\S]*--output/);

@@ -304,6 +304,16 @@ describe('tables of every kind', () => {
     expect(gone?.rules[0]?.refusal).toContain('public.t2a, public.t2b of then is gone');
   });
 
+  test('partitions by hash, of a table that was made again: it has another number by now', async () => {
+    const table = `CREATE TABLE h (id int PRIMARY KEY, n int) PARTITION BY HASH (id);
+      CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+      CREATE TABLE h1 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 1)`;
+    const sides = await server.make(`${table}; INSERT INTO h SELECT n, n FROM generate_series(1, 50) n`);
+    await sides.live(`DROP TABLE h; ${table}; INSERT INTO h SELECT n, 0 FROM generate_series(1, 20) n`);
+    const [again] = await effects(sides, 'public.h');
+    expect(again?.replace).toEqual([30, 20, 0, 0, 0]);
+  });
+
   test('one without a column in common', async () => {
     const sides = await server.make('CREATE TABLE t (a int); INSERT INTO t VALUES (1)');
     await sides.live('ALTER TABLE t RENAME a TO b');

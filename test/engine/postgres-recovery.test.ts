@@ -6,6 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { check } from '../../src/engines/postgres/check.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
+import {
+  type ReplayState,
+  readReplayState,
+  writeReplayState,
+} from '../../src/engines/postgres/replay-state.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
 import { ensureRunning, stop } from '../../src/engines/postgres/server.ts';
 import { runTool } from '../../src/engines/process.ts';
@@ -165,6 +170,33 @@ test('the backup itself, then further on to an LSN, a restore point and the end,
   expect(await rows(name.access)).toBe('15100');
   expect(name.position).toMatch(/^at restore point "before release"/);
   await recovery.remove('steps');
+});
+
+test('the end of the logs again, once there are more of them: the copy goes on to the new end', async () => {
+  const place = await recovery.provision('further');
+  const first = await recover(recovery, place, backup, { latest: true }, { lastLog });
+  expect(await rows(first.access)).toBe('15150');
+  const pid = await serverPid(place);
+  const input = replayInput(recovery, place, { latest: true }, { lastLog });
+  expect(await replay(input, quietly)).toEqual(first);
+  expect(await serverPid(place)).toBe(pid);
+
+  await recovery.sql('DELETE FROM public.orders WHERE id > 20000');
+  lastLog = await recovery.archive();
+  const second = await replay({ ...input, lastLog }, quietly);
+  expect(await rows(second.access)).toBe('15000');
+  expect(BigInt(`0x${second.lsn.split('/')[1]}`)).toBeGreaterThan(BigInt(`0x${first.lsn.split('/')[1]}`));
+
+  // A pause is not the end: there has to be nothing more to replay.
+  await recovery.sql('INSERT INTO public.orders SELECT n FROM generate_series(20001, 20150) n');
+  lastLog = await recovery.archive();
+  await writeReplayState(place, { ...((await readReplayState(place)) as ReplayState), lastLog });
+  await expect(replay({ ...input, lastLog }, quietly)).rejects.toMatchObject({
+    type: 'TargetNotReached',
+    message: expect.stringContaining('without having reached latest'),
+  });
+  expect(await serverPid(place)).toBe(null);
+  await recovery.remove('further');
 });
 
 test('a target later than the last commit says how far the logs reach, and leaves no server', async () => {

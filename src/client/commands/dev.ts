@@ -46,7 +46,11 @@ function upCommand(): Command {
 Port 0 is any free one. Ports once chosen are remembered in the state.
 The worker runs with the holdfast.yaml that is written into the state; with --config it runs with that file
 instead, which may name other databases too (copy the written one and change it); a running worker is started
-anew where the file is another one or has changed.`,
+anew where the file is another one or has changed.
+
+Examples:
+  holdfast dev up --detach
+  holdfast dev up --temporal-port 0 --ui-port 0 --s3-port 0 --postgres-port 0`,
     )
     .action(
       action(async (options: UpArguments, command: Command): Promise<ExitCode> => {
@@ -104,6 +108,7 @@ function downCommand(): Command {
   return withGlobalOptions(new Command('down'))
     .description('end what `dev up` started, and nothing else; the state stays')
     .option('--state <dir>', STATE_HELP)
+    .addHelpText('after', '\nExample:\n  holdfast dev down')
     .action(
       action(async (options: { state?: string }, command: Command): Promise<void> => {
         const output = outputOf(command);
@@ -130,6 +135,7 @@ function statusCommand(): Command {
   return withGlobalOptions(new Command('status'))
     .description('show what runs; exit code 1 where something does not')
     .option('--state <dir>', STATE_HELP)
+    .addHelpText('after', '\nExample:\n  holdfast dev status')
     .action(
       action(async (options: { state?: string }, command: Command): Promise<ExitCode> => {
         const directory = await findStateDirectory(options.state);

@@ -4,22 +4,27 @@ import { describeTarget } from '../../model/target.ts';
 import { formatCount, formatParagraph, formatTable, plainWidth, style } from '../output.ts';
 import { formatSpan } from './duration.ts';
 
-/** The plan as a person has to see it before saying yes: what, from where, row by row, what else, and what to know. */
-export function formatPlan(plan: Plan, width: number | null): string {
+/**
+ * The plan as a person has to see it before saying yes: what, from where, row by row, what else, and what to know.
+ * Once it is approved, what the rule that was chosen comes to.
+ */
+export function formatPlan(plan: Plan, width: number | null, chosen: PlanRule | null = null): string {
+  const approved = plan.rules.find((rule) => rule.conflict === chosen);
+  const { summary, changes, conflict } = approved ?? plan;
   const from = plan.backup === null ? [] : [`backup ${plan.backup}`];
   if (plan.target !== null) from.push(describeTarget(plan.target));
   if (plan.position !== null) from.push(plan.backup === null ? plan.position : `stopped ${plan.position}`);
-  const how = plan.conflict === null ? [] : [`rule ${plan.conflict}`];
+  const how = conflict === null ? [] : [`rule ${conflict}`];
   how.push(`about ${formatSpan(plan.estimateSeconds * 1_000)}`);
   const lines = [
     `${style('bold', 'PLAN')} ${style('dim', plan.digest)}`,
-    formatParagraph(style('bold', plan.summary), '  ', width),
+    formatParagraph(style('bold', summary), '  ', width),
     formatParagraph(`from ${from.join(', ')}`, '  ', width),
     formatParagraph(how.join(', '), '  ', width),
   ];
-  if (plan.changes.length > 0) lines.push('', formatChanges(plan.changes, width));
+  if (changes.length > 0) lines.push('', formatChanges(changes, width));
   if (plan.notices.length > 0) lines.push('', ...plan.notices.map((notice) => formatNotice(notice, width)));
-  if (plan.rules.length > 1) lines.push('', formatRules(plan, width));
+  if (plan.rules.length > 1) lines.push('', formatRules(plan, width, approved));
   return lines.join('\n');
 }
 
@@ -29,7 +34,7 @@ export function formatRule(plan: Plan, rule: RulePlan, width: number | null): st
     `${style('bold', 'RULE')} ${rule.conflict}`,
     formatParagraph(style('bold', rule.summary), '  ', width),
   ];
-  if (rule.refusal !== null) lines.push(refusalLine(rule, width));
+  if (rule.refusal !== null) lines.push(refusalLine([rule.conflict], rule.refusal, width));
   else if (rule.changes.length > 0) lines.push('', formatChanges(rule.changes, width));
   const notices = noticesOf(plan, rule);
   if (notices.length > 0) lines.push('', ...notices.map((notice) => formatNotice(notice, width)));
@@ -85,23 +90,38 @@ function sums(changes: readonly TableChange[]): string[] {
 }
 
 /** Every rule with what it comes to, why some cannot be chosen, and what is true of one of them only. */
-function formatRules(plan: Plan, width: number | null): string {
+function formatRules(plan: Plan, width: number | null, approved: RulePlan | undefined): string {
+  const marked = approved?.conflict ?? plan.conflict;
   const rows = plan.rules.map((rule) => [
-    rule.conflict === plan.conflict ? style('bold', `${rule.conflict} *`) : rule.conflict,
+    rule.conflict === marked ? style('bold', `${rule.conflict} *`) : rule.conflict,
     ...(rule.refusal === null ? sums(rule.changes) : COUNTS.map(() => style('dim', '-'))),
   ]);
+  const meaning =
+    approved === undefined
+      ? '(an approval means * unless it names another with --conflict)'
+      : '(* was approved)';
   const lines = [
-    `${style('bold', 'RULES')} ${style('dim', '(an approval means * unless it names another with --conflict)')}`,
+    `${style('bold', 'RULES')} ${style('dim', meaning)}`,
     formatTable([{ head: 'rule' }, ...COUNT_COLUMNS], rows, { indent: '  ' }),
   ];
+  for (const [refusal, rules] of refusalsOf(plan)) lines.push(refusalLine(rules, refusal, width));
   for (const rule of plan.rules) {
-    if (rule.refusal !== null) lines.push(refusalLine(rule, width));
-    else if (rule.conflict !== plan.conflict) {
-      const notices = noticesOf(plan, rule).map((notice) => `${rule.conflict}: ${notice}`);
-      lines.push(...notices.map((notice) => formatNotice(notice, width)));
-    }
+    if (rule.refusal !== null || rule.conflict === plan.conflict) continue;
+    const notices = noticesOf(plan, rule).map((notice) => `${rule.conflict}: ${notice}`);
+    lines.push(...notices.map((notice) => formatNotice(notice, width)));
   }
   return lines.join('\n');
+}
+
+/** The rules that cannot be chosen, by the reason; without what a notice of the plan says already. */
+function refusalsOf({ rules, notices }: Plan): Map<string, PlanRule[]> {
+  const refusals = new Map<string, PlanRule[]>();
+  for (const { conflict, refusal } of rules) {
+    if (refusal === null || notices.some((notice) => notice.includes(refusalOf([conflict], refusal))))
+      continue;
+    refusals.set(refusal, [...(refusals.get(refusal) ?? []), conflict]);
+  }
+  return refusals;
 }
 
 /** What the plan does not say already for every rule. */
@@ -109,11 +129,12 @@ function noticesOf(plan: Plan, rule: RulePlan): string[] {
   return rule.notices.filter((notice) => !plan.notices.includes(notice));
 }
 
-function refusalLine(
-  { conflict, refusal }: { conflict: PlanRule; refusal: string | null },
-  width: number | null,
-) {
-  return formatNotice(`${conflict} cannot be chosen: ${refusal}`, width, '-');
+function refusalLine(rules: readonly PlanRule[], refusal: string, width: number | null): string {
+  return formatNotice(refusalOf(rules, refusal), width, '-');
+}
+
+function refusalOf(rules: readonly PlanRule[], refusal: string): string {
+  return `${rules.join(' and ')} cannot be chosen: ${refusal}`;
 }
 
 /** Zero is quiet; rows that go away or cannot come back are not. */

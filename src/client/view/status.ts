@@ -1,15 +1,9 @@
+import type { PlanRule } from '../../model/plan.ts';
 import type { DecisionRecord, Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
-import {
-  formatAge,
-  formatBytes,
-  formatParagraph,
-  formatTable,
-  formatTime,
-  shellQuote,
-  style,
-} from '../output.ts';
+import { formatAge, formatBytes, formatParagraph, formatTable, formatTime, style } from '../output.ts';
 import type { PendingActivity, Speed } from '../progress.ts';
 import { formatSpan, formatTook } from './duration.ts';
+import { formatNext } from './next.ts';
 import { formatChoice, formatPlan } from './plan.ts';
 import { formatProgress } from './progress.ts';
 
@@ -29,7 +23,7 @@ export interface StatusView {
 export function formatStatus(view: StatusView): string {
   const { status, width } = view;
   const parts = [formatHead(view), formatSteps(view)];
-  if (status.plan !== null) parts.push(formatPlan(status.plan, width));
+  if (status.plan !== null) parts.push(formatPlan(status.plan, width, approvedRule(status)));
   if (status.decisions.length > 0) parts.push(formatDecisions(status.decisions, width));
   if (status.message !== null) parts.push(formatMessage(status, width));
   if (view.result !== undefined && status.plan === null) parts.push(formatResult(view.result));
@@ -131,6 +125,15 @@ export function describeTrouble(activity: PendingActivity, now: Date): string {
   return `${type} waits for a worker${queue === null ? '' : ` on queue ${queue}`}`;
 }
 
+/** The rule that was approved, once no more approvals are waited for. */
+function approvedRule({ plan, waitingFor, decisions }: RunbookStatus): PlanRule | null {
+  if (waitingFor !== null) return null;
+  const counted = decisions.find(
+    (record) => record.action === 'approve' && record.refused === undefined && record.plan === plan?.digest,
+  );
+  return counted?.conflict ?? null;
+}
+
 function formatDecisions(decisions: readonly DecisionRecord[], width: number | null): string {
   const lines = decisions.map((record) => {
     const verb = record.action === 'approve' ? 'approved' : 'rejected';
@@ -155,42 +158,4 @@ function formatResult(result: unknown): string {
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
     .map(([name, value]) => [name, /Bytes$/.test(name) ? formatBytes(Number(value)) : String(value)]);
   return formatTable([{ head: '' }, { head: '' }], rows, { indent: '  ', head: false });
-}
-
-/** The exact commands that a person can type now. */
-function formatNext({ status, options = [], now }: StatusView): string {
-  const tail = options.map((option) => ` ${shellQuote(option)}`).join('');
-  const command = (...words: string[]) => `  holdfast ${words.map(shellQuote).join(' ')}${tail}`;
-  const lines: string[] = [];
-  if (status.instance !== null) {
-    const { id, expiresAt, url } = status.instance;
-    const expiry = `removed by ${formatTime(expiresAt)} (${formatAge(expiresAt, now)})`;
-    lines.push(`${style('bold', 'INSTANCE')} ${id}, ${expiry}`);
-    if (url !== null) lines.push(command('connect', status.workflowId));
-  }
-  if (status.waitingFor !== null && status.plan !== null) {
-    const plan = ['--plan', status.plan.digest];
-    lines.push(
-      style('bold', 'DECIDE'),
-      command('approve', status.workflowId, ...plan),
-      command('reject', status.workflowId, ...plan),
-    );
-  }
-  if (status.outcome === 'parked') {
-    lines.push(`${style('bold', 'RESUME')} once it is mended`, command('resume', status.workflowId));
-  }
-  if (hasImported(status)) {
-    lines.push(
-      `${style('bold', 'UNDO')} shows a plan and asks`,
-      command('undo', status.workflowId, '--reason', 'why'),
-    );
-  }
-  if (status.evidence !== null) lines.push(`${style('bold', 'EVIDENCE')} ${status.evidence}`);
-  return lines.join('\n');
-}
-
-/** Whether there is an import that can be taken back, for as long as its undo data is kept. */
-function hasImported({ runbook, outcome, steps }: RunbookStatus): boolean {
-  const imported = steps.some(({ name, state }) => name === 'import' && state === 'done');
-  return runbook !== 'undoImport' && outcome === 'completed' && imported;
 }

@@ -19,6 +19,7 @@ import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
 import { planUndo } from './undo/plan.ts';
 import { undo } from './undo/undo.ts';
+import { verifyUndo } from './undo/verify.ts';
 
 export const postgres: Engine = {
   kind: 'postgres',
@@ -39,6 +40,7 @@ export const postgres: Engine = {
   verifyImport,
   planUndo,
   undo,
+  verifyUndo,
   exportTables,
   find,
   stop,

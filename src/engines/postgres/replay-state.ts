@@ -20,6 +20,8 @@ export interface ReplayState {
   user: string;
   database: string;
   parameters: InstanceParameters;
+  /** the last log known to be in the repository when the replay began: `latest` reaches its end, null: nobody said */
+  lastLog: string | null;
   /** the server's log since its last start */
   log: string;
   /** a machine that restarted may have lost what a server without fsync wrote */

@@ -50,7 +50,7 @@ export async function awaitPause(
     const tooLow = parameterTooLow(log);
     if (tooLow !== null) return { tooLow };
     if (!alive) throw await failure(place, wait, log);
-    if (ready?.paused) return prove(wait, log, ready);
+    if (ready?.paused) return prove(wait, log, ready, await missingLog(place));
     run.progress(await progressOf(place, wait, first, now));
     before = now;
     await sleep(POLL_MS, undefined, { signal: run.signal });
@@ -113,19 +113,28 @@ async function endOfLogs(
   if (now.paused) return now;
   const missing = await missingLog(place);
   if (missing === null || !missing.again || before?.lsn !== now.lsn) return null;
-  const [wanted, known] = [numberOf(missing.log), numberOf(lastLog)];
-  if (wanted !== null && known !== null && wanted <= known) throw gap(missing.log, lastLog as string);
+  if (isArchived(missing, lastLog)) throw gap(missing.log, lastLog as string);
   await ask(place, state, run.signal, (client) => client.query('SELECT pg_catalog.pg_wal_replay_pause()'));
   return null;
 }
 
 /** The log that was last asked for in vain; `again`: more than once, so that the server waits for it. */
-async function missingLog(place: InstancePlace): Promise<{ log: string; again: boolean } | null> {
+interface MissingLog {
+  log: string;
+  again: boolean;
+}
+
+async function missingLog(place: InstancePlace): Promise<MissingLog | null> {
   const text = (await readIfThere(missingLogsFile(place))) ?? '';
   const logs = text.split('\n').filter((name) => /^[0-9A-F]{24}$/.test(name));
   const log = logs.at(-1);
   if (log === undefined) return null;
   return { log, again: logs.filter((name) => name === log).length > 1 };
+}
+
+/** Whether a log that was asked for in vain is not beyond the last one of the repository, on whatever timeline. */
+function isArchived({ log }: MissingLog, lastLog: string | null): boolean {
+  return lastLog !== null && log.slice(8) <= lastLog.slice(8);
 }
 
 async function failure(place: InstancePlace, { state, lastLog }: Wait, log: string): Promise<HoldfastError> {
@@ -134,10 +143,15 @@ async function failure(place: InstancePlace, { state, lastLog }: Wait, log: stri
 }
 
 /** A pause is not yet the target: a person may have asked for it, or the server itself for another reason. */
-function prove({ state }: Wait, log: string, { lsn, lastTransactionAt }: Snapshot): Reached {
+function prove(
+  { state, lastLog }: Wait,
+  log: string,
+  { lsn, lastTransactionAt }: Snapshot,
+  missing: MissingLog | null,
+): Reached {
   const { target } = state;
   const stopped = stopPosition(log);
-  if (!('latest' in target) && stopped === null) {
+  if ('latest' in target ? missing === null || isArchived(missing, lastLog) : stopped === null) {
     throw new HoldfastError(
       'TargetNotReached',
       `the restored server paused at ${lsn} without having reached ${describeTarget(target)}`,

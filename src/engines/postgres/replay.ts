@@ -80,7 +80,8 @@ async function startAndWait(
     const log = newLog(place);
     const state: ReplayState = {
       ...{ target: input.target, timeline: input.timeline, serverMajor, parameters, log },
-      ...{ user: input.user, database: input.database, bootId: await bootId(), reached: null },
+      ...{ user: input.user, database: input.database, lastLog: input.lastLog },
+      ...{ bootId: await bootId(), reached: null },
     };
     await writeReplayState(place, state);
     await writeSettings(place, { ...state, archiveGet: await writeArchiveGet(place), fsync: false });
@@ -147,8 +148,11 @@ async function requireUsable(before: ReplayState, input: ReplayInput): Promise<v
   }
 }
 
+/** `latest` is another place once a later log is in the repository. */
 function isSame(before: ReplayState, input: ReplayInput): boolean {
-  return before.timeline === input.timeline && JSON.stringify(before.target) === JSON.stringify(input.target);
+  const { target, timeline, lastLog } = input;
+  if (before.timeline !== timeline || JSON.stringify(before.target) !== JSON.stringify(target)) return false;
+  return !('latest' in target) || (lastLog ?? '') <= (before.lastLog ?? '');
 }
 
 /** Whether a target lies beyond an earlier one for certain: a replay cannot go back. */
@@ -157,8 +161,9 @@ export function isFurther(
   next: { target: Target; timeline: number },
 ): boolean {
   const [from, to] = [before.target, next.target];
-  if (before.timeline !== next.timeline || 'latest' in from) return false;
+  if (before.timeline !== next.timeline) return false;
   if ('latest' in to) return true;
+  if ('latest' in from) return false;
   if ('backup' in from) return !('backup' in to);
   if ('time' in from && 'time' in to) return isLater(to.time, from.time, false);
   if ('lsn' in from && 'lsn' in to) return parseLsn(to.lsn) > parseLsn(from.lsn);

@@ -1,5 +1,6 @@
+import { ruleRefusal } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
-import type { Plan, TableChange } from '../../model/plan.ts';
+import { CONFLICT_RULES, countOf, type Plan, type TableChange } from '../../model/plan.ts';
 import type { RunbookStatus, Step } from '../../model/runbook.ts';
 
 const MARKS: Record<Step['state'], string> = {
@@ -21,28 +22,43 @@ export function detailsOf(status: RunbookStatus): string {
     lines.push(`| ${MARKS[step.state]} | ${step.name} | ${took(step)} | ${cell(step.detail ?? '')} |`);
   }
   if (status.plan !== null) lines.push('', ...planLines(status.plan));
-  if (status.waitingFor !== null && status.plan !== null) {
-    lines.push(
-      '',
-      `**Waiting for the decision "${status.waitingFor}".** Approve exactly this plan:`,
-      '',
-      `\`holdfast approve ${status.workflowId} --plan ${status.plan.digest}\``,
-      '',
-      `or send the signal \`approve\` with \`{"by": "<you>", "plan": "${status.plan.digest}"}\``,
-    );
-    if (status.plan.rules.length > 1) {
-      lines.push(
-        '',
-        'Another rule of the table: `--conflict <rule>`, or `"conflict": "<rule>"` in the signal. Rows beyond the plan, where production goes on: `--drift <rows>`, or `"drift": <rows>`.',
-      );
-    }
-  }
+  if (status.waitingFor !== null && status.plan !== null) lines.push('', ...decideLines(status, status.plan));
   for (const decision of status.decisions) {
     const refused = decision.refused === undefined ? '' : `, did not count: ${decision.refused}`;
     const rule = decision.conflict === undefined ? '' : ` with ${decision.conflict}`;
-    lines.push('', `- ${decision.at} ${decision.by}: ${decision.action} ${decision.plan}${rule}${refused}`);
+    const drift = decision.drift ? `, up to ${countOf(decision.drift, 'row')} beyond the plan` : '';
+    const what = `${decision.action} ${decision.plan}${rule}${drift}${refused}`;
+    lines.push('', `- ${decision.at} ${decision.by}: ${what}`);
   }
   return lines.join('\n');
+}
+
+/** How to decide, ready to be copied: for the plan's own rule, or where that is impossible for each of the others. */
+function decideLines({ workflowId, waitingFor }: RunbookStatus, plan: Plan): string[] {
+  const lines = [`**Waiting for the decision "${waitingFor}".** Approve exactly this plan:`];
+  const possible = plan.rules.filter(({ refusal }) => refusal === null).map(({ conflict }) => conflict);
+  const others = ruleRefusal(plan, {}) === null ? [null] : possible;
+  for (const conflict of others) {
+    const option = conflict === null ? '' : ` --conflict ${conflict}`;
+    const field = conflict === null ? '' : `, "conflict": "${conflict}"`;
+    lines.push(
+      ...['', `\`holdfast approve ${workflowId} --plan ${plan.digest}${option}\``],
+      ...['', `or send the signal \`approve\` with \`{"by": "<you>", "plan": "${plan.digest}"${field}}\``],
+    );
+  }
+  if (plan.rules.length > 1) {
+    lines.push(
+      '',
+      'Another rule of the table: `--conflict <rule>`, or `"conflict": "<rule>"` in the signal.',
+    );
+  }
+  if (possible.some((conflict) => CONFLICT_RULES.some((rule) => rule === conflict))) {
+    lines.push(
+      '',
+      'Rows beyond the plan, where production goes on: `--drift <rows>`, or `"drift": <rows>` in the signal.',
+    );
+  }
+  return lines;
 }
 
 function planLines(plan: Plan): string[] {
@@ -68,7 +84,7 @@ function planLines(plan: Plan): string[] {
 /** What each rule would do, all tables together: the choice of who decides. */
 function ruleLines({ rules, conflict }: Plan): string[] {
   const lines = [
-    '| rule | inserts | updates | deletes | orphans | unique clashes | |',
+    '| rule | inserts | updates | deletes | orphans | unique clashes | cannot be chosen |',
     '|---|--:|--:|--:|--:|--:|---|',
   ];
   const notices: string[] = [];

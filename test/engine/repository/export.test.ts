@@ -46,8 +46,13 @@ test('an attempt that fails leaves nothing, and one that was killed is removed b
   });
   await expect(failing).rejects.toThrow('went away');
   expect(await keysOf(of.workflowId)).toEqual([]);
+  // Nor as noncurrent versions: they are production's rows.
+  expect(await collect(repository.versions(exportsFolder('shop', of.workflowId)))).toEqual([]);
 
   await repository.put(`${exportsFolder('shop', of.workflowId)}killed/a.csv`, 'half');
   const file = await exportToRepository(repository, of, run, (put) => put('a.csv', content('2')));
   expect(await keysOf(of.workflowId)).toEqual([file.place]);
+  expect(await collect(repository.versions(exportsFolder('shop', of.workflowId)))).toMatchObject([
+    { key: file.place, isLatest: true },
+  ]);
 });

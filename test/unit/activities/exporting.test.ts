@@ -36,7 +36,27 @@ test('nothing appears before the content has come whole, and nothing is left of 
   }
   const put = exportToPath(path, ID, (put) => put('a.csv', Readable.from(broken(), { objectMode: false })));
   await expect(put).rejects.toThrow('the server went away');
-  expect(await readdir(folder())).toEqual([]);
+  expect(await readdir(path)).toEqual([]);
+});
+
+test('when a later file fails, those that were whole do not stay either', async () => {
+  const exporting = exportToPath(path, ID, async (put) => {
+    await put('a.csv', content('1'));
+    expect(await readdir(folder())).toEqual(['a.csv']);
+    await put('b.csv', Readable.from(failing(), { objectMode: false }));
+  });
+  async function* failing() {
+    yield Buffer.from('2');
+    throw new Error('the server went away');
+  }
+  await expect(exporting).rejects.toThrow('the server went away');
+  expect(await readdir(path)).toEqual([]);
+});
+
+test.each(['.', '..', '...'])('the workflow id "%s" does not lead out of the folder', async (id) => {
+  const inner = join(path, 'exports');
+  const { place } = await exportToPath(inner, id, (put) => put('a.csv', content('1')));
+  expect(place).toBe(join(inner, '%2E'.repeat(id.length), 'a.csv'));
 });
 
 test('a second attempt writes the same files anew, and removes what the first left half written', async () => {

@@ -25,6 +25,7 @@ test('only a target that lies further on for certain is taken up without a new r
   expect(further(late, early)).toBe(false);
   expect(further(early, { latest: true })).toBe(true);
   expect(further({ latest: true }, late)).toBe(false);
+  expect(further({ latest: true }, { latest: true })).toBe(true);
   expect(further({ lsn: '0/9000000' }, { lsn: '0/10000000' })).toBe(true);
   expect(further({ lsn: '1/0' }, { lsn: '0/FFFFFFFF' })).toBe(false);
   expect(further({ xid: '700' }, { xid: '800' })).toBe(false);

@@ -55,6 +55,20 @@ test('shows what every rule would do, all tables together, why one cannot be cho
   expect(lines.join('\n')).toContain('`--conflict <rule>`');
 });
 
+test('writes the approvals that count where the own rule is none, and drift for imports only', () => {
+  const rules = [rule('insert-missing', 0, 'no key'), rule('replace', 5)];
+  const text = detailsOf({ ...status, plan: { ...plan, rules } });
+  expect(text).toContain('`holdfast approve pitr/shop/1 --plan sha256:0123456789abcdef --conflict replace`');
+  expect(text).toContain('"plan": "sha256:0123456789abcdef", "conflict": "replace"}');
+  expect(text).toContain('--drift');
+  const undo: Plan = {
+    ...plan,
+    conflict: 'keep-changed',
+    rules: [rule('keep-changed', 0), rule('overwrite-changed', 1)],
+  };
+  expect(detailsOf({ ...status, plan: undo })).not.toContain('--drift');
+});
+
 test('offers no choice where there is none', () => {
   const text = detailsOf({ ...status, plan: { ...plan, rules: [] } });
   expect(text).not.toContain('--conflict');

@@ -96,6 +96,7 @@ async function startEmpty(input: RestoreTablesInput, run: Run): Promise<ReplaySt
   const state = {
     ...{ target: { backup: input.backup }, timeline, serverMajor, parameters: PARAMETERS, log },
     ...{ user, database: input.database, bootId: await bootId() },
+    lastLog: null,
     reached: { position, lsn: '0/0', lastTransactionAt: null },
   };
   await writeSettings(place, { ...state, archiveGet: null, fsync: false });

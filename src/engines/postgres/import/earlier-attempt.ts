@@ -51,7 +51,7 @@ async function settledStatus(
 }
 
 /** A transaction of the future belongs to a server that production has been failed over from: not done here. */
-async function transactionStatus(client: pg.Client, transaction: string): Promise<string | null> {
+export async function transactionStatus(client: pg.Client, transaction: string): Promise<string | null> {
   try {
     const { rows } = await client.query<{ status: string | null }>(
       'SELECT pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8) AS status',

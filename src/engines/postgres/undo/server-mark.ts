@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ServerMark } from '../../engine.ts';
+import { transactionStatus } from '../import/earlier-attempt.ts';
 
 const HINT = 'compare the tables with a backup instead: holdfast restore pitr shows what differs';
 /** A row's xmin shows the low 32 bits of a transaction's id only. */
@@ -88,6 +89,32 @@ export async function requireCommitted(client: pg.Client, transaction: string): 
     throw notHere('too many transactions ago to tell the rows of the import from others');
   }
   return status === 'committed' ? 'committed' : null;
+}
+
+/** Throws InvalidInput where another undo has committed, and CheckFailed where production does not know. */
+export async function requireNotCommitted(
+  client: pg.Client,
+  { by, transaction }: { by: string; transaction: string },
+): Promise<void> {
+  const status = await transactionStatus(client, transaction);
+  if (status === 'aborted') return;
+  if (status === 'committed') {
+    throw new HoldfastError('InvalidInput', `the import was taken back already, by ${by}`, {
+      hint: `to have it again, take that back: holdfast undo ${by}`,
+    });
+  }
+  if (status === 'in progress') {
+    throw new HoldfastError(
+      'LockNotAvailable',
+      `an undo of this import by ${by} is still open in production`,
+      {
+        hint: `it ends by itself; transaction ${transaction} in pg_stat_activity (backend_xid) shows it`,
+      },
+    );
+  }
+  throw new HoldfastError('CheckFailed', `production no longer knows whether ${by} took this import back`, {
+    hint: HINT,
+  });
 }
 
 /** As `xmin` shows it. */

@@ -1,56 +1,46 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import { formatNameParts } from '../../../model/table.ts';
 import type { UndoTable } from '../../engine.ts';
 import { columnOf, describeIfThere } from '../compare/describe.ts';
-import { isKey, type Relation, type UniqueIndex } from '../compare/relation.ts';
+import { isExact } from '../compare/key-order.ts';
+import { type Column, isKey, type Relation, type UniqueIndex } from '../compare/relation.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import type { Kind, UndoLine } from './undo-lines.ts';
-import { fieldsOf } from './undo-lines.ts';
 
-/** What has become of a row of the import since; `same`: somebody has put it back as it was before. */
-export const STATES = { absent: 0, ours: 1, changed: 2, same: 3 } as const;
-
-/** A table of the import as production has it now. */
+/** A table of the import as production has it now; what has become of its rows is in {@link UndoneTable.rows}. */
 export interface UndoneTable {
   data: UndoTable;
   relation: Relation;
   /** null: rows are known by their place, and only those that the import inserted */
   key: UniqueIndex | null;
-  /** per row of the undo data (of a table without a key, first the inserted rows that are still there) */
-  kinds: Kind[];
-  states: number[];
-  /** the transactions that wrote what others have changed */
-  writers: Map<number, string>;
-  /** production's own text of a row's key (or place) */
-  ordinals: Map<string, number>;
-  /** without a key: inserted rows that are there as the import left them, and come first; and that are not */
-  placed: number;
+  /** equal keys are always written alike */
+  keyIsExact: boolean;
+  /** the temporary table with every row of the undo data: see stage.ts */
+  rows: string;
+  /** the columns that it has of a row that was replaced: their types, below any domain */
+  types: ReadonlyMap<string, string>;
+  /** those of them that production computes, with what it computes */
+  generated: ReadonlyMap<string, string>;
+  /** unique keys that are looked at when a transaction ends, not before */
+  deferrable: ReadonlySet<string>;
+  /** rows that others have changed or removed */
+  changed: number;
+  /** rows that are as the import left them */
+  ours: number;
+  /** without a key: inserted rows that are not there any more as the import left them */
   unknown: number;
-}
-
-/** A table that the import made: it is dropped, or stays. */
-export interface CreatedTable {
-  data: UndoTable;
-  /** null: it is gone already */
-  relation: Relation | null;
-  rows: number;
-  /** rows that are not as the import left them, or a table that has been altered */
-  isChanged: boolean;
-  /** what else needs it, for people; of a foreign key, the table that has it */
-  dependents: Dependent[];
-}
-
-export interface Dependent {
-  name: string;
-  tableOid: number | null;
+  /** without a key: rows beyond them that look like the import's */
+  surplus: number;
 }
 
 /**
  * The table as it is now. Throws NotSupported where what the import replaced cannot be put back into it: it is
  * gone, has lost a column or its key; PermissionDenied where rows are hidden.
  */
-export async function describeUndone(client: pg.Client, data: UndoTable): Promise<UndoneTable> {
+export async function describeUndone(
+  client: pg.Client,
+  data: UndoTable,
+  index: number,
+): Promise<UndoneTable> {
   const relation = await describeIfThere(client, data.table);
   const refuse = (what: string): never => {
     throw new HoldfastError('NotSupported', `the import into ${data.table} cannot be taken back: ${what}`, {
@@ -67,23 +57,82 @@ export async function describeUndone(client: pg.Client, data: UndoTable): Promis
       },
     );
   }
-  const lost = [...(data.key ?? []), ...(data.replaced === null ? [] : data.columns)].find((name) => {
+  const names = new Set([...(data.key ?? []), ...(data.replaced === null ? [] : data.columns)]);
+  const lost = [...names].find((name) => {
     const column = columnOf(relation, name);
     return column === undefined || (column.generated && data.columns.includes(name));
   });
   if (lost !== undefined) refuse(`its column ${lost} is gone since`);
   const key = data.key === null ? null : keyOf(relation, data.key);
   if (key === undefined) return refuse('the key by which its rows are known is gone since');
+  const described = await describeColumns(client, relation, names);
   return {
     data,
     relation,
     key,
-    kinds: [],
-    states: [],
-    writers: new Map(),
-    ordinals: new Map(),
-    placed: 0,
+    keyIsExact: (data.key ?? []).every((name) => isExact(columnOf(relation, name) as Column)),
+    rows: `pg_temp.${quoteIdentifier(`holdfast_undo_${index}`)}`,
+    ...described,
+    changed: 0,
+    ours: 0,
     unknown: 0,
+    surplus: 0,
+  };
+}
+
+/** Of the stored columns and those that can be computed of them. */
+async function describeColumns(
+  client: pg.Client,
+  relation: Relation,
+  stored: ReadonlySet<string>,
+): Promise<Pick<UndoneTable, 'types' | 'generated' | 'deferrable'>> {
+  const { rows } = await client.query<{
+    name: string;
+    type: string;
+    generated: string | null;
+    reads: string[];
+  }>(
+    `WITH RECURSIVE typed AS (
+       SELECT a.attnum, a.attname, a.atttypid AS type FROM pg_catalog.pg_attribute a
+       WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+       UNION ALL SELECT d.attnum, d.attname, t.typbasetype FROM typed d
+       JOIN pg_catalog.pg_type t ON t.oid = d.type AND t.typtype = 'd')
+     SELECT d.attname AS name, pg_catalog.format_type(d.type, -1) AS type,
+       CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END AS generated,
+       ARRAY(SELECT c.attname::pg_catalog.text FROM pg_catalog.pg_depend r JOIN pg_catalog.pg_attribute c
+         ON c.attrelid = r.refobjid AND c.attnum = r.refobjsubid AND c.attnum <> a.attnum
+         WHERE (r.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND r.objid = f.oid
+             OR r.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.objid = a.attrelid AND r.objsubid = a.attnum)
+           AND r.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.refobjid = a.attrelid) AS reads
+     FROM typed d JOIN pg_catalog.pg_type t ON t.oid = d.type AND t.typtype <> 'd'
+     JOIN pg_catalog.pg_attribute a ON a.attrelid = $1::pg_catalog.oid AND a.attnum = d.attnum
+     LEFT JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated <> ''
+     ORDER BY d.attnum`,
+    [relation.oid],
+  );
+  const read = new Set([
+    ...relation.uniques.flatMap(({ reads }) => reads),
+    ...relation.foreignKeys.flatMap(({ columns }) => columns),
+    ...relation.referencedBy.flatMap(({ parentColumns }) => parentColumns),
+  ]);
+  const computed = rows.filter(
+    ({ name, generated, reads }) =>
+      generated !== null && read.has(name) && reads.every((column) => stored.has(column)),
+  );
+  const generated = new Map(computed.map(({ name, generated: expression }) => [name, expression as string]));
+  const { rows: late } = await client.query<{ name: string }>(
+    `SELECT x.relname AS name FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+     WHERE i.indrelid = $1::pg_catalog.oid AND NOT i.indimmediate`,
+    [relation.oid],
+  );
+  return {
+    types: new Map(
+      rows
+        .filter(({ name }) => stored.has(name) || generated.has(name))
+        .map(({ name, type }) => [name, type]),
+    ),
+    generated,
+    deferrable: new Set(late.map(({ name }) => name)),
   };
 }
 
@@ -97,73 +146,4 @@ function keyOf(relation: Relation, names: readonly string[]): UniqueIndex | unde
         .toSorted()
         .join('\0') === wanted,
   );
-}
-
-/** The values of a row's key, in the order of the index. */
-export function keyValues({ data, key }: UndoneTable, line: UndoLine): string[] {
-  const fields = fieldsOf(line.text);
-  const names = line.kind === 'i' ? (data.key ?? []) : data.columns;
-  return (key?.parts ?? []).map(({ column }) => fields[names.indexOf(column as string)] as string);
-}
-
-/** SQL of what tells a row of production from others, as {@link UndoneTable.ordinals} has it: texts to be joined by tabs. */
-export function identity({ key }: Pick<UndoneTable, 'key'>, alias: string): string[] {
-  if (key === null) return [`${alias}.tableoid::pg_catalog.text`, `${alias}.ctid::pg_catalog.text`];
-  return key.parts.map(({ column }) => `${alias}.${quoteIdentifier(column as string)}::pg_catalog.text`);
-}
-
-/** By id where the import knows it, so that a renamed table is found and another of the name is not dropped. */
-export async function describeCreated(
-  client: pg.Client,
-  data: UndoTable,
-  transaction: string,
-): Promise<CreatedTable> {
-  const { rows } = await client.query<{ schema: string; name: string; altered: boolean }>(
-    `SELECT n.nspname AS schema, c.relname AS name, c.xmin::pg_catalog.text <> $2 AS altered
-     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.oid = $1::pg_catalog.oid AND c.relkind IN ('r', 'p')`,
-    [data.createdId, transaction],
-  );
-  const [found] = rows;
-  const relation =
-    found === undefined ? null : await describeIfThere(client, formatNameParts([found.schema, found.name]));
-  if (found === undefined || relation === null) {
-    return { data, relation: null, rows: 0, isChanged: false, dependents: [] };
-  }
-  const { rows: counts } = await client.query<{ rows: string; ours: string }>(
-    `SELECT pg_catalog.count(*) AS rows, pg_catalog.count(*) FILTER (WHERE t.xmin = $1::pg_catalog.xid) AS ours
-     FROM ${relation.source} AS t`,
-    [transaction],
-  );
-  const count = Number(counts[0]?.rows);
-  const isSame = count === data.counts.inserted && Number(counts[0]?.ours) === count;
-  return {
-    data,
-    relation,
-    rows: count,
-    isChanged: found.altered || !isSame,
-    dependents: await dependentsOf(client, relation.oid),
-  };
-}
-
-/** Objects outside the table that would keep it from being dropped: views, functions, foreign keys, children. */
-async function dependentsOf(client: pg.Client, oid: number): Promise<Dependent[]> {
-  const { rows } = await client.query<{ name: string; table: string | null }>(
-    `SELECT DISTINCT CASE WHEN d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-         THEN (SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, r.ev_class, 0)
-           FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid)
-         ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS name,
-       CASE WHEN d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-         THEN (SELECT k.conrelid::pg_catalog.text FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid) END AS table
-     FROM pg_catalog.pg_depend d
-     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::pg_catalog.oid
-       AND d.deptype = 'n'
-       AND NOT (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND EXISTS (
-         SELECT FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid AND k.conrelid = $1::pg_catalog.oid))
-       AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
-         SELECT FROM pg_catalog.pg_attrdef f WHERE f.oid = d.objid AND f.adrelid = $1::pg_catalog.oid))
-     ORDER BY 1`,
-    [oid],
-  );
-  return rows.map(({ name, table }) => ({ name, tableOid: table === null ? null : Number(table) }));
 }

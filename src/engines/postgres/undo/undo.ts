@@ -4,15 +4,15 @@ import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { AppliedChange, ImportResult, UndoData, UndoInput, UndoTable } from '../../engine.ts';
 import { ruleOf } from '../../rule-of.ts';
-import { openSnapshot } from '../compare/compare.ts';
-import type { ForeignKey, Reference } from '../compare/relation.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { type Changed, changeProduction, commitLocked } from '../import/change.ts';
 import type { Locks, RowLock, TableLock } from '../import/locks.ts';
+import { isParent, refersTo } from '../import/stage-sql.ts';
 import { withTriggersOff } from '../import/triggers.ts';
 import { keepRows } from '../import/undo-writer.ts';
+import type { CreatedTable } from './created-table.ts';
 import { type Judgement, judge } from './judge.ts';
-import { readUndone, ruleComparison } from './plan.ts';
+import { ruleComparison } from './plan.ts';
 import { markServer, shortTransaction } from './server-mark.ts';
 import {
   becomingRows,
@@ -23,7 +23,7 @@ import {
   stageUndo,
   type UndoStage,
 } from './stage.ts';
-import type { CreatedTable } from './undo-table.ts';
+import { readUndone } from './undone.ts';
 
 const NOTHING_CHANGED = 'nothing was changed; look at the new plan and approve that';
 
@@ -38,7 +38,7 @@ export async function undo(input: UndoInput, run: Run): Promise<ImportResult> {
     const transaction = shortTransaction(input.record.transaction);
     const stages: UndoStage[] = [];
     for (const [index, judged] of judgement.tables.entries()) {
-      stages.push(await stageUndo(client, judged, index, transaction, input.read, run));
+      stages.push(await stageUndo(client, judged, index, input.conflict));
     }
     const dropped = judgement.created.flatMap(({ table, drop }) => (drop ? [table] : []));
     const kept: UndoTable[] = [];
@@ -62,13 +62,14 @@ export async function undo(input: UndoInput, run: Run): Promise<ImportResult> {
 
 /** What is there now, under the rule that was approved: only where it is the same as in the plan it is done. */
 async function judgeAgain(client: pg.Client, input: UndoInput, run: Run): Promise<Judgement> {
-  await openSnapshot(client);
   let judgement: Judgement;
   try {
-    const undone = await readUndone(client, input, run);
-    judgement = await judge(client, undone, input.conflict, input.read, run);
-  } finally {
+    judgement = await judge(client, await readUndone(client, input, run), input.conflict, run);
+    // The snapshot ends; what was found in it stays.
+    await client.query('COMMIT');
+  } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
+    throw error;
   }
   for (const comparison of input.comparisons) {
     const approved = ruleOf(comparison, input.conflict);
@@ -99,7 +100,7 @@ async function keepBefore(
   index: number,
 ): Promise<UndoTable> {
   const { data, relation } = stage.judged.table;
-  const { counts } = stage;
+  const { counts } = stage.judged;
   const columns = relation.columns.filter((column) => !column.generated).map(({ name }) => name);
   const values = columns.map((column) => `t.${quoteIdentifier(column)}`).join(', ');
   const replaced: string[] = [];
@@ -180,42 +181,25 @@ async function locksOf(
     rows.push({ qualified, sql });
   };
   for (const stage of stages) {
-    const { relation, data } = stage.judged.table;
+    const { relation, types } = stage.judged.table;
     lock(relation.source, goingRows(stage), 'UPDATE', 't');
     lock(relation.source, becomingRows(stage), 'UPDATE', 't');
     for (const key of relation.foreignKeys) {
-      if (!lockable.has(key.parentOid) || !key.columns.every((column) => data.columns.includes(column)))
-        continue;
-      const from = `${key.parentSource} AS p WHERE EXISTS (SELECT FROM ${stage.back} AS s WHERE ${isParent(key)})`;
+      if (!lockable.has(key.parentOid) || !key.columns.every((column) => types.has(column))) continue;
+      const from = `${key.parentSource} AS p WHERE EXISTS (SELECT FROM ${stage.back} AS s WHERE ${isParent(key, 'p', 's')})`;
       lock(key.parentSource, from, 'KEY SHARE', 'p');
     }
     for (const reference of relation.referencedBy) {
       if (!lockable.has(reference.oid) || dropped.some((table) => table.relation?.oid === reference.oid))
         continue;
       for (const { from } of losingRows(stage, reference)) {
-        const child = `${reference.source} AS c WHERE EXISTS (SELECT FROM ${from} AND ${refersTo(reference)})`;
+        const child = `${reference.source} AS c WHERE EXISTS (SELECT FROM ${from} AND ${refersTo(reference, 'c', 't')})`;
         lock(reference.source, child, 'KEY SHARE', 'c');
       }
     }
   }
   return { tables: [...tables.values()], rows };
 }
-
-const isParent = (key: ForeignKey) =>
-  key.parentColumns
-    .map(
-      (column, i) =>
-        `p.${quoteIdentifier(column)} ${key.equals[i]} s.${quoteIdentifier(key.columns[i] as string)}`,
-    )
-    .join(' AND ');
-
-const refersTo = (reference: Reference) =>
-  reference.columns
-    .map(
-      (column, i) =>
-        `t.${quoteIdentifier(reference.parentColumns[i] as string)} ${reference.equals[i]} c.${quoteIdentifier(column)}`,
-    )
-    .join(' AND ');
 
 /** The tables beside whose rows the configured user may lock; others are left to their own triggers. */
 async function lockableTables(client: pg.Client, stages: readonly UndoStage[]): Promise<Set<number>> {
@@ -250,7 +234,7 @@ async function refuseCascades(
         if (!'cnd'.includes(action)) continue;
         const { rows } = await client.query<{ refers: boolean }>(
           `SELECT EXISTS (SELECT FROM ${reference.source} AS c
-             WHERE EXISTS (SELECT FROM ${from} AND ${refersTo(reference)}) ${staying}) AS refers`,
+             WHERE EXISTS (SELECT FROM ${from} AND ${refersTo(reference, 'c', 't')}) ${staying}) AS refers`,
         );
         if (rows[0]?.refers === true) throw planChanged(reference.table);
       }
@@ -306,7 +290,7 @@ async function apply(client: pg.Client, stages: readonly UndoStage[]): Promise<v
   };
   for (const [index, stage] of stages.entries()) {
     const { source } = stage.judged.table.relation;
-    const { deletes, replaces } = stage.counts;
+    const { deletes, replaces } = stage.judged.counts;
     add(
       `gone_${index}`,
       `DELETE FROM ${source} AS t USING ${stage.out} AS s WHERE ${isGoing(stage, 't', 's')}`,
@@ -328,7 +312,7 @@ async function apply(client: pg.Client, stages: readonly UndoStage[]): Promise<v
       `updated_${index}`,
       `UPDATE ${relation.source} AS t SET ${set.map((name) => `${name} = s.${name}`).join(', ')} FROM ${stage.back} AS s
        WHERE s.holdfast_how = 'u' AND ${isBecoming(stage, 't', 's')} AND (SELECT n FROM cleared) >= 0`,
-      stage.counts.updates,
+      stage.judged.counts.updates,
     );
   }
   parts.push(`updated AS MATERIALIZED (SELECT ${sum(names)} AS n)`);
@@ -340,7 +324,7 @@ async function apply(client: pg.Client, stages: readonly UndoStage[]): Promise<v
       `INSERT INTO ${relation.qualified} (${columns.join(', ')}) OVERRIDING SYSTEM VALUE
        SELECT ${columns.map((name) => `s.${name}`).join(', ')} FROM ${stage.back} AS s
        WHERE s.holdfast_how IN ('i', 'r') AND (SELECT n FROM updated) >= 0`,
-      stage.counts.inserts + stage.counts.replaces,
+      stage.judged.counts.inserts + stage.judged.counts.replaces,
     );
   }
   if (names.length === 0) return;

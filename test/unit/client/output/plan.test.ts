@@ -85,6 +85,47 @@ describe('a plan with several rules', () => {
   });
 });
 
+describe('a plan whose own rule cannot be chosen', () => {
+  const refusal = 'the table has no key';
+  const [missing, changed, ...others] = RULES as [RulePlan, RulePlan, ...RulePlan[]];
+  const rules = [{ ...missing, refusal }, { ...changed, refusal }, ...others];
+  const plan = { ...PLAN, rules, notices: [] };
+
+  it('says a reason once for all rules that it is true of, and not again below a notice', () => {
+    expect(formatPlan(plan, null)).toContain(
+      '- insert-missing and restore-changed cannot be chosen: the table has no key',
+    );
+    const noticed = formatPlan({ ...plan, notices: [`insert-missing cannot be chosen: ${refusal}.`] }, null);
+    expect(noticed.match(/insert-missing cannot be chosen/g)).toHaveLength(1);
+    expect(noticed).toContain('- restore-changed cannot be chosen');
+  });
+
+  it('shows the approvals that count', () => {
+    const status = statusOf({ outcome: 'waiting-for-decision', waitingFor: 'import', plan });
+    const lines = formatStatus({ status, activities: [], speed: null, now: NOW, width: null }).split('\n');
+    expect(lines.filter((line) => line.includes('holdfast approve'))).toEqual(
+      ['replace', 'side-by-side'].map(
+        (rule) => `  holdfast approve ${status.workflowId} --plan ${PLAN.digest} --conflict ${rule}`,
+      ),
+    );
+  });
+});
+
+it('shows what was approved once it is, not what the plan would have done by itself', () => {
+  const record = {
+    ...{ name: 'import', by: 'ben', identity: null, action: 'approve' as const, at: '2026-01-31T14:06:00Z' },
+    ...{ plan: PLAN.digest, conflict: 'replace' as const },
+  };
+  const statusText = (waitingFor: string | null) => {
+    const status = statusOf({ plan: PLAN, decisions: [record], waitingFor });
+    return formatStatus({ status, activities: [], speed: null, now: NOW, width: null });
+  };
+  expect(statusText(null)).toMatch(/PLAN .*\n {2}summary of replace\n/);
+  expect(statusText(null)).toMatch(/RULES \(\* was approved\)[\s\S]*replace \*/);
+  // The first of two approvals decides nothing yet.
+  expect(statusText('import')).toMatch(/insert-missing \*/);
+});
+
 it('has no table of rules where there is nothing to choose', () => {
   expect(formatPlan({ ...PLAN, rules: [] }, 80)).not.toContain('RULES');
   expect(formatPlan({ ...PLAN, rules: RULES.slice(0, 1) }, 80)).not.toContain('RULES');
