@@ -17,8 +17,8 @@ export interface DumpedInput {
   instance: InstanceReference;
   database: string;
   base: Base;
-  /** as people, or the base, name them */
-  tables: string[];
+  /** as people, or the base, name them; null: all of the db */
+  tables: string[] | null;
 }
 
 /** Restores tables of a logical backup into an instance of their own. */

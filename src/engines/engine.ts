@@ -146,8 +146,8 @@ export interface RestoreTablesInput {
   user: string;
   /** the db that was dumped */
   database: string;
-  /** as people name them */
-  tables: string[];
+  /** as people name them; null: all of the db */
+  tables: string[] | null;
   /** text of the backup's roles; null: there is none in the backup */
   globals: string | null;
   /** the dump from its first byte, as it lies in the repository. Opened more than once: its contents stand at its head */
@@ -156,8 +156,8 @@ export interface RestoreTablesInput {
 }
 
 export interface RestoredTables extends ReplayResult {
-  /** the tables that were asked for, as `schema.table` */
-  named: string[];
+  /** the tables that were asked for, as `schema.table`; null: all of the db */
+  named: string[] | null;
   /** all that have rows now: these, or their partitions and inheriting tables */
   tables: string[];
   notices: string[];

@@ -82,7 +82,7 @@ async function place(): Promise<InstanceRecord> {
   });
 }
 
-async function inputFor(tables: string[], file = dumpFile()): Promise<RestoreTablesInput> {
+async function inputFor(tables: string[] | null, file = dumpFile()): Promise<RestoreTablesInput> {
   return {
     place: await place(),
     ...{ serverMajor: 15, backup: '20260131T140500Z', timeline: 1, position: 'of a test' },
@@ -94,7 +94,7 @@ async function inputFor(tables: string[], file = dumpFile()): Promise<RestoreTab
 }
 
 async function withCopy(
-  tables: string[],
+  tables: string[] | null,
   work: (copy: Awaited<ReturnType<typeof restoreTables>>, input: RestoreTablesInput) => Promise<void>,
 ): Promise<void> {
   const input = await inputFor(tables);
@@ -148,13 +148,25 @@ test('only the rows of the wanted tables and of what belongs to them, as they we
   });
 });
 
+test('the whole db, every row of it', async () => {
+  await withCopy(null, async (copy) => {
+    const expected = dumped.databases.find(({ name }) => name === 'shop')?.fingerprints?.tables ?? [];
+    expect(copy).toMatchObject({ named: null, notices: [] });
+    expect(copy.tables.toSorted()).toEqual(expected.map(({ table }) => table).toSorted());
+    expect(await prints(copy.access, copy.tables)).toEqual(expected);
+    expect(await query(copy.access, 'SELECT last_value::int AS last FROM customers_id_seq')).toEqual([
+      { last: 50 },
+    ]);
+  });
+});
+
 test('it compares with production as any restored copy does', async () => {
   await query(production.access, 'DELETE FROM orders WHERE id % 10 = 0');
   try {
     await withCopy(['orders'], async (copy, { place }) => {
       const [found] = await compare(
         {
-          ...{ production: production.access, restored: copy.access, tables: copy.named, place },
+          ...{ production: production.access, restored: copy.access, tables: ['public.orders'], place },
           ...{ serverMajor: 15, copyId: 'x' },
         },
         quietly,

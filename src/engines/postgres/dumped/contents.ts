@@ -22,7 +22,7 @@ const LEFT_OUT = [
 /** Lines of definitions: everything but rows, positions of sequences, and what is left out. */
 export function definitions(list: string): string[] {
   return entriesOf(list)
-    .filter(({ what }) => !/^(?:TABLE DATA|SEQUENCE SET|BLOBS) /.test(what))
+    .filter(({ what }) => !ROWS.test(what))
     .filter(({ what }) => !LEFT_OUT.some((kind) => what.startsWith(kind)))
     .map(({ line }) => line);
 }
@@ -32,6 +32,15 @@ export interface Owned {
   schema: string;
   name: string;
   owner: string;
+}
+
+const ROWS = /^(?:TABLE DATA|SEQUENCE SET) /;
+
+/** Lines of the rows of every table and of the positions of every sequence. */
+export function allRows(list: string): string[] {
+  return entriesOf(list)
+    .filter(({ what }) => ROWS.test(what))
+    .map(({ line }) => line);
 }
 
 /** Lines of the rows of these tables and of the positions of these sequences, in the order of the dump. */

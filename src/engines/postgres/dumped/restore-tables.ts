@@ -9,6 +9,7 @@ import type { InstancePlace, RestoredTables, RestoreTablesInput } from '../../en
 import { runTool } from '../../process.ts';
 import { clientEnvironment, withConnection } from '../connection.ts';
 import type { InstanceParameters } from '../control-data.ts';
+import { listTables } from '../fingerprint.ts';
 import { quoteQualified } from '../identifier.ts';
 import { endStrays } from '../instance-processes.ts';
 import { requireIsolation } from '../isolation.ts';
@@ -27,7 +28,7 @@ import { resolveTables } from '../resolve.ts';
 import { awaitAnswer, ensureRunning, newLog, startServer, stop } from '../server.ts';
 import { writeSettings } from '../settings.ts';
 import { listContents, makeCluster, type Restored, restoreEntries } from './archive.ts';
-import { definitions, type Owned, rowsOf } from './contents.ts';
+import { allRows, definitions, type Owned, rowsOf } from './contents.ts';
 import { neededFor } from './needed.ts';
 import { rolesOf } from './roles.ts';
 
@@ -76,8 +77,8 @@ async function restored(
   run: Run,
 ): Promise<RestoredTables> {
   const access = instanceAccess(input.place, input);
-  const named = await resolveTables(access, input.tables, run);
-  const { tables } = await ask(access, run, (client) => neededFor(client, named));
+  const named = input.tables === null ? null : await resolveTables(access, input.tables, run);
+  const tables = await ask(access, run, (client) => tablesWithRows(client, named));
   return { ...resultOf(input.place, state), named, tables: tables.map(nameOf), notices };
 }
 
@@ -131,8 +132,7 @@ async function fill(input: RestoreTablesInput, run: Run): Promise<string[]> {
     restoring,
   );
   const named = await resolve(input, access, made, run);
-  const { tables, sequences } = await ask(access, run, (client) => neededFor(client, named));
-  const entries = rowsOf(list, tables, sequences);
+  const entries = await ask(access, run, (client) => entriesFor(client, list, named));
   const filled = await restoreEntries(
     input,
     {
@@ -145,16 +145,29 @@ async function fill(input: RestoreTablesInput, run: Run): Promise<string[]> {
       onBytes: (done) =>
         run.progress({
           ...{ phase: 'reading the dump', done, total: input.sizeBytes, unit: 'bytes' },
-          detail: named.join(', '),
+          detail: named?.join(', ') ?? 'all tables',
         }),
     },
   );
   requireRows(input, filled);
-  await analyze(access, tables, run);
+  await analyze(access, named, run);
   return noticesOf(made.errors);
 }
 
-const nameOf = ({ schema, name }: Owned): string => formatNameParts([schema, name]);
+async function entriesFor(client: pg.Client, list: string, named: string[] | null): Promise<string[]> {
+  if (named === null) return allRows(list);
+  const { tables, sequences } = await neededFor(client, named);
+  return rowsOf(list, tables, sequences);
+}
+
+type Named = Pick<Owned, 'schema' | 'name'>;
+
+async function tablesWithRows(client: pg.Client, named: string[] | null): Promise<Named[]> {
+  if (named !== null) return (await neededFor(client, named)).tables;
+  return (await listTables(client)).filter(({ partitioned }) => !partitioned);
+}
+
+const nameOf = ({ schema, name }: Named): string => formatNameParts([schema, name]);
 
 /** In the copy as it was dumped: what is not there was not in the backup, or could not be made here. */
 async function resolve(
@@ -162,9 +175,9 @@ async function resolve(
   access: ServerAccess,
   { errors }: Restored,
   run: Run,
-): Promise<string[]> {
+): Promise<string[] | null> {
   try {
-    return await resolveTables(access, tables, run);
+    return await (tables === null ? ask(access, run, async () => null) : resolveTables(access, tables, run));
   } catch (error) {
     if (!(error instanceof HoldfastError) || !['UnknownTable', 'InvalidConfiguration'].includes(error.type)) {
       throw error;
@@ -176,7 +189,7 @@ async function resolve(
     }
     throw new HoldfastError(
       'CheckFailed',
-      `${tables.join(', ')} could not be made from backup ${backup}: ${errors.slice(0, 3).join('; ')}`,
+      `${tables?.join(', ') ?? `db ${access.database}`} could not be made from backup ${backup}: ${errors.slice(0, 3).join('; ')}`,
       { hint: 'give the site what is missing (extensions, locales), then start the runbook again' },
     );
   }
@@ -197,11 +210,12 @@ function noticesOf(errors: readonly string[]): string[] {
   return [`not everything of the backup could be made here: ${errors.slice(0, 3).join('; ')}${more}`];
 }
 
-async function analyze(access: ServerAccess, tables: readonly Owned[], run: Run): Promise<void> {
+async function analyze(access: ServerAccess, named: string[] | null, run: Run): Promise<void> {
   run.progress({ phase: 'taking statistics' });
   await ask(access, run, async (client) => {
     await client.query('SET default_transaction_read_only = off');
-    for (const { schema, name } of tables) await client.query(`ANALYZE ${quoteQualified([schema, name])}`);
+    for (const { schema, name } of await tablesWithRows(client, named))
+      await client.query(`ANALYZE ${quoteQualified([schema, name])}`);
   });
 }
 
