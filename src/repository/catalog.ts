@@ -1,10 +1,11 @@
-import type { Catalog } from '../model/backup.ts';
+import type { Catalog, CatalogBackup } from '../model/backup.ts';
 import type { Recoverability } from './chain.ts';
 import { continuityOf } from './continuity.ts';
 import { listHeartbeats } from './heartbeats.ts';
 import { listArchivedLogs } from './logs.ts';
 import { listManifests } from './manifests.ts';
 import type { Repository } from './repository.ts';
+import { readVerifications, type VerificationRecord } from './verifications.ts';
 
 /** Everything of one database that the repository holds and that recovery depends on. */
 export async function readRecoverability(
@@ -26,7 +27,11 @@ export async function readCatalog(
   database: string,
   options: { stanza: string; now: Date },
 ): Promise<Catalog> {
-  const recoverability = await readRecoverability(repository, database, options);
+  const [recoverability, verifications] = await Promise.all([
+    readRecoverability(repository, database, options),
+    readVerifications(repository, database),
+  ]);
+  const verified = new Map(verifications.map((one) => [one.backup, one]));
   return {
     database,
     backups: recoverability.manifests.map((manifest) => ({
@@ -38,8 +43,11 @@ export async function readCatalog(
       sizeBytes: manifest.sizeBytes,
       dependsOn: manifest.dependsOn,
       lockedUntil: manifest.lockedUntil,
-      verified: null,
+      verified: verifiedOf(verified.get(manifest.id)),
     })),
     ...continuityOf(recoverability, options.now),
   };
 }
+
+const verifiedOf = (record: VerificationRecord | undefined): CatalogBackup['verified'] =>
+  record === undefined ? null : { verdict: record.verdict, at: record.finishedAt };

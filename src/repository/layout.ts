@@ -33,6 +33,10 @@ export const evidenceFolder = (database: string): string => `evidence/${database
 export const evidenceKey = (database: string, workflowId: string): string =>
   `${evidenceFolder(database)}${encodeId(workflowId)}.json`;
 
+export const verificationFolder = (database: string): string => `verification/${database}/`;
+export const verificationKey = (database: string, backup: string): string =>
+  `${verificationFolder(database)}${backup}.json`;
+
 export const UNDO_FOLDER = 'undo/';
 export const undoFolder = (database: string, workflowId: string): string =>
   `${UNDO_FOLDER}${database}/${encodeId(workflowId)}/`;
