@@ -39,7 +39,7 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
   const watched = new Set<string>();
   const schedules: DesiredSchedule[] = [];
   for (const name of Object.keys(config.databases)) {
-    const { tiers, config: database } = describeDatabase(config, name);
+    const { tiers, verify, config: database } = describeDatabase(config, name);
     if (tiers.log !== null) watched.add(database.host);
     const attributes = {
       [SEARCH_ATTRIBUTES.database]: name,
@@ -47,6 +47,9 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
     };
     const add = (job: Job) => schedules.push(backupSchedule(name, job, attributes, owner));
     if (tiers.logical !== null) add({ tier: 'logical', crons: tiers.logical.schedule, overlap: 'SKIP' });
+    if (verify !== null && (tiers.logical ?? tiers.physical) !== null) {
+      add({ tier: 'verify', crons: [verify.schedule], overlap: 'SKIP' });
+    }
     if (tiers.physical === null) continue;
     // A full is rare: better late, behind a running one, than a week without.
     add({ tier: 'physical-full', crons: tiers.physical.full, overlap: 'BUFFER_ONE' });
@@ -70,10 +73,13 @@ export function ownerOf({ repository }: Config): string {
 }
 
 interface Job {
-  tier: 'logical' | 'physical-full' | 'physical-diff';
+  tier: 'logical' | 'physical-full' | 'physical-diff' | 'verify';
   crons: string[];
   overlap: DesiredSchedule['overlap'];
 }
+
+/** Who asked, and why, where nobody did. */
+const SCHEDULED = { reason: 'as scheduled', requestedBy: 'schedule' };
 
 const JOBS = {
   logical: { workflowType: 'logicalBackup', prefix: 'backup/logical', input: {} },
@@ -86,6 +92,11 @@ const JOBS = {
     workflowType: 'physicalBackup',
     prefix: 'backup/physical-diff',
     input: { kind: 'diff' },
+  },
+  verify: {
+    workflowType: 'dailyVerify',
+    prefix: 'verify',
+    input: SCHEDULED,
   },
 } as const;
 

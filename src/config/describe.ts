@@ -4,6 +4,7 @@ import { HoldfastError } from '../model/failure.ts';
 import { nearestNames } from '../model/nearest.ts';
 import { deriveObjectives, type Objectives } from '../model/objective.ts';
 import { deriveProtection, type Protection } from '../model/protection.ts';
+import { defaultVerify } from '../model/schedule-spread.ts';
 import type { Retention, Tiers } from '../model/tier.ts';
 import type { Config, DatabaseConfig } from './schema.ts';
 
@@ -15,6 +16,8 @@ export interface DatabaseView {
   tiers: Tiers;
   approval: ApprovalPolicy;
   retention: Retention;
+  /** null: switched off by hand */
+  verify: VerifyView | null;
   /** pgBackRest's name for it */
   stanza: string;
 }
@@ -29,6 +32,7 @@ export function describeDatabase(config: Config, name: string): DatabaseView {
     tiers: protectionOf(name, database).tiers,
     approval: approvalOf(config, database),
     retention: retentionOf(database),
+    verify: verifyOf(name, database),
     stanza: stanzaOf(name, database),
   };
 }
@@ -84,6 +88,16 @@ export function retentionOf({ retention }: DatabaseConfig): Retention {
 export function approvalOf(config: Config, database: DatabaseConfig): ApprovalPolicy {
   const { timeLimit, ...policy } = { ...config.approval.import, ...definedOf(database.approval ?? {}) };
   return { ...policy, timeLimitMs: parseDuration(timeLimit) };
+}
+
+/** The daily verification of a database. */
+export interface VerifyView extends Exclude<DatabaseConfig['verify'], 'off'> {
+  /** cron, UTC */
+  schedule: string;
+}
+
+export function verifyOf(name: string, { verify }: DatabaseConfig): VerifyView | null {
+  return verify === 'off' ? null : { ...verify, schedule: verify.schedule ?? defaultVerify(name) };
 }
 
 export function stanzaOf(name: string, database: DatabaseConfig): string {

@@ -86,6 +86,44 @@ const retentionSchema = z.strictObject({
   undo: durationSchema.default('30d'),
 });
 
+const healthSchema = z.union(
+  [
+    z.strictObject({ sql: z.string().min(1), timeout: durationSchema.default('5m') }),
+    z.strictObject({ http: z.url({ protocol: /^https?$/ }), timeout: durationSchema.default('30s') }),
+    z.strictObject({ command: z.array(z.string().min(1)).min(1), timeout: durationSchema.default('5m') }),
+  ],
+  {
+    error:
+      'must be {sql: <query>}, {http: <url>} or {command: [<program>, …]}, each with a timeout or without',
+  },
+);
+export type HealthCheck = z.infer<typeof healthSchema>;
+
+/** The daily verification: backups count only after a restore. */
+const verifySchema = z.strictObject({
+  schedule: cron.optional(),
+  /** rows that matter most: of the newest ones there have to be as many as production has of that time */
+  highValue: z
+    .array(
+      z.strictObject({
+        table: z.string().min(1),
+        /** a column of the time when a row was written */
+        recent: z.string().min(1),
+        within: durationSchema.default('24h'),
+      }),
+    )
+    .default([]),
+  /** how far production's counts may be from the copy's before the verdict is `inconclusive`: the larger of the two */
+  bounds: z
+    .strictObject({
+      percent: z.number().min(0).max(100).default(10),
+      rows: z.number().int().min(0).default(1_000),
+    })
+    .prefault({}),
+  /** what has to hold of the restored copy: an application's own questions */
+  health: z.array(healthSchema).default([]),
+});
+
 const tlsSchema = z.union(
   [z.literal('off'), z.strictObject({ caFile: z.string().optional(), serverName: z.string().optional() })],
   { error: 'must be off, or {caFile: <path>, serverName: <name>}' },
@@ -124,6 +162,11 @@ export const databaseSchema = z.strictObject({
     .optional(),
   tiers: tiersSchema.default({}),
   retention: retentionSchema.prefault({}),
+  verify: z
+    .union([z.literal('off'), verifySchema], {
+      error: 'must be off, or {schedule, highValue, bounds, health}',
+    })
+    .prefault({}),
   approval: approvalOverrideSchema.optional(),
 });
 

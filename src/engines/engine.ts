@@ -436,6 +436,22 @@ export interface Candidate {
   target: Target;
 }
 
+export interface CountInput {
+  /** `schema.table`; null: the ten largest */
+  tables: string[] | null;
+  /** rows of these that are of a span of time: ISO 8601, `from` without, `to` with */
+  recent: { table: string; column: string; from: string; to: string }[];
+  /** how long one count may take before it is an estimate */
+  patienceMs: number;
+}
+
+export interface Counts {
+  /** `rows` null: no such table, or nothing is known of it; not `exact`: the server's own estimate */
+  tables: { table: string; rows: number | null; exact: boolean }[];
+  /** null: it took too long, or there is no such table */
+  recent: { table: string; rows: number | null }[];
+}
+
 export interface Engine {
   readonly kind: EngineKind;
 
@@ -546,6 +562,17 @@ export interface Engine {
 
   /** RESTORE.md of a backup: the plain commands that restore it with the tools alone. */
   instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string;
+
+  /** How many rows tables have, exactly where that does not take too long. Reads only. */
+  countRows(access: ServerAccess, input: CountInput, run: Run): Promise<Counts>;
+
+  /** Whether a query's one row is true; null: it gave no such row. Reads only. */
+  assertSql(
+    access: ServerAccess,
+    sql: string,
+    options: { timeoutMs: number },
+    run: Run,
+  ): Promise<boolean | null>;
 
   /** Row counts and checksums of a database on a server, by the same hash as its backups. */
   fingerprint(

@@ -38,6 +38,11 @@ export const INPUTS = {
     tables,
     backup: z.string().min(1).optional(),
   }),
+  dailyVerify: z.strictObject({
+    ...runbook,
+    backup: z.string().min(1).optional(),
+    site: z.string().min(1).optional(),
+  }),
   undoImport: z.strictObject({ ...runbook, workflowId: z.string().min(1) }),
   logicalBackup: z.strictObject({ database: z.string().min(1) }),
   physicalBackup: z.strictObject({ database: z.string().min(1), kind: z.enum(['full', 'diff']) }),

@@ -5,10 +5,18 @@
 const WINDOW_MINUTES = 4 * 60;
 const LOGICAL_FROM_HOUR = 2;
 const PHYSICAL_FROM_HOUR = 20;
+/** After the logical backups, which it reads. */
+const VERIFY_FROM_HOUR = 8;
 
 /** Daily, between 02:00 and 05:59. */
 export function defaultLogical(name: string): string {
   const { hour, minute } = slotOf(`logical/${name}`, LOGICAL_FROM_HOUR);
+  return `${minute} ${hour} * * *`;
+}
+
+/** Daily, between 08:00 and 11:59. */
+export function defaultVerify(name: string): string {
+  const { hour, minute } = slotOf(`verify/${name}`, VERIFY_FROM_HOUR);
   return `${minute} ${hour} * * *`;
 }
 

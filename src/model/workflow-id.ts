@@ -2,6 +2,7 @@
 export const ID_PREFIXES = {
   pointInTimeRecovery: 'pitr',
   selectiveTableRestore: 'table',
+  dailyVerify: 'verify',
   undoImport: 'undo',
   logicalBackup: 'backup/logical',
   physicalBackup: 'backup/physical',

@@ -5,6 +5,7 @@ import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
 import type { createRecoveryActivities } from '../activities/recovery.ts';
 import type { createUndoActivities } from '../activities/undoing.ts';
+import type { createVerifyingActivities } from '../activities/verifying.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { summaryOf } from './summaries.ts';
 
@@ -12,6 +13,7 @@ type Planning = ReturnType<typeof createPlanningActivities>;
 type Protection = ReturnType<typeof createProtectionActivities>;
 type Recovery = ReturnType<typeof createRecoveryActivities>;
 type Reaping = ReturnType<typeof createReapingActivities>;
+type Verifying = ReturnType<typeof createVerifyingActivities>;
 type Undoing = ReturnType<typeof createUndoActivities>;
 
 const BRIEFLY = {
@@ -22,7 +24,7 @@ const BRIEFLY = {
 } as const;
 
 /** Light work that any worker can do: configuration, repository, decisions. */
-export const control = activitiesOn<Planning & Reaping>({
+export const control = activitiesOn<Planning & Reaping & Verifying>({
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
   heartbeatTimeout: '30s',
@@ -43,7 +45,7 @@ export const onSite = (site: string, noWorkerAfterMs: number) =>
 
 /** Long work at one host's disks. A killed worker's step is found by its heartbeat and run again. */
 export const onHost = (host: string, noWorkerAfterMs: number) =>
-  activitiesOn<Recovery & Protection & Reaping & Undoing>({
+  activitiesOn<Recovery & Protection & Reaping & Undoing & Verifying>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '7d',

@@ -10,6 +10,7 @@ interface Named {
   instance?: { id: string };
   tables?: string[] | null;
   kind?: string;
+  backup?: string;
   planDigest?: string;
   import?: string;
   order?: { format: string };
@@ -32,6 +33,13 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   exportTables: ({ tables, order }) => `export ${tables?.join(', ')} as ${order?.format}`,
   importTables: ({ database, planDigest }) => `import plan ${planDigest} into ${database}`,
   verifyImport: ({ database }) => `look again at ${database}`,
+  chooseForVerification: ({ database }) => `choose what of ${database} is verified`,
+  checkObjects: ({ backup }) => `read the objects of ${backup}`,
+  countProduction: ({ database }) => `count rows of ${database}`,
+  checkCounts: ({ instance }) => `count rows of ${instance?.id}`,
+  checkHeartbeat: ({ database }) => `look for the last commit of ${database}`,
+  checkHealth: ({ instance }) => `ask about the health of ${instance?.id}`,
+  recordVerification: ({ backup }) => `record the verification of ${backup}`,
   removeExpiredUndo: () => 'remove expired undo data',
   describeChange: ({ database }) => `read the policy of ${database}`,
   readUndo: (input) => `look the import of ${input.import} up`,

@@ -1,7 +1,9 @@
 import type { Engine } from '../engine.ts';
+import { assertSql } from './assert-sql.ts';
 import { backup, listBackups } from './backup.ts';
 import { check } from './check.ts';
 import { compare } from './compare/compare.ts';
+import { countRows } from './count-rows.ts';
 import { dump } from './dump.ts';
 import { restoreTables } from './dumped/restore-tables.ts';
 import { exportTables } from './export.ts';
@@ -46,5 +48,7 @@ export const postgres: Engine = {
   stop,
   ensureRunning,
   instructions,
+  countRows,
+  assertSql,
   fingerprint,
 };

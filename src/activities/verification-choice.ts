@@ -1,0 +1,83 @@
+import type { DatabaseView } from '../config/describe.ts';
+import type { BackupTier, Manifest } from '../model/backup.ts';
+import { largestGapMs } from '../model/cron.ts';
+import { formatDuration } from '../model/duration.ts';
+import type { Check } from '../model/evidence.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { overdueAfterMs } from '../model/overdue.ts';
+
+export type VerifiedTier = Extract<BackupTier, 'logical' | 'physical'>;
+
+/** A backup to restore, and what is known of it before. */
+export interface Candidate {
+  tier: VerifiedTier;
+  backup: string;
+  /** ISO 8601: as of when its rows are */
+  startedAt: string;
+  /** the newest of its tier, to be replayed to the end of the logs where it has logs */
+  newest: boolean;
+}
+
+export interface VerificationChoice {
+  candidates: Candidate[];
+  /** of what is missing or too old */
+  checks: Check[];
+}
+
+const TIERS: readonly VerifiedTier[] = ['logical', 'physical'];
+
+/**
+ * What a verification restores: the newest backup of each tier that the configuration asks for, which has to be there
+ * and no older than its schedule allows; or the one that is named. Throws UnknownBackup.
+ */
+export function chooseForVerification(
+  database: Pick<DatabaseView, 'name' | 'tiers'>,
+  manifests: readonly Manifest[],
+  { backup, now }: { backup: string | null; now: Date },
+): VerificationChoice {
+  if (backup !== null) return { candidates: [named(database.name, manifests, backup)], checks: [] };
+  const candidates: Candidate[] = [];
+  const checks: Check[] = [];
+  for (const tier of TIERS) {
+    const gapMs = gapOf(database, tier);
+    if (gapMs === null) continue;
+    const newest = manifests
+      .filter((manifest) => manifest.tier === tier)
+      .toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt))[0];
+    checks.push(ageCheck(tier, newest, { gapMs, now }));
+    if (newest === undefined) continue;
+    candidates.push({ tier, backup: newest.id, startedAt: newest.startedAt, newest: true });
+  }
+  return { candidates, checks };
+}
+
+function named(database: string, manifests: readonly Manifest[], backup: string): Candidate {
+  const manifest = manifests.find(({ id }) => id === backup);
+  if (manifest !== undefined && (manifest.tier === 'logical' || manifest.tier === 'physical')) {
+    return { tier: manifest.tier, backup, startedAt: manifest.startedAt, newest: false };
+  }
+  throw new HoldfastError('UnknownBackup', `there is no backup ${backup} of ${database} to verify`, {
+    hint: `see holdfast catalog ${database}`,
+  });
+}
+
+/** The longest time between two backups of a tier; null: switched off. */
+function gapOf({ tiers }: Pick<DatabaseView, 'tiers'>, tier: VerifiedTier): number | null {
+  if (tier === 'physical') return tiers.physical?.baseGapMs ?? null;
+  return tiers.logical === null ? null : (largestGapMs(tiers.logical.schedule) ?? Number.POSITIVE_INFINITY);
+}
+
+function ageCheck(
+  tier: VerifiedTier,
+  newest: Manifest | undefined,
+  { gapMs, now }: { gapMs: number; now: Date },
+): Check {
+  const name = `${tier}: age`;
+  if (newest === undefined) return { name, verdict: 'fail', detail: `there is no ${tier} backup` };
+  const ageMs = now.getTime() - Date.parse(newest.finishedAt);
+  const limitMs = overdueAfterMs(gapMs);
+  const age = `the newest, ${newest.id}, is ${formatDuration(Math.max(0, Math.trunc(ageMs / 1_000) * 1_000))} old`;
+  return ageMs <= limitMs
+    ? { name, verdict: 'pass', detail: age }
+    : { name, verdict: 'fail', detail: `stale: ${age}, and one is due every ${formatDuration(gapMs)}` };
+}

@@ -1,0 +1,169 @@
+import type { HealthCheck } from '../config/schema.ts';
+import type { Counts, ReplayResult } from '../engines/engine.ts';
+import { checkHealth as askHealth } from '../instances/health.ts';
+import { parseDuration } from '../model/duration.ts';
+import type { Check } from '../model/evidence.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { listHeartbeats } from '../repository/heartbeats.ts';
+import { listManifests, readManifest } from '../repository/manifests.ts';
+import { checkObjects } from '../repository/objects.ts';
+import { type VerificationRecord, writeVerification } from '../repository/verifications.ts';
+import { databaseOf, productionAccess, withRepository } from './access.ts';
+import type { Dependencies } from './dependencies.ts';
+import { findInstance } from './instances.ts';
+import type { Base, InstanceReference } from './recovery-types.ts';
+import { asActivity } from './run.ts';
+import { compareCounts, compareRecent, heartbeatCheck } from './verification-checks.ts';
+import { chooseForVerification, type VerificationChoice } from './verification-choice.ts';
+
+/** How long one count may hold up production, and the verification. */
+const COUNT_PATIENCE_MS = 60_000;
+
+/** What production has, twice: around a replay, so that rows may come and go meanwhile. */
+export interface ProductionCounts {
+  counts: Counts | null;
+  /** why there are none */
+  problem: string | null;
+}
+
+export interface CopyInput {
+  database: string;
+  instance: InstanceReference;
+  base: Base;
+  replayed: ReplayResult;
+}
+
+/** What a verification looks at, beside what every recovery does. */
+export const createVerifyingActivities = (deps: Dependencies) => {
+  const verifyOf = (database: string) => {
+    const { verify } = databaseOf(deps, database);
+    return verify ?? { highValue: [], bounds: { percent: 10, rows: 1_000 }, health: [] as HealthCheck[] };
+  };
+  const recentOf = (database: string, asOf: string) =>
+    verifyOf(database).highValue.map(({ table, recent, within }) => ({
+      ...{ table, column: recent, to: asOf },
+      from: new Date(Date.parse(asOf) - parseDuration(within)).toISOString(),
+    }));
+
+  return {
+    async chooseForVerification(input: {
+      database: string;
+      backup: string | null;
+    }): Promise<VerificationChoice> {
+      return asActivity(() =>
+        withRepository(deps, 'restore', async (repository) => {
+          const database = databaseOf(deps, input.database);
+          const manifests = await listManifests(repository, input.database);
+          return chooseForVerification(database, manifests, { backup: input.backup, now: new Date() });
+        }),
+      );
+    },
+
+    /** Reads every object of a backup of ours to its end. */
+    async checkObjects(input: { database: string; backup: string }): Promise<Check[]> {
+      return asActivity((run) =>
+        withRepository(deps, 'restore', async (repository) => {
+          const manifest = await readManifest(repository, input.database, input.backup);
+          if (manifest === null) {
+            throw new HoldfastError('UnknownBackup', `the manifest of backup ${input.backup} cannot be read`);
+          }
+          return [await checkObjects(repository, manifest, run)];
+        }),
+      );
+    },
+
+    /** Counts of production's largest tables and newest rows. A production that is away is no fault of a backup. */
+    async countProduction(input: { database: string; asOf: string | null }): Promise<ProductionCounts> {
+      return asActivity(async (run) => {
+        try {
+          const { engine } = databaseOf(deps, input.database);
+          const recent = input.asOf === null ? [] : recentOf(input.database, input.asOf);
+          const counts = await engine.countRows(
+            await productionAccess(deps, input.database),
+            { tables: null, recent, patienceMs: COUNT_PATIENCE_MS },
+            run,
+          );
+          return { counts, problem: null };
+        } catch (error) {
+          if (!(error instanceof HoldfastError) || error.type === 'InvalidConfiguration') throw error;
+          return { counts: null, problem: error.message };
+        }
+      });
+    },
+
+    /** The copy's counts between production's of before and after, and its newest rows beside production's. */
+    async checkCounts(
+      input: CopyInput & { before: ProductionCounts; after: ProductionCounts; asOf: string },
+    ): Promise<Check[]> {
+      return asActivity(async (run) => {
+        const { engine } = databaseOf(deps, input.database);
+        const place = await findInstance(deps, input.instance);
+        await engine.ensureRunning(place, run);
+        const problem = input.before.problem ?? input.after.problem;
+        const { before, after } = { before: input.before.counts, after: input.after.counts };
+        if (before === null || after === null) {
+          return [{ name: 'counts', verdict: 'inconclusive', detail: `production was not counted: ${problem}` }];
+        }
+        const { bounds } = verifyOf(input.database);
+        const copy = await engine.countRows(
+          input.replayed.access,
+          {
+            tables: before.tables.map(({ table }) => table),
+            recent: recentOf(input.database, input.asOf),
+            patienceMs: 0,
+          },
+          run,
+        );
+        return [compareCounts(copy, [before, after], bounds), ...compareRecent(copy, after, bounds)];
+      });
+    },
+
+    /** Whether what production committed last, as far as it was archived, is in the copy. */
+    async checkHeartbeat(input: CopyInput): Promise<Check[]> {
+      return asActivity(() =>
+        withRepository(deps, 'restore', async (repository) => {
+          const { objectives } = databaseOf(deps, input.database);
+          const heartbeats = await listHeartbeats(repository, input.database);
+          return [
+            heartbeatCheck(heartbeats, {
+              ...{ lastLog: input.base.lastLog, timeline: input.base.timeline, lsn: input.replayed.lsn },
+              ...{ rpoMs: objectives.rpoMs, now: new Date() },
+            }),
+          ];
+        }),
+      );
+    },
+
+    /** An application's own questions to the copy. What changes the copy is noticed. */
+    async checkHealth(input: CopyInput): Promise<Check[]> {
+      return asActivity(async (run) => {
+        const { engine } = databaseOf(deps, input.database);
+        const place = await findInstance(deps, input.instance);
+        await engine.ensureRunning(place, run);
+        const { access } = input.replayed;
+        const found = await askHealth(
+          verifyOf(input.database).health,
+          {
+            ask: (sql, timeoutMs, asking) => engine.assertSql(access, sql, { timeoutMs }, asking),
+            environment: {
+              ...{ PGHOST: access.host, PGPORT: String(access.port), PGUSER: access.user },
+              PGDATABASE: access.database,
+            },
+            user: place.user,
+          },
+          run,
+        );
+        await engine.ensureRunning(place, run);
+        return found;
+      });
+    },
+
+    async recordVerification(input: Omit<VerificationRecord, 'formatVersion'>): Promise<string> {
+      return asActivity(() =>
+        withRepository(deps, 'backup', (repository) =>
+          writeVerification(repository, { formatVersion: 1, ...input }),
+        ),
+      );
+    },
+  };
+};
