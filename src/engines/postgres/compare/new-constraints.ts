@@ -1,0 +1,63 @@
+import type pg from 'pg';
+import { quoteIdentifier } from '../identifier.ts';
+import { columnOf } from './describe.ts';
+import type { CheckConstraint } from './relation.ts';
+import type { TablePair } from './table-pair.ts';
+
+/** What production refuses by now, and a row of the restored copy may have. */
+export interface NewConstraint {
+  /** for people: `constraint positive` */
+  name: string;
+  /** SQL over a row `t` of the restored copy that breaks it */
+  broken: string;
+}
+
+/**
+ * Finds constraints that are new since: rows that break one are left alone. Where that cannot be told from the
+ * restored copy, a notice says so.
+ */
+export async function findNewConstraints(restored: pg.Client, pair: TablePair): Promise<void> {
+  if (pair.gone) return;
+  for (const { name, notNull } of pair.production.columns) {
+    if (!notNull || !pair.columns.includes(name) || columnOf(pair.restored, name)?.notNull !== false)
+      continue;
+    pair.newConstraints.push({
+      name: `NOT NULL of column ${name}`,
+      broken: `t.${quoteIdentifier(name)} IS NULL`,
+    });
+  }
+  const before = new Set(pair.restored.checks.map(({ expression }) => expression));
+  for (const check of pair.production.checks) {
+    if (before.has(check.expression)) continue;
+    const broken = `(${check.expression}) IS FALSE`;
+    if (await canBeAsked(restored, pair, check, broken)) {
+      pair.newConstraints.push({ name: `constraint ${check.name}`, broken });
+    } else {
+      pair.notices.push(
+        `${pair.table}: constraint ${check.name} is new since, and over what the restored copy lacks; whether rows that come back break it is checked by the import only, which then changes nothing`,
+      );
+    }
+  }
+}
+
+/** Whether the restored copy has all that the constraint reads, as production will have it. */
+async function canBeAsked(
+  restored: pg.Client,
+  pair: TablePair,
+  { reads }: CheckConstraint,
+  broken: string,
+): Promise<boolean> {
+  const known = (name: string) =>
+    columnOf(pair.restored, name)?.fullType === columnOf(pair.production, name)?.fullType;
+  if (!reads.every(known)) return false;
+  await restored.query('SAVEPOINT holdfast_constraint');
+  try {
+    await restored.query(`SELECT FROM ${pair.restored.source} AS t WHERE ${broken} LIMIT 0`);
+    return true;
+  } catch (error) {
+    // A function or a type that is new since.
+    if (!/^42/.test((error as { code?: string }).code ?? '')) throw error;
+    await restored.query('ROLLBACK TO SAVEPOINT holdfast_constraint');
+    return false;
+  }
+}
