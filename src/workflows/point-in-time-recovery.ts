@@ -3,10 +3,10 @@ import type { Base, InstanceReference } from '../activities/recovery-types.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import { parseExport, refuseExport } from '../model/export.ts';
 import { parseInput } from '../model/input.ts';
-import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
-import { describeTarget, type Target } from '../model/target.ts';
+import type { Target } from '../model/target.ts';
 import { control, onHost, onSite } from './proxies.ts';
+import { aimAt, followAims } from './runbook/aims.ts';
 import { holdChange } from './runbook/change.ts';
 import type { Findings } from './runbook/decided-change.ts';
 import { exportRows, exportSteps } from './runbook/export.ts';
@@ -60,14 +60,15 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     orEnd(() => refuseExport(input));
     const settings = await control.describeRecovery({ database, site: input.site ?? null });
     objectives = settings.objectives;
+    const changes = tables !== null && order === null;
     runbook.begin(settings.engine, {
       approval: settings.approval,
+      asks: changes,
       parkLimitMs: settings.parkLimitMs,
       noWorkerRetryMs: settings.noWorkerAfterMs,
     });
-    const changes = tables !== null && order === null;
     const release = !changes ? null : await holdChange(runbook, database);
-    const first = await aimAt(input.target, () => choose(input.target));
+    const first = await aimAt(runbook, input.target, () => choose(input.target));
 
     const { workflowId, runId } = workflowInfo();
     const id = `${database}-${uuid4().slice(0, 8)}`;
@@ -121,23 +122,8 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       const over = await runbook.handOver('hand over', keepMs, { detail, mayRetarget: tables === null });
       return over === 'over' ? 'completed' : over;
     };
-    let ending = await use(first);
-    while (ending === 'retargeted') {
-      const { target, base } = runbook.takeAim(again);
-      ending = await use(await aimAt(target, async () => base));
-    }
-    return ending;
+    return followAims(runbook, again, first, use);
   };
-
-  const aimAt = async (target: Target, find: () => Promise<Base>): Promise<Aim> => ({
-    target,
-    base: await runbook.step(
-      'choose base',
-      find,
-      ({ backup, logs }) =>
-        `${backup}; ${countOf(logs, 'log')} up to ${describeTarget(target)}, every one present`,
-    ),
-  });
 
   return runbook.run(work, () =>
     control.writeEvidence({

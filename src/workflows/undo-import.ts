@@ -32,6 +32,7 @@ export async function undoImport(given: unknown): Promise<RunbookStatus> {
     objectives = settings.objectives;
     runbook.begin(settings.engine, {
       approval: settings.approval,
+      asks: true,
       parkLimitMs: settings.parkLimitMs,
       noWorkerRetryMs: settings.noWorkerAfterMs,
     });

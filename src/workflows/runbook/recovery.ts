@@ -62,6 +62,8 @@ export class Recovery {
 
   async #restore(base: Base): Promise<void> {
     this.#show(null);
+    // Until it is over nothing is: what was there is being overwritten.
+    this.#restored = null;
     await this.#runbook.step('restore', () => this.#host.restoreInstance(this.#what(base)));
     this.#restored = base.backup;
   }
