@@ -256,6 +256,26 @@ describe('side-by-side', () => {
   });
 });
 
+test('a sequence goes as far as it had been, whatever was numbered by hand', async () => {
+  const sides =
+    await server.make(`CREATE TABLE hand (id serial PRIMARY KEY); INSERT INTO hand VALUES (5), (2147483647);
+    CREATE TABLE few (id serial PRIMARY KEY); CREATE TABLE many (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY (INCREMENT 3));
+    CREATE TABLE reset (id serial PRIMARY KEY); SELECT setval('reset_id_seq', 8, false);
+    INSERT INTO few SELECT FROM generate_series(1, 40); INSERT INTO many SELECT FROM generate_series(1, 4000); INSERT INTO reset VALUES (6), (7), (9)`);
+  await sides.live(`DELETE FROM hand; DELETE FROM few WHERE id > 5; SELECT setval('few_id_seq', 30); DELETE FROM many;
+    ALTER SEQUENCE many_id_seq RESTART; DELETE FROM reset; ALTER SEQUENCE reset_id_seq RESTART`);
+  const plan = await planned(
+    sides,
+    ['public.hand', 'public.few', 'public.many', 'public.reset'],
+    'insert-missing',
+  );
+  await importRows(plan, quietly);
+  const next = ['hand', 'few', 'many', 'reset'].map((name) => `nextval('${name}_id_seq')::int AS ${name}`);
+  expect(await sides.live(`SELECT ${next.join(', ')}`)).toEqual([
+    { hand: 1, few: 41, many: 12_001, reset: 8 },
+  ]);
+});
+
 describe('side-by-side of a table that is guarded', () => {
   test('opens it to nobody, whatever is granted by default', async () => {
     const sides =
