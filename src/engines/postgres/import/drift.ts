@@ -80,7 +80,10 @@ export function tooMuchDrift(table: string, allowed: number): HoldfastError {
   return new HoldfastError(
     'PlanChanged',
     `production has changed since the plan was approved: more than ${countOf(allowed, 'row')} of ${table} would be changed beyond it`,
-    { hint: 'nothing was changed; look at the new plan and approve that, or allow more drift' },
+    {
+      hint: 'nothing was changed; look at the new plan and approve that, with more rows beyond it: --drift <rows>',
+      reason: 'drift',
+    },
   );
 }
 
