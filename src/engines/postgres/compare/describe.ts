@@ -3,6 +3,7 @@ import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
 import { quoteQualified } from '../identifier.ts';
 import type { Column, ForeignKey, Reference, Relation } from './relation.ts';
+import { IS_USER_TRIGGER } from './triggers.ts';
 
 interface RelationRow
   extends Omit<
@@ -191,6 +192,9 @@ const CHECKS = `(SELECT coalesce(json_agg(json_build_object(
   ) ORDER BY k.conname), '[]')
   FROM pg_constraint k WHERE k.contype = 'c' AND k.conrelid = c.oid)`;
 
+const ENABLED_TRIGGERS = `FROM pg_trigger g WHERE ${IS_USER_TRIGGER} AND g.tgenabled <> 'D'
+  AND g.tgrelid IN (SELECT c.oid UNION ALL SELECT relid FROM pg_partition_tree(c.oid))`;
+
 const RELATION_SQL = `SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
     'columns', ${COLUMNS}, 'uniques', ${UNIQUES},
@@ -219,10 +223,10 @@ const RELATION_SQL = `SELECT json_build_object(
       'delete', has_table_privilege(c.oid, 'DELETE'),
       'create', has_schema_privilege(s.oid, 'CREATE'),
       'lock', has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
-      'owner', pg_has_role(c.relowner, 'USAGE')),
-    'enabledTriggers', (SELECT count(*) FROM pg_trigger g
-      WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
-        AND g.tgrelid IN (SELECT c.oid UNION ALL SELECT relid FROM pg_partition_tree(c.oid)))
+      'owner', pg_has_role(c.relowner, 'USAGE'),
+      'triggers', pg_has_role(c.relowner, 'USAGE') AND (current_setting('is_superuser') = 'on' OR NOT EXISTS (
+        SELECT ${ENABLED_TRIGGERS} AND g.tgisinternal))),
+    'enabledTriggers', (SELECT count(*) ${ENABLED_TRIGGERS})
   ) AS relation
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
   WHERE s.nspname = $1 AND c.relname = $2`;

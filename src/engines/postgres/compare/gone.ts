@@ -45,6 +45,7 @@ export function asGone(restored: Relation, { mayCreate }: Surroundings): Relatio
       lock: true,
       create: mayCreate === true,
       owner: true,
+      triggers: true,
     },
   };
 }

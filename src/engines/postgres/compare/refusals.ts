@@ -62,10 +62,10 @@ export function refuseCommands(
         `grant SELECT on ${hidden.table}: rows to which others refer are left alone`,
       );
     }
-    if (enabledTriggers > 0 && !rights.owner) {
+    if (enabledTriggers > 0 && !rights.triggers) {
       return denied(
         'the configured user may not disable the triggers of',
-        'connect as its owner or a superuser: triggers must not fire for rows that come back',
+        'connect as its owner, or as a superuser (up to PostgreSQL 14 where a partition has a trigger of its parent): triggers must not fire for rows that come back',
       );
     }
     return unfillable;

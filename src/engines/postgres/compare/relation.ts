@@ -28,7 +28,7 @@ export interface Relation {
   hasLargeObjects: boolean;
   /** bytes on disk, partitions and indexes included */
   bytes: number;
-  /** `create`: make a table in its schema */
+  /** `create`: make a table in its schema; `triggers`: switch all of its triggers */
   rights: {
     select: boolean;
     insert: boolean;
@@ -37,6 +37,7 @@ export interface Relation {
     lock: boolean;
     create: boolean;
     owner: boolean;
+    triggers: boolean;
   };
   enabledTriggers: number;
 }

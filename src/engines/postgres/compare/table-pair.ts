@@ -11,6 +11,7 @@ import { describeDifferences, largeObjectNotices } from './pair-notices.ts';
 import { nothingShared, refuseAll, refuseCommands, refuseUnfillable, refuseUnreadable } from './refusals.ts';
 import { type Column, isKey, type Relation, type UniqueIndex } from './relation.ts';
 import { rowText, type Side } from './row-values.ts';
+import { eventTriggerNotices } from './triggers.ts';
 
 /** One table on both sides, and what makes them comparable. */
 export interface TablePair {
@@ -72,8 +73,14 @@ export async function describePair(
     );
   }
   const hash = rowHashOf(Math.min(liveMajor, copyMajor));
-  if (live !== null) return pairRelations(table, live, copy, hash);
-  return pairGone(table, copy, await readSurroundings(production, copy), hash);
+  const pair =
+    live === null
+      ? pairGone(table, copy, await readSurroundings(production, copy), hash)
+      : pairRelations(table, live, copy, hash);
+  return {
+    ...pair,
+    notices: [...pair.notices, ...(await eventTriggerNotices(production, table, pair.gone))],
+  };
 }
 
 async function majorOf(client: pg.Client): Promise<number> {
