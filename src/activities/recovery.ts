@@ -34,7 +34,8 @@ import { asActivity } from './run.ts';
 /** Of the data on disk after a restore: logs, sort files and the server's own. */
 const SPACE_FACTOR = 1.1;
 const LOG_BYTES = 16 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 5_000;
+/** Each attempt stages all rows again, and nothing is held between two tries: so one attempt tries for long. */
+const LOCK_TIMEOUT_MS = 2 * 60_000;
 
 /** Everything that happens at one instance, on the host that has its disk. */
 export const createRecoveryActivities = (deps: Dependencies) => {
