@@ -181,6 +181,22 @@ describe('what production refuses since', () => {
     ]);
   });
 
+  test('values that are too long or too large for a type of now stay away', async () => {
+    const sides =
+      await server.make(`CREATE TABLE t (id bigint PRIMARY KEY, a text, n numeric, m bigint, f text);
+      INSERT INTO t SELECT n, 'a', n, n, 'red' FROM generate_series(1, 9) n;
+      UPDATE t SET a = 'abcd' WHERE id = 1; UPDATE t SET a = 'abc   ' WHERE id = 2; UPDATE t SET n = 2.5 WHERE id = 3;
+      UPDATE t SET m = 1e12 WHERE id IN (1, 4)`);
+    await sides.live(`DELETE FROM t WHERE id < 6; ALTER TABLE t ALTER a TYPE varchar(3), ALTER n TYPE int, ALTER m TYPE int;
+      UPDATE t SET m = 0 WHERE id = 9`);
+    expect(await noticesOf(sides, 'replace', 'public.t')).toMatch(
+      /1 row .* the type character varying\(3\) of column a, [\s\S]*1 row .* the type integer of column n, [\s\S]*1 row .* of column m/,
+    );
+    expect(await keepsItsPromise(sides, 'replace', 'public.t')).toEqual([[2, 1, 0, 0]]);
+    await sides.live('ALTER TABLE t ALTER f TYPE date USING NULL');
+    expect(await noticesOf(sides, 'replace', 'public.t')).toContain('does not fit the type');
+  });
+
   test('a CHECK over what the restored copy lacks is named', async () => {
     const sides = await server.make(MADE);
     await sides.live(`CREATE FUNCTION fine(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';

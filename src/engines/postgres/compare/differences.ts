@@ -141,6 +141,11 @@ async function canConvert(client: pg.Client, pair: TablePair): Promise<boolean> 
     // A value that the type does not take, or no such type or conversion in the restored copy.
     if (code === undefined || !/^(?:22|23|42704|42846|0A000)/.test(code)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT holdfast_convert');
+    if (/^2/.test(code)) {
+      pair.notices.push(
+        `${pair.table}: a value of the restored copy does not fit the type that its column has now; unless its row is left out, the import will refuse it and change nothing`,
+      );
+    }
     return false;
   }
 }

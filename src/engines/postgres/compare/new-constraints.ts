@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { quoteIdentifier } from '../identifier.ts';
 import { columnOf } from './describe.ts';
-import type { CheckConstraint } from './relation.ts';
+import type { CheckConstraint, Column } from './relation.ts';
 import type { TablePair } from './table-pair.ts';
 
 /** What production refuses by now, and a row of the restored copy may have. */
@@ -18,13 +18,17 @@ export interface NewConstraint {
  */
 export async function findNewConstraints(restored: pg.Client, pair: TablePair): Promise<void> {
   if (pair.gone) return;
-  for (const { name, notNull } of pair.production.columns) {
-    if (!notNull || !pair.columns.includes(name) || columnOf(pair.restored, name)?.notNull !== false)
-      continue;
-    pair.newConstraints.push({
-      name: `NOT NULL of column ${name}`,
-      broken: `t.${quoteIdentifier(name)} IS NULL`,
-    });
+  for (const column of pair.production.columns) {
+    const before = columnOf(pair.restored, column.name);
+    if (before === undefined || !pair.columns.includes(column.name)) continue;
+    const value = `t.${quoteIdentifier(column.name)}`;
+    if (column.notNull && !before.notNull) {
+      pair.newConstraints.push({ name: `NOT NULL of column ${column.name}`, broken: `${value} IS NULL` });
+    }
+    const broken = column.fullType === before.fullType ? null : misfit(value, before, column);
+    if (broken !== null) {
+      pair.newConstraints.push({ name: `the type ${column.fullType} of column ${column.name}`, broken });
+    }
   }
   const before = new Set(pair.restored.checks.map(({ expression }) => expression));
   for (const check of pair.production.checks) {
@@ -38,6 +42,24 @@ export async function findNewConstraints(restored: pg.Client, pair: TablePair): 
       );
     }
   }
+}
+
+const INTEGERS: Readonly<Record<string, string>> = {
+  smallint: '-32768 AND 32767',
+  integer: '-2147483648 AND 2147483647',
+  bigint: '-9223372036854775808 AND 9223372036854775807',
+};
+
+/** SQL for whether a value is too long or too large for a column's type of now; null where that is not known. */
+function misfit(value: string, before: Column, now: Column): string | null {
+  const length = /^character(?: varying)?\((\d+)\)$/.exec(now.fullType)?.[1];
+  if (length !== undefined) {
+    // Spaces at the end are cut off without a word.
+    return `pg_catalog.char_length(pg_catalog.rtrim(${value}::pg_catalog.text)) > ${length}`;
+  }
+  const range = INTEGERS[now.fullType];
+  if (range === undefined || !['int2', 'int4', 'int8', 'numeric'].includes(before.baseType)) return null;
+  return `(${value} NOT BETWEEN ${range} OR ${value} <> pg_catalog.trunc(${value}))`;
 }
 
 /** Whether the restored copy has all that the constraint reads, as production will have it. */
