@@ -186,7 +186,7 @@ ${shell(
 function retarget(facts: RunbookFacts): string {
   return `## 5. The wrong moment: retarget
 
-While it waits for the decision the target can be moved. Forward it replays on from where it is; back it restores again. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands.
+While it waits for the decision the target can be moved. Forward it replays on from where it is; back it restores again. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands; where only the replay finds that out, it goes back to the old target and asks anew.
 
 ${shell(
   holdfast(facts, 'retarget', ID, '--time', MOMENT),
