@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { compareFingerprints } from '../engines/compare-fingerprints.ts';
+import { compareSchemas } from '../engines/compare-schemas.ts';
 import type { RestoredTables } from '../engines/engine.ts';
-import type { DumpedDatabase, StoredObject, TableFingerprint } from '../model/backup.ts';
+import type { Fingerprints, StoredObject, TableFingerprint } from '../model/backup.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
@@ -61,13 +62,18 @@ export async function checkDumped(
   const place = await findInstance(deps, input.instance);
   await engine.ensureRunning(place, run);
   const { access, tables, named } = input.restored;
-  const dumped = await withRepository(deps, 'restore', (repository) =>
-    readLogical(deps, repository, input.database, input.base.backup),
-  );
-  const rows = await checkRows(
-    dumped.dumped,
-    async (hash) => (await engine.fingerprint(access, { hash, tables }, run)).tables,
-  );
+  const dumped = await withRepository(deps, 'restore', async (repository) => {
+    const choice = await readLogical(deps, repository, input.database, input.base.backup);
+    return { ...choice, schema: await repository.getText(choice.dumped.schema, run.signal) };
+  });
+  const { fingerprints } = dumped.dumped;
+  const hash = fingerprints?.hash ?? null;
+  const found = hash === null ? null : await engine.fingerprint(access, { hash, tables }, run);
+  const rows = checkRows(fingerprints, found?.tables ?? null);
+  const definitions =
+    named !== null || found === null
+      ? []
+      : [compareSchemas(dumped.schema ?? '', found.schema, input.restored.notices)];
   const production = input.besideProduction ? await productionAccess(deps, input.database) : null;
   const others = await engine.check(
     {
@@ -76,23 +82,20 @@ export async function checkDumped(
     },
     run,
   );
-  if (rows.verdict !== 'fail') return [rows, ...others];
+  const checks = [rows, ...definitions, ...others];
+  const failed = checks.filter(({ verdict }) => verdict === 'fail');
+  if (failed.length === 0) return checks;
   throw new HoldfastError(
     'CheckFailed',
-    `backup ${input.base.backup} is not what was backed up: ${rows.detail}`,
+    `backup ${input.base.backup} is not what was backed up: ${failed.map(({ detail }) => detail).join('; ')}`,
     {
       hint: 'restore from another backup: --backup <id> of holdfast catalog',
     },
   );
 }
 
-async function checkRows(
-  { fingerprints }: DumpedDatabase,
-  count: (hash: string) => Promise<TableFingerprint[]>,
-): Promise<Check> {
-  if (fingerprints !== null) {
-    return compareFingerprints(fingerprints.tables, await count(fingerprints.hash));
-  }
+function checkRows(expected: Fingerprints | null, found: TableFingerprint[] | null): Check {
+  if (expected !== null && found !== null) return compareFingerprints(expected.tables, found);
   return {
     name: 'rows',
     verdict: 'inconclusive',

@@ -6,7 +6,7 @@ import type { ExportedFile, ExportInput } from '../engines/engine.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { encodeId, exportFolder, exportsFolder } from '../repository/layout.ts';
-import { removeVersion } from '../repository/remove-version.ts';
+import { removeVersions } from '../repository/remove-versions.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
 
@@ -44,7 +44,7 @@ export async function exportToRepository<T>(
 
 async function clear(repository: Repository, folder: string): Promise<void> {
   await repository.abortUploads(folder);
-  for await (const version of repository.versions(folder)) await removeVersion(repository, version);
+  await removeVersions(repository, repository.versions(folder));
 }
 
 /**

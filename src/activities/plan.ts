@@ -73,9 +73,11 @@ function firstNotice(own: RulePlan, rules: readonly RulePlan[], nothing: string)
   const { conflict, refusal } = own;
   if (refusal !== null) {
     const possible = rules.filter((rule) => rule.refusal === null).map((rule) => rule.conflict);
-    return [
-      `${conflict} cannot be chosen: ${refusal}. An approval has to name another rule: ${possible.join(' or ')}`,
-    ];
+    const instead =
+      possible.length === 0
+        ? 'Nor can any other rule: reject this plan, mend that, and start again'
+        : `An approval has to name another rule: ${possible.join(' or ')}`;
+    return [`${conflict} cannot be chosen: ${refusal}. ${instead}`];
   }
   const rows = rowsOf(own.changes, (change) => {
     return change.inserts + change.updates + change.deletes + change.orphans + change.uniqueClashes;

@@ -126,7 +126,7 @@ async function dump(
     run,
   );
   const place = { database: input.database, key: relationsKey(folder), lockedUntil };
-  const relations = await keepRelations(deps, repository, place, run);
+  const kept = await keepRelations(deps, repository, place, run);
   const objects = [
     ...result.databases.flatMap((database) => [...database.objects, database.schema]),
     ...(result.globals === null ? [] : [result.globals]),
@@ -151,9 +151,9 @@ async function dump(
     positions: result.positions,
     databases: result.databases,
     globals: result.globals,
-    relations,
+    relations: kept.relations,
     instructions: null,
-    notices: result.notices,
+    notices: [...result.notices, ...kept.notices],
     madeBy: input.madeBy,
   };
   // For an S3 without conditional writes; elsewhere the manifest itself is written once.

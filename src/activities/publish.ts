@@ -67,11 +67,11 @@ export async function mirrorTool(
   for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
     const attempt = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
     const key = physicalRelationsKey(database, backup.id, attempt);
-    const relations = await keepRelations(deps, repository, { database, key, lockedUntil: null }, run);
-    const published = await publish(deps, repository, {
-      ...manifestOf(database, backup, madeBy, deps),
-      relations,
-    });
+    const kept = await keepRelations(deps, repository, { database, key, lockedUntil: null }, run);
+    const { relations } = kept;
+    const draft = manifestOf(database, backup, madeBy, deps);
+    const notices = [...draft.notices, ...kept.notices];
+    const published = await publish(deps, repository, { ...draft, relations, notices });
     if (relations !== null && published.relations?.key !== key) await repository.remove(key);
   }
   for (const { id, relations } of manifests) {
@@ -115,26 +115,32 @@ function manifestOf(
 }
 
 /**
- * Reads in production where the tables lie, and keeps it under `key`. Null where that is not possible: a backup is
- * worth more than what `find` knows of dropped tables, so the log alone tells why.
+ * Reads in production where the tables lie, and keeps it under `key`. What could not be read the notices of the backup
+ * tell: a backup is worth more than what `find` knows of dropped tables.
  */
 export async function keepRelations(
   deps: Dependencies,
   repository: Repository,
   backup: { database: string; key: string; lockedUntil: string | null },
   run: Run,
-): Promise<StoredObject | null> {
+): Promise<{ relations: StoredObject | null; notices: string[] }> {
   const { database, key, lockedUntil } = backup;
+  const unread = (what: string, why: string) => {
+    deps.logger.warn({ database, problem: why }, `where ${what} lie could not be kept with the backup`);
+    return `where ${what} lie could not be read (${why}): \`holdfast find\` knows less of them`;
+  };
   try {
     run.progress({ phase: 'reading where the tables lie' });
     const access = await productionAccess(deps, database);
-    const relations = await databaseOf(deps, database).engine.listRelations(access, run);
-    return await writeRelations(repository, key, relations, { lockedUntil, signal: run.signal });
+    const known = await databaseOf(deps, database).engine.listRelations(access, run);
+    return {
+      relations: await writeRelations(repository, key, known.relations, { lockedUntil, signal: run.signal }),
+      notices: known.refused.map(({ db, why }) => unread(`the tables of ${db}`, why)),
+    };
   } catch (error) {
     run.signal.throwIfAborted();
-    const problem = error instanceof Error ? error.message : String(error);
-    deps.logger.warn({ database, problem }, 'where the tables lie could not be kept with the backup');
-    return null;
+    const why = error instanceof Error ? error.message : String(error);
+    return { relations: null, notices: [unread('the tables', why)] };
   }
 }
 

@@ -37,7 +37,8 @@ import { asActivity } from './run.ts';
 /** Of the data on disk after a restore: logs, sort files and the server's own. */
 const SPACE_FACTOR = 1.1;
 const LOG_BYTES = 16 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 5_000;
+/** Each attempt stages all rows again, and nothing is held between two tries: so one attempt tries for long. */
+const LOCK_TIMEOUT_MS = 2 * 60_000;
 
 /** Everything that happens at one instance, on the host that has its disk. */
 export const createRecoveryActivities = (deps: Dependencies) => {
@@ -173,6 +174,8 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       database: string;
       base: Base;
       replayed: ReplayResult;
+      /** also where the base names no tables: all of production's schema */
+      besideProduction?: boolean;
       /** null: what the base names. Else only these, as people name them, and production is not asked */
       tables: string[] | null;
     }): Promise<Check[]> {
@@ -186,7 +189,10 @@ export const createRecoveryActivities = (deps: Dependencies) => {
             place,
             serverMajor: input.base.serverMajor,
             restored,
-            production: tables === null ? null : await productionAccess(deps, input.database),
+            production:
+              tables === null && input.besideProduction !== true
+                ? null
+                : await productionAccess(deps, input.database),
             tables: input.tables === null ? tables : await ownTables(engine, restored, input.tables, run),
           },
           run,

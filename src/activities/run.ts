@@ -28,7 +28,7 @@ export async function asActivity<T>(work: (run: Run) => Promise<T>): Promise<T> 
   }
 }
 
-/** An ApplicationFailure with the hint as its first detail. Nothing of an unknown error but its message goes out. */
+/** An ApplicationFailure with the hint as its first detail, the reason as its second. Nothing of an unknown error but its message goes out. */
 export function toFailure(error: unknown): Error {
   if (error instanceof ApplicationFailure) return error;
   if (error instanceof HoldfastError) {
@@ -36,9 +36,14 @@ export function toFailure(error: unknown): Error {
       type: error.type,
       message: error.message,
       nonRetryable: !error.retryable,
-      details: error.hint === undefined ? [] : [error.hint],
+      details: detailsOf(error),
     });
   }
   const message = error instanceof Error ? error.message : String(error);
   return ApplicationFailure.create({ type: 'ToolFailed', message: `unexpected: ${message}` });
+}
+
+function detailsOf({ hint, reason }: HoldfastError): string[] {
+  if (reason !== undefined) return [hint ?? '', reason];
+  return hint === undefined ? [] : [hint];
 }

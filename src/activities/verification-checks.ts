@@ -25,7 +25,11 @@ export function compareCounts(copy: Counts, [before, after]: [Counts, Counts], b
   const scope = `${countOf(compared, 'table')}, the largest, within ${describeBounds(bounds)} of production`;
   return beyond.length === 0
     ? { name: 'counts', verdict: 'pass', detail: scope }
-    : { name: 'counts', verdict: 'inconclusive', detail: `not within ${describeBounds(bounds)}: ${beyond.join('; ')}` };
+    : {
+        name: 'counts',
+        verdict: 'inconclusive',
+        detail: `not within ${describeBounds(bounds)}: ${beyond.join('; ')}`,
+      };
 }
 
 const rowsByTable = ({ tables }: Counts) => new Map(tables.map(({ table, rows }) => [table, rows]));
@@ -36,7 +40,8 @@ export function compareRecent(copy: Counts, production: Counts, bounds: Bounds):
     const name = `recent rows of ${table}`;
     const there = production.recent[index]?.rows ?? null;
     if (found === null) return { name, verdict: 'fail', detail: 'there is no such table in the copy' };
-    if (there === null) return { name, verdict: 'inconclusive', detail: 'production has no such table, or took too long' };
+    if (there === null)
+      return { name, verdict: 'inconclusive', detail: 'production has no such table, or took too long' };
     const detail = `${countOf(found, 'row')} in the copy, ${there} of the same time in production`;
     if (found === 0 && there > 0) return { name, verdict: 'fail', detail };
     if (found === 0) return { name, verdict: 'inconclusive', detail: `no row is as new as that: ${detail}` };
@@ -58,7 +63,8 @@ export function heartbeatCheck(
   );
   const newest = held.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0];
   const name = 'heartbeat';
-  if (newest === undefined) return { name, verdict: 'inconclusive', detail: 'no heartbeat is known in these logs' };
+  if (newest === undefined)
+    return { name, verdict: 'inconclusive', detail: 'no heartbeat is known in these logs' };
   if (parseLsn(copy.lsn) < parseLsn(newest.position)) {
     const detail = `the commit of ${newest.at} at ${newest.position} is not in the copy, which ends at ${copy.lsn}`;
     return { name, verdict: 'fail', detail };

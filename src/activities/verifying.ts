@@ -102,7 +102,9 @@ export const createVerifyingActivities = (deps: Dependencies) => {
         const problem = input.before.problem ?? input.after.problem;
         const { before, after } = { before: input.before.counts, after: input.after.counts };
         if (before === null || after === null) {
-          return [{ name: 'counts', verdict: 'inconclusive', detail: `production was not counted: ${problem}` }];
+          return [
+            { name: 'counts', verdict: 'inconclusive', detail: `production was not counted: ${problem}` },
+          ];
         }
         const { bounds } = verifyOf(input.database);
         const copy = await engine.countRows(

@@ -1,6 +1,3 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { resolveAccess } from '../config/access.ts';
 import type { DatabaseView } from '../config/describe.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -14,6 +11,7 @@ import type { TableRelation } from '../model/relation.ts';
 import { targetSchema } from '../model/target.ts';
 import type { Recoverability } from '../repository/chain.ts';
 import type { Repository } from '../repository/repository.ts';
+import { withLogFolder } from './find-folder.ts';
 import { withRepository } from './recoverable.ts';
 
 export interface FindQuery {
@@ -24,7 +22,7 @@ export interface FindQuery {
   minRows: number;
 }
 
-/** The contract of `holdfast find --output json`, but for the command. */
+/** The contract of `holdfast find --output json`, but for the commands. */
 export interface FindResult {
   database: string;
   table: string;
@@ -86,10 +84,8 @@ export async function findAccident(
     use: 'restore',
     baseDirectory: config.directory,
   });
-  const directory = await mkdtemp(join(tmpdir(), 'holdfast-find-'));
-  try {
-    await chmod(directory, 0o700);
-    const found = await engine.find(
+  const found = await withLogFolder((directory) =>
+    engine.find(
       {
         ...{ repository, stanza: database.stanza, serverMajor, segmentBytes, directory },
         ...{ since: query.since.toISOString(), until: query.until.toISOString() },
@@ -97,22 +93,20 @@ export async function findAccident(
         logs: chosen.map(({ name, key }) => ({ name, path: key.slice(TOOL_FOLDER.length + 1) })),
       },
       run,
-    );
-    const { candidates, likeliest, firstCommitAt, lastCommitAt } = found;
-    return {
-      database: database.name,
-      table,
-      searched: {
-        from: firstCommitAt === null ? null : later(firstCommitAt, query.since.toISOString()),
-        to: lastCommitAt === null ? null : earlier(lastCommitAt, query.until.toISOString()),
-        logs: chosen.length,
-      },
-      ...{ candidates, likeliest },
-      notices: [...notices, ...found.notices],
-    };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+    ),
+  );
+  const { candidates, likeliest, firstCommitAt, lastCommitAt } = found;
+  return {
+    database: database.name,
+    table,
+    searched: {
+      from: firstCommitAt === null ? null : later(firstCommitAt, query.since.toISOString()),
+      to: lastCommitAt === null ? null : earlier(lastCommitAt, query.until.toISOString()),
+      logs: chosen.length,
+    },
+    ...{ candidates, likeliest },
+    notices: [...notices, ...found.notices],
+  };
 }
 
 const later = (a: string, b: string): string => (Date.parse(a) > Date.parse(b) ? a : b);
@@ -165,7 +159,11 @@ async function present(
 ): Promise<TableRelation[] | null> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(SERVER_PATIENCE_MS)]);
   try {
-    return await engine.listRelations(access, { signal: limited, progress: () => {} });
+    const run = { signal: limited, progress: () => {} };
+    const { relations, refused } = await engine.listRelations(access, run, [access.database]);
+    const [problem] = refused;
+    if (problem === undefined) return relations;
+    throw new HoldfastError('ConnectionFailed', problem.why);
   } catch (error) {
     signal.throwIfAborted();
     const why = error instanceof Error ? error.message : String(error);

@@ -45,6 +45,11 @@ const GROUPS: Record<string, Entry[]> = {
       load: async () => (await import('./commands/undo.ts')).undoCommand(),
     },
     {
+      name: 'verify',
+      summary: 'restore the newest backups, and look whether they are what was backed up',
+      load: async () => (await import('./commands/verify.ts')).verifyCommand(),
+    },
+    {
       name: 'connect',
       summary: 'open psql on a restored instance, or on a database',
       load: async () => (await import('./commands/connect.ts')).connectCommand(),

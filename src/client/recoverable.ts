@@ -108,7 +108,7 @@ async function readKnownTables(config: LoadedConfig, database: DatabaseView): Pr
   });
 }
 
-/** Throws InvalidInput where an import left nothing to undo, or its time is over; a note where that cannot be looked up. */
+/** Throws InvalidInput where an import left nothing to undo, is undone, or its time is over; a note where that cannot be looked up. */
 export function checkUndo(
   config: LoadedConfig,
   database: DatabaseView,
@@ -117,10 +117,13 @@ export function checkUndo(
   return orNote('the runbook looks the import up itself', async () => {
     const { readImport } = await import('../repository/undo.ts');
     const { requireUndo } = await import('../repository/undoable.ts');
-    const record = await withRepository(config, (repository) =>
-      readImport(repository, database.name, workflowId),
-    );
-    requireUndo(workflowId, record, new Date());
+    const { requireNotUndone } = await import('../repository/undone.ts');
+    await withRepository(config, async (repository) => {
+      const record = await readImport(repository, database.name, workflowId);
+      requireUndo(workflowId, record, new Date());
+      const undo = { database: database.name, import: workflowId, workflowId: '' };
+      await requireNotUndone(repository, undo, record);
+    });
   });
 }
 

@@ -24,6 +24,7 @@ import { ANSWER_WITHIN_MS, noAnswer, orUnknownRun } from './rpc.ts';
 export type StartedType =
   | 'pointInTimeRecovery'
   | 'selectiveTableRestore'
+  | 'dailyVerify'
   | 'undoImport'
   | 'logicalBackup'
   | 'physicalBackup';

@@ -420,6 +420,12 @@ export interface Found {
   notices: string[];
 }
 
+export interface KnownRelations {
+  relations: TableRelation[];
+  /** dbs that could not be read, and why */
+  refused: { db: string; why: string }[];
+}
+
 /** A transaction that may have been the accident. */
 export interface Candidate {
   xid: string;
@@ -430,10 +436,12 @@ export interface Candidate {
   deleted: number;
   updated: number;
   inserted: number;
-  /** what it did to the table as a whole; `rewritten`: VACUUM FULL, CLUSTER or an ALTER TABLE, nothing lost by itself */
+  /** what it did to the table as a whole; `rewritten`: VACUUM FULL, CLUSTER or an ALTER TABLE, no row lost by itself */
   whole: 'truncated' | 'dropped' | 'rewritten' | null;
+  /** of how many of a partitioned table's leaves `whole` is true; null for a table of one piece, and without `whole` */
+  partitions: { touched: number; all: number } | null;
   /** just before it, ready for pointInTimeRecovery */
-  target: Target;
+  target: Extract<Target, { lsn: string }>;
 }
 
 export interface CountInput {
@@ -469,8 +477,11 @@ export interface Engine {
     known?: readonly TableRelation[],
   ): Promise<string[]>;
 
-  /** Where the data of every ordinary table of every db lies now: kept in manifests, for `find`. Reads only. */
-  listRelations(access: ServerAccess, run: Run): Promise<TableRelation[]>;
+  /**
+   * Where the data of every ordinary table lies now, of every db or of those that are named: kept in manifests, for
+   * `find`. A db that refuses does not keep the others from being read. Reads only.
+   */
+  listRelations(access: ServerAccess, run: Run, databases?: readonly string[]): Promise<KnownRelations>;
 
   /** Dumps every database and what a dump leaves out, streaming into the sink. Nothing touches the disk. */
   dump(
@@ -543,6 +554,12 @@ export interface Engine {
   /** Takes it back: one transaction, exactly what was planned, and it can be taken back itself. Safe to repeat, as an import. */
   undo(input: UndoInput, run: Run): Promise<ImportResult>;
 
+  /**
+   * Looks again: nothing of the import is left as it made it, save what has to stay, and what the undo wrote is what
+   * was there before. Reads only.
+   */
+  verifyUndo(input: UndoVerifyInput, run: Run): Promise<Check[]>;
+
   /** Writes rows, or whole tables, of the restored copy to files. Production is not changed. */
   exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]>;
 
@@ -554,11 +571,6 @@ export interface Engine {
 
   /** Whether the restored server of this place runs and answers; starts it again where its process ended. */
   ensureRunning(place: InstancePlace, run: Run): Promise<void>;
-  /**
-   * Looks again: nothing of the import is left as it made it, save what has to stay, and what the undo wrote is what
-   * was there before. Reads only.
-   */
-  verifyUndo(input: UndoVerifyInput, run: Run): Promise<Check[]>;
 
   /** RESTORE.md of a backup: the plain commands that restore it with the tools alone. */
   instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string;
@@ -574,10 +586,10 @@ export interface Engine {
     run: Run,
   ): Promise<boolean | null>;
 
-  /** Row counts and checksums of a database on a server, by the same hash as its backups. */
+  /** Row counts and checksums of a database on a server, by the same hash as its backups, and its canonical schema. */
   fingerprint(
     access: ServerAccess,
     options: { hash: string; tables: string[] | null },
     run: Run,
-  ): Promise<{ schemaSha256: string; tables: TableFingerprint[] }>;
+  ): Promise<{ schema: string; schemaSha256: string; tables: TableFingerprint[] }>;
 }

@@ -24,7 +24,12 @@ export async function checkHealth(
   const found: Check[] = [];
   for (const [index, check] of checks.entries()) {
     const name = `health ${index + 1}`;
-    run.progress({ phase: 'asking about the health', detail: describe(check), done: index, total: checks.length });
+    run.progress({
+      phase: 'asking about the health',
+      detail: describe(check),
+      done: index,
+      total: checks.length,
+    });
     found.push({ name, ...(await within(check, copy, run)) });
   }
   return found;

@@ -15,7 +15,7 @@ export interface Evidence {
   /** the files of an export: `{table, place, rows, sizeBytes, sha256}` each; null: nothing was exported */
   exported: unknown;
   objectives: { rpoSeconds: number; rtoSeconds: number };
-  /** seconds from the start to the end of the last step, without the waiting for people */
+  /** seconds from the start to the end of the last step, without the time that people took: waited for, or parked */
   recoverySeconds: number;
   writtenAt: string;
 }

@@ -35,6 +35,9 @@ export const FAILURES = {
 
 export type FailureType = keyof typeof FAILURES;
 
+/** Tells failures of one type apart where something else is to be done: `drift`, more rows than were approved. */
+export type FailureReason = 'drift';
+
 /**
  * The one error class of the engines, the repository and the CLI. Activities turn it into an
  * ApplicationFailure of the same type. `message` says in lower case what happened, `hint` what to do;
@@ -44,17 +47,19 @@ export class HoldfastError extends Error {
   readonly type: FailureType;
   readonly hint: string | undefined;
   readonly retryable: boolean;
+  readonly reason: FailureReason | undefined;
 
   constructor(
     type: FailureType,
     message: string,
-    options: { hint?: string; retryable?: boolean; cause?: unknown } = {},
+    options: { hint?: string; retryable?: boolean; reason?: FailureReason; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'HoldfastError';
     this.type = type;
     this.hint = options.hint;
     this.retryable = options.retryable ?? FAILURES[type].retryable;
+    this.reason = options.reason;
   }
 }
 

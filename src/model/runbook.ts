@@ -22,8 +22,16 @@ export interface Step {
   startedAt: string | null;
   finishedAt: string | null;
   detail: string | null;
+  /** how long it waited, parked, for somebody to mend what was wrong; left out: it never did */
+  parkedSeconds?: number;
   /** from the pending activity's heartbeat; filled in by the client, a query cannot see it */
   progress?: Progress;
+}
+
+/** What a step took, without the time that it was parked; null: it is not over. */
+export function secondsOf({ startedAt, finishedAt, parkedSeconds = 0 }: Step): number | null {
+  if (startedAt === null || finishedAt === null) return null;
+  return (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000 - parkedSeconds;
 }
 
 export interface DecisionRecord {

@@ -43,8 +43,10 @@ export async function listManifests(
   now: Date = new Date(),
 ): Promise<Manifest[]> {
   const byKey = new Map<string, ListedVersion[]>();
-  for await (const version of repository.versions(manifestFolder(database))) {
-    if (!version.key.endsWith('.json')) continue;
+  const folder = manifestFolder(database);
+  for await (const version of repository.versions(folder)) {
+    // What a backup keeps beside its manifest lies in a folder of its own.
+    if (!version.key.endsWith('.json') || version.key.includes('/', folder.length)) continue;
     byKey.set(version.key, [...(byKey.get(version.key) ?? []), version]);
   }
   const manifests = await mapBounded([...byKey.values()], READS_AT_ONCE, async (versions) => {

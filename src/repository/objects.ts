@@ -23,7 +23,10 @@ export async function checkObjects(repository: Repository, manifest: Manifest, r
       done += bytes;
       run.progress({ phase: 'reading the objects of the backup', done, total, unit: 'bytes' });
     });
-    if (found !== object.sha256) wrong.push(`${object.key} ${found === null ? 'cannot be read' : 'is not what was stored: its sha256 differs'}`);
+    if (found !== object.sha256)
+      wrong.push(
+        `${object.key} ${found === null ? 'cannot be read' : 'is not what was stored: its sha256 differs'}`,
+      );
   }
   return {
     name: 'objects',

@@ -4,7 +4,7 @@ import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { openJournal } from './journal.ts';
 import { UNDO_FOLDER, undoDataFolder, undoDataOf } from './layout.ts';
-import { removeVersion } from './remove-version.ts';
+import { removeVersions } from './remove-versions.ts';
 import type { Repository } from './repository.ts';
 import { openSink } from './sink.ts';
 
@@ -51,7 +51,6 @@ export async function readImport(
  * credentials may not remove versions a delete marker lies on top, and lifecycle rules do the rest. Returns the folders.
  */
 export async function removeExpiredUndo(repository: Repository, now: Date, run: Run): Promise<string[]> {
-  const removed = new Set<string>();
   const expired = (key: string): string | null => {
     const data = undoDataOf(key);
     return data !== null && Date.parse(data.expiresAt) <= now.getTime() ? data.folder : null;
@@ -60,11 +59,14 @@ export async function removeExpiredUndo(repository: Repository, now: Date, run: 
     const folder = expired(key);
     if (folder !== null) await repository.abortUploads(folder);
   }
-  for await (const version of repository.versions(UNDO_FOLDER, run.signal)) {
-    const folder = expired(version.key);
-    if (folder === null) continue;
-    run.progress({ phase: `removing ${folder}` });
-    if (await removeVersion(repository, version)) removed.add(folder);
-  }
-  return [...removed].sort();
+  const versions = async function* () {
+    for await (const version of repository.versions(UNDO_FOLDER, run.signal)) {
+      const folder = expired(version.key);
+      if (folder === null) continue;
+      run.progress({ phase: `removing ${folder}` });
+      yield version;
+    }
+  };
+  const removed = await removeVersions(repository, versions());
+  return [...new Set(removed.flatMap((key) => expired(key) ?? []))].sort();
 }

@@ -7,6 +7,7 @@ import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
 import { createUndoActivities } from '../activities/undoing.ts';
+import { createVerifyingActivities } from '../activities/verifying.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { configurePrograms } from '../engines/postgres/programs.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -71,6 +72,7 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
         activities: {
           ...createPlanningActivities(deps),
           ...createReapingActivities(deps),
+          ...createVerifyingActivities(deps),
           abandonLogicalBackup,
         },
       });
@@ -86,6 +88,7 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
           ...createProtectionActivities(deps),
           ...createReapingActivities(deps),
           ...createUndoActivities(deps),
+          ...createVerifyingActivities(deps),
         },
       });
     }

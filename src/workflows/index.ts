@@ -1,3 +1,4 @@
+export { dailyVerify } from './daily-verify.ts';
 export { instanceReaper } from './instance-reaper.ts';
 export { logArchiveWatch } from './log-archive-watch.ts';
 export { logicalBackup } from './logical-backup.ts';

@@ -1,18 +1,18 @@
-import { uuid4, workflowInfo } from '@temporalio/workflow';
-import type { Base, InstanceReference } from '../activities/recovery-types.ts';
+import { workflowInfo } from '@temporalio/workflow';
+import type { Base } from '../activities/recovery-types.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import { parseExport, refuseExport } from '../model/export.ts';
 import { parseInput } from '../model/input.ts';
-import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
-import { describeTarget, type Target } from '../model/target.ts';
-import { control, onHost, onSite } from './proxies.ts';
+import type { Target } from '../model/target.ts';
+import { control } from './proxies.ts';
+import { aimAt, followAims } from './runbook/aims.ts';
 import { holdChange } from './runbook/change.ts';
-import type { Findings } from './runbook/decided-change.ts';
+import { beginRecovery, leaveEvidence, noFindings } from './runbook/evidence.ts';
 import { exportRows, exportSteps } from './runbook/export.ts';
 import { orEnd } from './runbook/failure.ts';
 import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
-import { removeInstance } from './runbook/instance.ts';
+import { provisionInstance } from './runbook/instance.ts';
 import { Recovery } from './runbook/recovery.ts';
 import type { Aim } from './runbook/retarget.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
@@ -33,10 +33,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
   // Whole tables of the restored copy: production may be gone.
   const asked = order !== null && rule === null ? null : tables;
   const keepMs = parseDuration(input.keepInstance ?? (tables === null ? HAND_OVER_BY_DEFAULT : '0s'));
-  const made: { instance: InstanceReference | null; recovery: Recovery | null } = {
-    instance: null,
-    recovery: null,
-  };
+  const made: { recovery: Recovery | null } = { recovery: null };
   const choose = (target: Target): Promise<Base> =>
     control.chooseBase({ database, target, tables: asked, preferred: made.recovery?.backup ?? null });
   /** what every target needs anew */
@@ -53,47 +50,19 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     steps: ['choose base', 'provision', 'restore', ...again, 'remove instance'],
     choose,
   });
-  const findings: Findings = { imported: null, exported: null, chosen: null, checks: [] };
-  let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
+  const findings = noFindings();
 
   const work = async (): Promise<Ending> => {
     orEnd(() => refuseExport(input));
-    const settings = await control.describeRecovery({ database, site: input.site ?? null });
-    objectives = settings.objectives;
-    runbook.begin(settings.engine, {
-      approval: settings.approval,
-      parkLimitMs: settings.parkLimitMs,
-      noWorkerRetryMs: settings.noWorkerAfterMs,
-    });
     const changes = tables !== null && order === null;
+    const settings = await beginRecovery(runbook, findings, { site: input.site, asks: changes });
     const release = !changes ? null : await holdChange(runbook, database);
-    const first = await aimAt(input.target, () => choose(input.target));
+    const first = await aimAt(runbook, input.target, () => choose(input.target));
 
-    const { workflowId, runId } = workflowInfo();
-    const id = `${database}-${uuid4().slice(0, 8)}`;
-    runbook.cleanUpWith(() => removeInstance(runbook, id, settings, made.instance));
-    // Before the instance goes: production is not touched any more, and its host may be away for an hour.
-    if (release !== null) runbook.cleanUpWith(release);
-    // The reaper takes what has expired, owner or not: waiting for people must not expire it.
-    const lifetimeMs =
-      settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs;
-    const instance = await runbook.step(
-      'provision',
-      () =>
-        onSite(settings.site, settings.noWorkerAfterMs).provisionInstance({
-          id,
-          site: settings.site,
-          database,
-          base: first.base,
-          lifetimeMs,
-          owner: { workflowId, runId },
-        }),
-      (provisioned) => `${provisioned.id} on ${provisioned.host}`,
-    );
-    made.instance = instance;
-    const host = onHost(instance.host, settings.noWorkerAfterMs);
-    runbook.status.instance = { id, url: null, expiresAt: instance.expiresAt };
-    const recovery = new Recovery(runbook, host, { instance, database, lifetimeMs });
+    const { base } = first;
+    const provisioned = await provisionInstance(runbook, settings, { database, base, release, keepMs });
+    const { instance, host, keep } = provisioned;
+    const recovery = new Recovery(runbook, provisioned, database);
     made.recovery = recovery;
 
     /** What the instance is for, once it is at the target. */
@@ -103,50 +72,26 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
       const copy = { instance, database, ...aim, replayed, tables: aim.base.tables ?? tables ?? [] };
       if (order !== null) {
         const what = { ...copy, conflict: rule };
-        findings.exported = await exportRows(runbook, host, what, order, recovery.keep);
+        findings.exported = await exportRows(runbook, host, what, order, keep);
       } else if (changes) {
         const comparison = { ...copy, conflict: rule ?? 'insert-missing' };
-        const ending = await importUnderDecision(runbook, host, comparison, findings, recovery.keep);
+        const ending = await importUnderDecision(runbook, host, comparison, findings, keep);
         if (ending !== 'completed') return ending;
       }
       if (keepMs === 0) return 'completed';
       // Until now it was the longest that the whole runbook may take.
       runbook.status.instance = {
-        id,
+        id: instance.id,
         url: replayed.url,
         expiresAt: new Date(Date.now() + keepMs).toISOString(),
       };
       await release?.();
-      const detail = `holdfast connect ${workflowId}; for ${formatDuration(keepMs)} or until resume`;
+      const detail = `holdfast connect ${workflowInfo().workflowId}; for ${formatDuration(keepMs)} or until resume`;
       const over = await runbook.handOver('hand over', keepMs, { detail, mayRetarget: tables === null });
       return over === 'over' ? 'completed' : over;
     };
-    let ending = await use(first);
-    while (ending === 'retargeted') {
-      const { target, base } = runbook.takeAim(again);
-      ending = await use(await aimAt(target, async () => base));
-    }
-    return ending;
+    return followAims(runbook, again, first, use);
   };
 
-  const aimAt = async (target: Target, find: () => Promise<Base>): Promise<Aim> => ({
-    target,
-    base: await runbook.step(
-      'choose base',
-      find,
-      ({ backup, logs }) =>
-        `${backup}; ${countOf(logs, 'log')} up to ${describeTarget(target)}, every one present`,
-    ),
-  });
-
-  return runbook.run(work, () =>
-    control.writeEvidence({
-      runId: workflowInfo().runId,
-      input,
-      status: runbook.status,
-      ...findings,
-      objectives,
-      recoverySeconds: runbook.recoverySeconds(),
-    }),
-  );
+  return runbook.run(work, () => leaveEvidence(runbook, input, findings));
 }

@@ -1,10 +1,9 @@
-import { workflowInfo } from '@temporalio/workflow';
 import { parseExport, refuseExport } from '../model/export.ts';
 import { parseInput } from '../model/input.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
 import { control } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
-import type { Findings } from './runbook/decided-change.ts';
+import { beginRecovery, leaveEvidence, noFindings } from './runbook/evidence.ts';
 import { exportRows, exportSteps } from './runbook/export.ts';
 import { orEnd } from './runbook/failure.ts';
 import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
@@ -33,18 +32,11 @@ export async function selectiveTableRestore(given: unknown): Promise<RunbookStat
       'remove instance',
     ],
   });
-  const findings: Findings = { imported: null, exported: null, chosen: null, checks: [] };
-  let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
+  const findings = noFindings();
 
   const work = async (): Promise<Ending> => {
     orEnd(() => refuseExport(input));
-    const settings = await control.describeRecovery({ database, site: input.site ?? null });
-    objectives = settings.objectives;
-    runbook.begin(settings.engine, {
-      approval: settings.approval,
-      parkLimitMs: settings.parkLimitMs,
-      noWorkerRetryMs: settings.noWorkerAfterMs,
-    });
+    const settings = await beginRecovery(runbook, findings, { site: input.site, asks: order === null });
     const release = order === null ? await holdChange(runbook, database) : null;
     const base = await runbook.step(
       'choose backup',
@@ -81,14 +73,5 @@ export async function selectiveTableRestore(given: unknown): Promise<RunbookStat
     return 'completed';
   };
 
-  return runbook.run(work, () =>
-    control.writeEvidence({
-      runId: workflowInfo().runId,
-      input,
-      status: runbook.status,
-      ...findings,
-      objectives,
-      recoverySeconds: runbook.recoverySeconds(),
-    }),
-  );
+  return runbook.run(work, () => leaveEvidence(runbook, input, findings));
 }

@@ -4,7 +4,8 @@ import { countOf } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
 import { control, onHost } from './proxies.ts';
 import { holdChange } from './runbook/change.ts';
-import { type Change, changeUnderDecision, type Findings, stepsOf } from './runbook/decided-change.ts';
+import { type Change, changeUnderDecision, stepsOf } from './runbook/decided-change.ts';
+import { begin, leaveEvidence, noFindings } from './runbook/evidence.ts';
 import { orEnd } from './runbook/failure.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
 
@@ -22,19 +23,13 @@ export async function undoImport(given: unknown): Promise<RunbookStatus> {
     requestedBy: input.requestedBy,
     steps: ['read undo', ...stepsOf('undo')],
     // It has no instance; what would be lost is the approval.
-    parksAlways: true,
+    parks: 'always',
   });
-  const findings: Findings = { imported: null, exported: null, chosen: null, checks: [] };
-  let objectives = { rpoSeconds: 0, rtoSeconds: 0 };
+  const findings = noFindings();
 
   const work = async (): Promise<Ending> => {
     const settings = await control.describeChange({ database });
-    objectives = settings.objectives;
-    runbook.begin(settings.engine, {
-      approval: settings.approval,
-      parkLimitMs: settings.parkLimitMs,
-      noWorkerRetryMs: settings.noWorkerAfterMs,
-    });
+    begin(runbook, findings, settings, true);
     await holdChange(runbook, database);
     const undone = { database, import: input.workflowId, workflowId: workflowInfo().workflowId };
     await runbook.step(
@@ -55,14 +50,5 @@ export async function undoImport(given: unknown): Promise<RunbookStatus> {
     return ending;
   };
 
-  return runbook.run(work, () =>
-    control.writeEvidence({
-      runId: workflowInfo().runId,
-      input,
-      status: runbook.status,
-      ...findings,
-      objectives,
-      recoverySeconds: runbook.recoverySeconds(),
-    }),
-  );
+  return runbook.run(work, () => leaveEvidence(runbook, input, findings));
 }

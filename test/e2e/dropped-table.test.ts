@@ -1,5 +1,6 @@
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { approve } from './accident.ts';
+import { approve, deleteOrders, fingerprint } from './accident.ts';
 import { expectNothingLeft } from './nothing-left.ts';
 import { pause, type Stack, startStack } from './stack.ts';
 
@@ -59,5 +60,31 @@ test('a table that was dropped is made again, with its rows and all that belongs
     `SELECT nextval(pg_get_serial_sequence('${TABLE}', 'counter')) AS next`,
   );
   expect(Number(next[0]?.next)).toBeGreaterThan(200);
+  await expectNothingLeft(stack);
+});
+
+test('the command that find prints brings the rows back, also where a backup was taken since', async () => {
+  const { rows } = await stack.production.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+  const accident = await deleteOrders(stack, 1, 10);
+  // The newest base is of no use now: nothing before its end can be reached from it.
+  await stack.json('backup', 'shop', '--tier', 'physical', '--wait');
+  const since = rows[0]?.now.toISOString() as string;
+  const found = await stack.json<{ candidates: { deleted: number }[]; command: string }>(
+    ...['find', 'shop', '--table', 'orders', '--since', since],
+  );
+  expect(found.candidates).toMatchObject([{ deleted: 10, whole: null }]);
+
+  // The words of the command as a shell reads them.
+  const asWords = `holdfast() { printf '%s\\0' "$@"; }; ${found.command}`;
+  const words = (await execa('bash', ['-c', asWords])).stdout.split('\0').slice(0, -1);
+  const started = await stack.json<{ workflowId: string }>(...words, '--table', 'order_items');
+  const waiting = await stack.waitForOutcome(started.workflowId, 'waiting-for-decision');
+  expect(waiting.plan?.changes).toMatchObject([
+    { table: 'public.order_items', updates: 0, deletes: 0 },
+    { table: 'public.orders', inserts: 10, updates: 0, deletes: 0 },
+  ]);
+  await approve(stack, waiting);
+  await stack.waitForOutcome(started.workflowId, 'completed');
+  expect(await fingerprint(stack, 1, 10)).toBe(accident.before);
   await expectNothingLeft(stack);
 });

@@ -83,3 +83,22 @@ test("a dump into a folder of the site's host, that PostgreSQL's own program rea
   const copied = /COPY public\.orders [^\n]*\n([\s\S]*?)\\\.\n/.exec(stdout)?.[1] ?? '';
   expect(copied.trim().split('\n')).toHaveLength(ORDERS);
 });
+
+test('whole tables while production is gone', async () => {
+  await stack.stopProduction();
+  try {
+    const answer = await stack.holdfast(
+      ...['restore', 'pitr', 'shop', '--time', accident.at, '--table', 'public.orders'],
+      ...['--reason', 'the server burnt', '--export', 'csv:repository', '--wait', '--output', 'json'],
+    );
+    expect(answer.stderr).toBe('');
+    const status = JSON.parse(answer.stdout) as RunbookStatus;
+    expect(status).toMatchObject({ outcome: 'completed', plan: null, decisions: [] });
+    const evidence = await readEvidence(stack.repository, 'shop', status.workflowId);
+    expect(evidence?.exported).toMatchObject([{ table: 'public.orders', rows: ORDERS }]);
+    expect(await stack.instances()).toEqual([]);
+  } finally {
+    await stack.startProduction();
+  }
+  expect(await wholeShop(stack)).toBe(shop);
+});

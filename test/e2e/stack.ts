@@ -27,6 +27,7 @@ export interface Answer {
 }
 
 interface Database {
+  verify?: object;
   postgres?: object;
   connection: object;
   [field: string]: unknown;

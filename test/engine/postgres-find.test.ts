@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,12 +13,22 @@ import { type FindResult, findAccident } from '../../src/client/find.ts';
 import { restoreCommandOf } from '../../src/client/view/find.ts';
 import { describeDatabase } from '../../src/config/describe.ts';
 import type { LoadedConfig } from '../../src/config/load.ts';
+import type { Candidate } from '../../src/engines/engine.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
+import { postgresProgram } from '../../src/engines/postgres/programs.ts';
+import { runTool } from '../../src/engines/process.ts';
 import { writeHeartbeat } from '../../src/repository/heartbeats.ts';
 import { toolArchiveFolder } from '../../src/repository/layout.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
-import { quietly, type Recovery, recover, STANZA, startRecovery } from './postgres-recovery-fixture.ts';
+import {
+  MAJOR,
+  quietly,
+  type Recovery,
+  recover,
+  STANZA,
+  startRecovery,
+} from './postgres-recovery-fixture.ts';
 import { shopOf } from './postgres-shop.ts';
 import { collect } from './repository/fixture.ts';
 
@@ -53,10 +64,22 @@ async function archive(): Promise<void> {
   await writeHeartbeat(repository, 'shop', closed);
 }
 
-const find = (table: string, change: { since?: Date; until?: Date; minRows?: number } = {}) =>
+/** The same configuration, where production does not answer. */
+function withoutProduction(): LoadedConfig {
+  const gone: LoadedConfig = structuredClone({ ...loaded });
+  const shop = gone.config.databases.shop as (typeof gone.config.databases)[string];
+  shop.connection.port = 1;
+  return gone;
+}
+
+const find = (
+  table: string,
+  change: { since?: Date; until?: Date; minRows?: number } = {},
+  config: LoadedConfig = loaded,
+) =>
   findAccident(
-    loaded,
-    describeDatabase(loaded.config, 'shop'),
+    config,
+    describeDatabase(config.config, 'shop'),
     { table, since, until: new Date(), limit: 20, minRows: 1, ...change },
     quietly,
   );
@@ -80,6 +103,7 @@ beforeAll(async () => {
     CREATE TABLE public.events_a PARTITION OF public.events FOR VALUES IN ('a');
     CREATE TABLE public.events_b PARTITION OF public.events FOR VALUES IN ('b');
     INSERT INTO public.events SELECT i, CASE i % 2 WHEN 0 THEN 'a' ELSE 'b' END FROM generate_series(1, 40) i;
+    CREATE TABLE public.kept AS SELECT i FROM generate_series(1, 100) i;
     CREATE TABLE public.big (id int, filler text)`);
   const { takePhysicalBackup } = createProtectionActivities(shop.deps);
   const input = { database: 'shop', kind: 'full' as const, madeBy: { workflowId: 'w', runId: 'r' } };
@@ -106,6 +130,16 @@ beforeAll(async () => {
   xids.events = await transaction('DELETE FROM public.events WHERE id <= 10');
   xids.moved = await transaction(`UPDATE public.events SET kind = 'a' WHERE id = 11`);
   xids.leaf = await transaction('DROP TABLE public.events_b');
+  xids.rewrote = await transaction(
+    ...['ALTER TABLE public.kept ALTER COLUMN i TYPE bigint', 'SAVEPOINT a'],
+    ...[
+      'DELETE FROM public.kept WHERE i <= 30',
+      'RELEASE a',
+      'UPDATE public.kept SET i = i + 100 WHERE i > 95',
+    ],
+  );
+  await sql('CREATE TABLE public.young (i int); INSERT INTO public.young VALUES (1), (2)');
+  xids.young = await transaction('TRUNCATE public.young');
   await archive();
 });
 
@@ -125,8 +159,8 @@ it('tells deleted and updated rows of each transaction, without what was rolled 
     [xids.after, 7, 0, null],
   ]);
   expect(found).toMatchObject({ table: 'public.orders', likeliest: { xid: xids.deleted } });
-  expect(found.candidates[0]).toMatchObject({ target: { xid: xids.deleted }, timeline: 1 });
   const [first] = found.candidates;
+  expect(first).toMatchObject({ target: { lsn: first?.lsn, exclusive: true }, timeline: 1 });
   expect(Math.abs(Date.parse(first?.at ?? '') - since.getTime())).toBeLessThan(30_000);
   expect(found.notices).toEqual([expect.stringMatching(/newest archived log is .* still open/)]);
   expect(seen(await find('public.orders', { minRows: 301 }))).toEqual([
@@ -156,11 +190,32 @@ it('tells a truncate from a delete of everything, and a drop of a table that was
 });
 
 it('counts a partitioned table over all its leaves', async () => {
-  expect(seen(await find('public.events'))).toEqual([
+  const found = await find('public.events');
+  expect(seen(found)).toEqual([
     [xids.events, 10, 0, null],
     [xids.moved, 0, 1, null],
     [xids.leaf, 0, 0, 'dropped'],
   ]);
+  // An old partition that goes is no accident by itself.
+  expect(found.candidates.at(-1)?.partitions).toEqual({ touched: 1, all: 2 });
+  expect(found.likeliest?.xid).toBe(xids.events);
+  const leaf = await find('public.events_b');
+  expect(leaf.likeliest).toMatchObject({ xid: xids.leaf, whole: 'dropped', partitions: null });
+});
+
+it('counts what a transaction took after it had rewritten the table, and not the copy itself', async () => {
+  // Production would tell the new file; the log has to, for one that is gone since.
+  const found = await find('public.kept', {}, withoutProduction());
+  expect(seen(found)).toEqual([[xids.rewrote, 30, 5, 'rewritten']]);
+  expect(found.candidates[0]?.inserted).toBe(0);
+  expect(found.likeliest?.xid).toBe(xids.rewrote);
+  expect((await find('public.kept')).candidates).toEqual(found.candidates);
+});
+
+it('finds the truncate of a table that is newer than the newest backup', async () => {
+  const found = await find('public.young');
+  expect(seen(found)).toEqual([[xids.young, 0, 0, 'truncated']]);
+  expect(found.notices.join('\n')).toMatch(/where the table lay before .* is not known/);
 });
 
 it('the printed target replayed gives the rows back', async () => {
@@ -168,13 +223,22 @@ it('the printed target replayed gives the rows back', async () => {
   if (found.likeliest === null) throw new Error('nothing found');
   const command = restoreCommandOf(found, found.likeliest, []);
   expect(command).toBe(
-    `holdfast restore pitr shop --xid ${xids.deleted} --table public.orders --reason 'transaction ${xids.deleted} deleted 500 rows of public.orders'`,
+    `holdfast restore pitr shop --lsn ${found.likeliest.lsn} --exclusive --table public.orders --reason 'transaction ${xids.deleted} deleted 500 rows of public.orders'`,
   );
-  const xid = /--xid (\d+)/.exec(command)?.[1] as string;
   const place = await recovery.provision('found');
-  const { access } = await recover(recovery, place, backup, { xid });
+  const { access } = await recover(recovery, place, backup, found.likeliest.target);
   expect(await recovery.value('SELECT count(*) FROM public.orders', access)).toBe('2000');
   await recovery.remove('found');
+});
+
+it('stops between two transactions that committed right after each other', async () => {
+  const updated = (await find('public.orders')).candidates.find(({ xid }) => xid === xids.updated);
+  if (updated === undefined) throw new Error('nothing found');
+  const place = await recovery.provision('between');
+  const { access } = await recover(recovery, place, backup, updated.target);
+  const state = `SELECT count(*) || ' ' || count(*) FILTER (WHERE note = 'gone') FROM public.orders`;
+  expect(await recovery.value(state, access)).toBe('1500 0');
+  await recovery.remove('between');
 });
 
 it.each([
@@ -203,17 +267,29 @@ it('the command prints the same for people and for programs, and progress on std
   );
   expect(text.stderr).toMatch(/searching the log/);
   const json = await promisify(execFile)(HOLDFAST, [...given, '--output', 'json']);
-  const answer = JSON.parse(json.stdout) as FindResult & { command: string };
+  const answer = JSON.parse(json.stdout) as Omit<FindResult, 'candidates'> & {
+    command: string;
+    candidates: (Candidate & { command: string })[];
+  };
   expect(answer).toMatchObject({ database: 'shop', table: 'public.lines', searched: { logs: 4 } });
   expect(answer.candidates[0]).toMatchObject({ xid: xids.truncated, whole: 'truncated' });
+  expect(answer.candidates.map(({ command }) => /--lsn (\S+) --exclusive/.exec(command)?.[1])).toEqual(
+    answer.candidates.map(({ target }) => target.lsn),
+  );
   const wrong = promisify(execFile)(HOLDFAST, [...given, '--until', '2026-01-31T14:00:00']);
   await expect(wrong).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('HINT: ') });
 });
 
+const folders = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('holdfast-find-'));
+
 it('reads over the border of what lies on the disk at a time, and leaves nothing there', async () => {
   const begin = new Date();
-  const folders = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('holdfast-find-'));
-  const before = await folders();
+  const ended = execFile('true');
+  await once(ended, 'close');
+  const orphan = join(tmpdir(), `holdfast-find-${ended.pid}-x`);
+  await mkdir(orphan);
+  await writeFile(join(orphan, '000000010000000000000001'), 'rows');
+  const before = (await folders()).filter((name) => join(tmpdir(), name) !== orphan);
   await recovery.sql(`INSERT INTO public.big SELECT i, repeat('x', 100) FROM generate_series(1, 700000) i`);
   const xid = await transaction('DELETE FROM public.big');
   await archive();
@@ -223,12 +299,30 @@ it('reads over the border of what lies on the disk at a time, and leaves nothing
   expect(await folders()).toEqual(before);
 });
 
+it('leaves nothing when the terminal is closed, however often', async () => {
+  const file = join(loaded.directory, 'find.yaml');
+  await writeFile(file, JSON.stringify(loaded.config));
+  const child = spawn(
+    HOLDFAST,
+    ['find', 'shop', '--table', 'public.big', '--since', since.toISOString(), '--config', file],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const before = await folders();
+  const closed = once(child, 'close');
+  let said = '';
+  let interrupted = false;
+  for await (const piece of child.stderr) {
+    said += String(piece);
+    if (!said.includes('searching the log') || interrupted) continue;
+    interrupted = child.kill('SIGHUP') && child.kill('SIGHUP');
+  }
+  const [code, signal] = await closed;
+  expect([code, signal, said]).toEqual([1, null, expect.stringContaining('interrupted')]);
+  expect(await folders()).toEqual(before);
+});
+
 it('without production, what backups know is enough; a missing log is said', async () => {
-  const gone: LoadedConfig = structuredClone({ ...loaded });
-  const shop = gone.config.databases.shop as (typeof gone.config.databases)[string];
-  shop.connection.port = 1;
-  const query = { table: 'public.lines', since, until: new Date(), limit: 20, minRows: 1 };
-  const found = await findAccident(gone, describeDatabase(gone.config, 'shop'), query, quietly);
+  const found = await find('public.lines', {}, withoutProduction());
   expect(seen(found)[0]).toEqual([xids.truncated, 0, 0, 'truncated']);
   expect(found.notices.join('\n')).toContain('production could not be asked where the table lies now');
 
@@ -240,4 +334,28 @@ it('without production, what backups know is enough; a missing log is said', asy
   const holed = await find('public.lines');
   expect(holed.notices.join('\n')).toMatch(/1 logs are missing, ([0-9A-F]{24}) to \1/);
   expect(seen(holed)[0]).toEqual([xids.truncated, 0, 0, 'truncated']);
+});
+
+it('goes on over a promotion, and what came before it can still be reached', async () => {
+  const { dataDirectory, stop } = recovery.production;
+  await stop();
+  await writeFile(join(dataDirectory, 'standby.signal'), '');
+  const log = join(recovery.directory, 'production', 'server.log');
+  const start = ['start', '-D', dataDirectory, '-l', log, '-w'];
+  await runTool(await postgresProgram('pg_ctl', MAJOR), start, { ...quietly, user: 'postgres' });
+  expect(await recovery.value('SELECT pg_promote()')).toBe('true');
+  const xid = await transaction('DELETE FROM public.orders WHERE id BETWEEN 800 AND 802');
+  await archive();
+  const found = await find('public.orders');
+  const told = found.candidates.map((one) => [one.xid, one.timeline, one.deleted]);
+  expect(told[0]).toEqual([xids.deleted, 1, 500]);
+  expect(told.at(-1)).toEqual([xid, 2, 3]);
+  expect(new Set(told.map(([one]) => one)).size).toBe(told.length);
+
+  const nested = found.candidates.find((one) => one.xid === xids.nested);
+  if (nested === undefined) throw new Error('nothing found');
+  const place = await recovery.provision('promoted');
+  const { access } = await recover(recovery, place, backup, nested.target, { timeline: 2 });
+  expect(await recovery.value('SELECT count(*) FROM public.orders', access)).toBe('1500');
+  await recovery.remove('promoted');
 });

@@ -60,7 +60,11 @@ const TURNS: Turn[] = [
     `UPDATE children SET n = n + 1 WHERE parent = ${id}`,
     'COMMIT',
   ],
+  // What another session of the load added.
+  (id) => [`DELETE FROM children WHERE parent = ${id} AND id > 2000`],
 ];
+/** So many sessions never meet: it divides the number of parents. */
+const LANES = 8;
 
 interface Load {
   /** per parent, how often a session counted it up */
@@ -76,7 +80,7 @@ async function startLoad(sides: Sides): Promise<Load> {
   const working = TURNS.map(async (turn, index) => {
     const session = await openSession(sides.production);
     for (let round = 0; going; round += 1) {
-      const id = 1 + ((index + round * TURNS.length * 7) % PARENTS);
+      const id = 1 + ((index + round * LANES * 7) % PARENTS);
       const statements = turn(id);
       try {
         for (const statement of statements) await session.query(statement);
@@ -161,3 +165,35 @@ test.each([
   },
   120_000,
 );
+
+test('replace never goes beyond the drift that was approved, and succeeds by a new plan once the load pauses', async () => {
+  const sides = await server.make(SHOP);
+  await sides.live(ACCIDENT);
+  const tables = ['public.children', 'public.parents'];
+  const content =
+    'SELECT (SELECT json_agg(p ORDER BY id) FROM parents p) AS p, (SELECT json_agg(c ORDER BY id) FROM children c) AS c';
+  const replacing = async (drift: number) => ({
+    ...(await sides.plan(tables)),
+    conflict: 'replace' as const,
+    drift,
+  });
+  const plan = await replacing(5);
+  const load = await startLoad(sides);
+  try {
+    await expect.poll(() => load.turns).toBeGreaterThan(200);
+    for (let time = 0; time < 3; time += 1) {
+      await expect(importPatiently(plan)).rejects.toMatchObject({ type: 'PlanChanged' });
+    }
+  } finally {
+    await load.stop();
+  }
+  expect(load.errors).toEqual([]);
+  const rows = await sides.live('SELECT id, n FROM parents WHERE id < 1000 ORDER BY id');
+  expect(rows).toHaveLength(PARENTS);
+  for (const { id, n } of rows as { id: number; n: number }[]) {
+    expect([id, n]).toEqual([id, (load.counted.get(id) ?? 0) - (id <= CONCERNED ? 1000 : 0)]);
+  }
+  await expect(importRows(plan, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+  await importRows(await replacing(0), quietly);
+  expect(await sides.live(content)).toEqual(await sides.copy(content));
+}, 120_000);

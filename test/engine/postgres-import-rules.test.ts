@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImportInput, UndoData } from '../../src/engines/engine.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../src/engines/postgres/import/verify.ts';
+import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
 import {
   type memoryJournal,
@@ -252,6 +253,59 @@ describe('side-by-side', () => {
     expect((await verifyImport(plan, quietly)).map(({ verdict }) => verdict)).toEqual(['pass', 'fail']);
     const again = { ...plan, planDigest: 'another' };
     await expect(importRows(again, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+  });
+});
+
+test('a sequence goes as far as it had been, whatever was numbered by hand', async () => {
+  const sides =
+    await server.make(`CREATE TABLE hand (id serial PRIMARY KEY); INSERT INTO hand VALUES (5), (2147483647);
+    CREATE TABLE few (id serial PRIMARY KEY); CREATE TABLE many (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY (INCREMENT 3));
+    CREATE TABLE reset (id serial PRIMARY KEY); SELECT setval('reset_id_seq', 8, false);
+    INSERT INTO few SELECT FROM generate_series(1, 40); INSERT INTO many SELECT FROM generate_series(1, 4000); INSERT INTO reset VALUES (6), (7), (9)`);
+  await sides.live(`DELETE FROM hand; DELETE FROM few WHERE id > 5; SELECT setval('few_id_seq', 30); DELETE FROM many;
+    ALTER SEQUENCE many_id_seq RESTART; DELETE FROM reset; ALTER SEQUENCE reset_id_seq RESTART`);
+  const plan = await planned(
+    sides,
+    ['public.hand', 'public.few', 'public.many', 'public.reset'],
+    'insert-missing',
+  );
+  await importRows(plan, quietly);
+  const next = ['hand', 'few', 'many', 'reset'].map((name) => `nextval('${name}_id_seq')::int AS ${name}`);
+  expect(await sides.live(`SELECT ${next.join(', ')}`)).toEqual([
+    { hand: 1, few: 41, many: 12_001, reset: 8 },
+  ]);
+});
+
+describe('side-by-side of a table that is guarded', () => {
+  test('opens it to nobody, whatever is granted by default', async () => {
+    const sides =
+      await server.make(`DO $$ BEGIN CREATE ROLE nosy; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+      CREATE TABLE secrets (id int PRIMARY KEY, t text); CREATE TABLE plain (id int); ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY own ON secrets USING (id = 1); GRANT SELECT ON secrets TO nosy; INSERT INTO secrets VALUES (1, 'a'), (2, 'b')`);
+    await sides.live(`ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO nosy;
+      ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO PUBLIC; ALTER TABLE plain ENABLE ROW LEVEL SECURITY`);
+    const plan = await planned(sides, ['public.secrets', 'public.plain'], 'side-by-side');
+    const said = plan.comparisons.map((table) => ruleOf(table, 'side-by-side').notices.join('\n'));
+    for (const notices of said) expect(notices).toMatch(/none of its grants .*row security is on for it/);
+    await importRows(plan, quietly);
+    expect(
+      await sides.live(`SELECT relname, array_to_string(relacl, ' ') AS acl, relrowsecurity AS guarded
+        FROM pg_class WHERE relname LIKE '%restored_copy' ORDER BY 1`),
+    ).toEqual([
+      { relname: 'plain_restored_copy', acl: 'postgres=arwdDxt/postgres', guarded: true },
+      { relname: 'secrets_restored_copy', acl: 'postgres=arwdDxt/postgres', guarded: true },
+    ]);
+    await expectVerified(plan);
+  });
+
+  test('and one without columns has as many rows', async () => {
+    const sides = await server.make(
+      'CREATE TABLE none (); INSERT INTO none DEFAULT VALUES; INSERT INTO none DEFAULT VALUES',
+    );
+    await sides.live('DELETE FROM none');
+    const plan = await planned(sides, ['public.none'], 'side-by-side');
+    expect((await importRows(plan, quietly)).tables).toMatchObject([{ inserted: 2 }]);
+    await expectVerified(plan);
   });
 });
 

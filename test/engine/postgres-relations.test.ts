@@ -47,7 +47,7 @@ const nodeOf = (table: string) =>
     pg_relation_filenode('${table}')`);
 
 it('every logged table of every db has its place, a partitioned one those of all its leaves', async () => {
-  const found = await listRelations(recovery.production.access, quietly);
+  const { relations: found } = await listRelations(recovery.production.access, quietly);
   const placesOf = (table: string) =>
     found.filter((one) => one.db === 'shop' && one.table === table).map(({ node }) => node);
   expect(placesOf('public.orders')).toEqual([await nodeOf('public.orders')]);
@@ -61,6 +61,8 @@ it('every logged table of every db has its place, a partitioned one those of all
   expect(found.filter(({ db }) => db === 'other').map(({ table }) => table)).toEqual(['public.things']);
   const leaf = found.find(({ table }) => table === 'public.events_a');
   expect(leaf?.oid).toBe(await recovery.value(`SELECT 'public.events_a_1'::regclass::oid`));
+  const some = await listRelations(recovery.production.access, quietly, ['other']);
+  expect(some.relations.map(({ db, table }) => [db, table])).toEqual([['other', 'public.things']]);
 });
 
 it('backups of both tiers keep it, and it is read back oldest first', async () => {
@@ -73,8 +75,12 @@ it('backups of both tiers keep it, and it is read back oldest first', async () =
   const logical = { database: 'shop', backup: '20260131T000000Z', madeBy };
   await new MockActivityEnvironment().run(takeLogicalBackup, logical);
 
+  const reading = vi.spyOn(repository, 'getText');
   const manifests = await listManifests(repository, 'shop');
   expect(manifests.map(({ tier }) => tier)).toEqual(['logical', 'physical']);
+  // The places are many: who only wants the catalog does not read them.
+  expect(reading).toHaveBeenCalledTimes(manifests.length);
+  reading.mockRestore();
   const known = await readRelations(repository, manifests);
   const places = known.filter(({ db, table }) => db === 'shop' && table === 'public.orders');
   expect(places.map(({ node }) => node)).toEqual([before, await nodeOf('public.orders')]);
@@ -87,7 +93,7 @@ it('backups of both tiers keep it, and it is read back oldest first', async () =
 
 it('a dropped table may be named where a backup knows it, and only there', async () => {
   const { access } = recovery.production;
-  const known = await listRelations(access, quietly);
+  const { relations: known } = await listRelations(access, quietly);
   const name = '"Odd.Name"."Order; ""x"""';
   await recovery.sql(`DROP TABLE ${name}`);
   await expect(resolveTables(access, [name], quietly)).rejects.toMatchObject({ type: 'UnknownTable' });
@@ -122,4 +128,20 @@ it('a backup is taken all the same where the places cannot be read', async () =>
   const { id } = (await new MockActivityEnvironment().run(takePhysicalBackup, input)) as { id: string };
   const manifest = (await listManifests(repository, 'shop')).find((one) => one.id === id);
   expect(manifest).toMatchObject({ id, relations: null });
+  expect(manifest?.notices).toEqual([expect.stringMatching(/where the tables lie could not be read \(no\)/)]);
+});
+
+it('one db that refuses does not take from a backup what the others say, and the backup names it', async () => {
+  await recovery.sql('CREATE DATABASE halfway');
+  // What an interrupted DROP DATABASE leaves.
+  await recovery.sql(`UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'halfway'`);
+  const { takePhysicalBackup } = createProtectionActivities(deps);
+  const input = { database: 'shop', kind: 'full' as const, madeBy: { workflowId: 'w', runId: 'r' } };
+  const { id } = (await new MockActivityEnvironment().run(takePhysicalBackup, input)) as { id: string };
+  const manifest = (await listManifests(repository, 'shop')).filter((one) => one.id === id);
+  const known = await readRelations(repository, manifest);
+  expect(new Set(known.map(({ db }) => db))).toEqual(new Set(['shop', 'other']));
+  expect(manifest[0]?.notices).toEqual([
+    expect.stringMatching(/where the tables of halfway lie could not be read \(.*invalid database/),
+  ]);
 });

@@ -41,13 +41,13 @@ export interface SidesServer {
 }
 
 /** A cluster of its own for a test file; `make` gives each test its two databases in it. */
-export async function startSides(): Promise<SidesServer> {
+export async function startSides(major = 15): Promise<SidesServer> {
   const directory = await mkdtemp(join(tmpdir(), 'hf-sides-'));
   await chmod(directory, 0o755);
   const server = await startPostgres({
     directory: join(directory, 'postgres'),
     port: 0,
-    major: 15,
+    major,
     systemUser: 'postgres',
     password: 'a-password-of-tests',
     database: 'admin',
@@ -70,7 +70,7 @@ export async function startSides(): Promise<SidesServer> {
         restored,
         tables,
         place: { directory: place, user: null },
-        serverMajor: 15,
+        serverMajor: major,
         copyId: 'copy',
       });
       return {

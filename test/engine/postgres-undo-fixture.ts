@@ -8,10 +8,11 @@ import type {
   UndoStore,
   UndoTable,
 } from '../../src/engines/engine.ts';
+import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
 import { markServer } from '../../src/engines/postgres/undo/server-mark.ts';
 import type { StoredObject } from '../../src/model/backup.ts';
-import type { UndoRule } from '../../src/model/plan.ts';
+import type { ConflictRule, UndoRule } from '../../src/model/plan.ts';
 import { memoryJournal, openSession, quietly, type Sides } from './postgres-sides-fixture.ts';
 
 /** An undo store in memory. */
@@ -39,9 +40,20 @@ function keep(objects: Map<string, Buffer>, key: string, content: Buffer): Store
   return { key, versionId: null, sizeBytes: content.length, sha256 };
 }
 
+/** Imports by a rule, and gives what is needed to take it back. */
+export async function importBy(sides: Sides, tables: string[], conflict: ConflictRule) {
+  const store = memoryStore();
+  const journal = memoryJournal();
+  const plan = await sides.plan(tables, journal);
+  await importRows({ ...plan, conflict, undo: store }, quietly);
+  const record = journal.records.at(-1);
+  if (record === undefined) throw new Error('nothing was imported');
+  return { record, read: store.read };
+}
+
 /** What has been planned, and is to be done. */
 export async function plannedUndo(
-  sides: Sides,
+  sides: Pick<Sides, 'production'>,
   record: ImportRecord,
   read: UndoPlanInput['read'],
   conflict: UndoRule = 'keep-changed',

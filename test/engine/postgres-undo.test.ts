@@ -1,22 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
 import { undo } from '../../src/engines/postgres/undo/undo.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ConflictRule, UndoRule } from '../../src/model/plan.ts';
-import {
-  memoryJournal,
-  openSession,
-  quietly,
-  type Sides,
-  type SidesServer,
-  startSides,
-} from './postgres-sides-fixture.ts';
+import { openSession, quietly, type SidesServer, startSides } from './postgres-sides-fixture.ts';
 import {
   contentOf,
   type ImportedByHand,
+  importBy,
   importByHand,
-  memoryStore,
   plannedUndo,
 } from './postgres-undo-fixture.ts';
 
@@ -225,17 +217,6 @@ describe('planning an undo', () => {
     });
   });
 });
-
-/** Imports by a rule, and gives what is needed to take it back. */
-async function importBy(sides: Sides, tables: string[], conflict: ConflictRule) {
-  const store = memoryStore();
-  const journal = memoryJournal();
-  const plan = await sides.plan(tables, journal);
-  await importRows({ ...plan, conflict, undo: store }, quietly);
-  const record = journal.records.at(-1);
-  if (record === undefined) throw new Error('nothing was imported');
-  return { record, read: store.read };
-}
 
 const SHOP = `CREATE DOMAIN code AS text NOT NULL;
   CREATE TABLE customers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE, code code, flag bool,

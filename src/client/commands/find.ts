@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { describeDatabase } from '../../config/describe.ts';
+import type { Candidate } from '../../engines/engine.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Progress } from '../../model/progress.ts';
 import { EXIT } from '../exit.ts';
@@ -58,8 +59,13 @@ Examples:
       );
       const again = againOptions(self);
       const { likeliest } = result;
-      const ready = likeliest === null ? null : restoreCommandOf(result, likeliest, again);
-      print({ ...result, command: ready }, formatFind(result, again, terminalWidth()));
+      const commandOf = (candidate: Candidate) => restoreCommandOf(result, candidate, again);
+      const machine = {
+        ...result,
+        candidates: result.candidates.map((one) => ({ ...one, command: commandOf(one) })),
+        command: likeliest === null ? null : commandOf(likeliest),
+      };
+      print(machine, formatFind(result, again, terminalWidth()));
       return EXIT.done;
     }),
   );
@@ -70,12 +76,12 @@ function count(text: string): number {
   throw new HoldfastError('InvalidInput', `${text} is not a number of at least 1`);
 }
 
-/** Ctrl-C ends the programs that run and removes the fetched logs. */
+/** Ctrl-C, or a terminal that closes, ends the programs that run and removes the fetched logs: again does not hurry it. */
 async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   const interrupt = () => stop.abort(new HoldfastError('ToolFailed', 'interrupted'));
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  for (const name of signals) process.once(name, interrupt);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const name of signals) process.on(name, interrupt);
   try {
     return await work(stop.signal);
   } finally {

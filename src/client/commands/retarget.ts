@@ -12,7 +12,7 @@ export function retargetCommand(): Command {
   const command = new Command('retarget')
     .summary('recover to another moment, while a plan waits')
     .description(
-      'Change the target of a recovery that waits for a decision, or that has handed its instance over. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands.',
+      'Change the target of a recovery that waits for a decision, or that has handed its instance over. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands; where only the replay finds that out, it goes back to the old target and asks anew.',
     )
     .argument('<id>', 'workflow id of the recovery');
   for (const option of TARGET_OPTIONS) command.addOption(option);

@@ -6,7 +6,7 @@ import { about, breakGlass, head, ID, measuredTimes, steering, stepTime, whoDeci
 const TABLE = variable('TABLE');
 const SINCE = variable('SINCE');
 const MOMENT = variable('MOMENT');
-const XID = variable('XID');
+const LSN = variable('LSN');
 const REASON = variable('REASON');
 const PLAN = variable('PLAN');
 const UNDO = variable('UNDO');
@@ -50,18 +50,18 @@ ${shell(
   `REASON='INC-42: what happened'       # kept in the evidence`,
 )}
 
-\`find\` lists the transactions that deleted from, updated, truncated or dropped the table, from the archived logs, with the command that goes back to just before each. It needs pgBackRest and PostgreSQL's \`pg_waldump\` on the machine where it runs. \`catalog\` shows which moments can be recovered at all.
+\`find\` lists the transactions that deleted from, updated, truncated or dropped the table, from the archived logs, with the target just before each, and the command that goes back to just before the likeliest. It needs pgBackRest and PostgreSQL's \`pg_waldump\` on the machine where it runs. \`catalog\` shows which moments can be recovered at all.
 
 ${shell(holdfast(facts, 'find', name, '--table', TABLE, '--since', SINCE), holdfast(facts, 'catalog', name))}
 
-A transaction id is exact: the recovery stops just before that commit. A time is what to use where only a person's memory is there; look at the restored server (4 and 6) before you approve.`;
+Such a target, a place in the log, is exact: the recovery stops just before that transaction. A time is what to use where only a person's memory is there; look at the restored server (4 and 6) before you approve.`;
 }
 
 function start(facts: RunbookFacts): string {
   const { name } = facts.database;
   const input = {
     database: name,
-    target: { xid: 'TRANSACTION' },
+    target: { lsn: 'LSN', exclusive: true },
     tables: ['SCHEMA.TABLE'],
     reason: 'INC-42: what happened',
     requestedBy: 'YOUR NAME',
@@ -73,9 +73,9 @@ function start(facts: RunbookFacts): string {
 One of these; each prints the run's id, which goes into \`ID\`. \`--table\` may be repeated: name tables that refer to each other together. Without \`--table\` nothing is imported, and the restored server is handed over for as long as \`--keep-instance\` says.${sites.length > 1 ? ` \`--site\` chooses among ${sites.join(', ')}; default ${sites[0]}.` : ''}
 
 ${shell(
-  'XID=4711                             # from find',
+  'LSN=0/3000148                        # from find',
   `MOMENT=${facts.writtenAt.toISOString().slice(0, 19)}Z          # or a moment`,
-  restore('--xid', XID, '--table', TABLE, '--reason', REASON),
+  restore('--lsn', LSN, '--exclusive', '--table', TABLE, '--reason', REASON),
   restore('--time', MOMENT, '--table', TABLE, '--reason', REASON),
   restore('--time', MOMENT, '--keep-instance', '4h', '--reason', REASON),
   `ID=pitr/${name}/20260131T140500Z     # as it was printed`,
@@ -186,7 +186,7 @@ ${shell(
 function retarget(facts: RunbookFacts): string {
   return `## 5. The wrong moment: retarget
 
-While it waits for the decision the target can be moved. Forward it replays on from where it is; back it restores again. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands.
+While it waits for the decision the target can be moved. Forward it replays on from where it is; back it restores again. The plan is new then, and approvals of the old one are void. Where the new target cannot be reached, that is said and the old plan stands; where only the replay finds that out, it goes back to the old target and asks anew.
 
 ${shell(
   holdfast(facts, 'retarget', ID, '--time', MOMENT),

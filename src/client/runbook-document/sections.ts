@@ -1,6 +1,7 @@
 import type { ApprovalPolicy } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { describeObjective } from '../../model/objective.ts';
+import { countOf } from '../../model/plan.ts';
 import { instructionsKey } from '../../repository/layout.ts';
 import { shellQuote } from '../output.ts';
 import { formatSpan } from '../view/duration.ts';
@@ -69,17 +70,21 @@ function policyOf({ people, requesterMayApprove, approvers, timeLimitMs }: Appro
 export function measuredTimes(facts: RunbookFacts, runbook: string): string {
   const heading = '## How long it takes';
   if (facts.measured === null) return `${heading}\n\nNot known: ${facts.measuredNote ?? 'not looked up'}.`;
-  const measured = facts.measured.find((each) => each.runbook === runbook);
-  if (measured === undefined)
-    return `${heading}\n\nNot measured yet: no completed run has left its evidence.`;
-  const { runs, medianSeconds, slowestSeconds, newestAt } = measured;
+  const measured = facts.measured.filter((each) => each.runbook === runbook);
+  if (measured.length === 0) return `${heading}\n\nNot measured yet: no completed run has left its evidence.`;
+  return [heading, ...measured.map((each) => measuredRuns(facts, each))].join('\n\n');
+}
+
+function measuredRuns(facts: RunbookFacts, measured: Measured): string {
+  const { imported, runs, medianSeconds, slowestSeconds, newestAt } = measured;
+  const what = imported ? 'With a change of production' : 'Without one (export, hand-over)';
   const objective = facts.database.objectives.rtoMs;
   const verdict = slowestSeconds * 1_000 <= objective ? 'within' : '**beyond**';
   const steps = tableOf(
     ['step', 'median'],
     measured.steps.map(({ name, seconds }) => [name, span(seconds)]),
   );
-  return `${heading}\n\n${runs === 1 ? 'One completed run' : `${runs} completed runs`}, the newest of ${newestAt.slice(0, 10)}: median ${span(medianSeconds)}, slowest ${span(slowestSeconds)}, without the waiting for people. The slowest is ${verdict} the RTO of ${formatDuration(objective)}.\n\n${steps}`;
+  return `${what}: ${countOf(runs, 'completed run')}, the newest of ${newestAt.slice(0, 10)}: median ${span(medianSeconds)}, slowest ${span(slowestSeconds)}, without the time that people took. The slowest is ${verdict} the RTO of ${formatDuration(objective)}.\n\n${steps}`;
 }
 
 /** `45s`; below a second `0.4s`. */
@@ -87,7 +92,7 @@ function span(seconds: number): string {
   return seconds < 1 ? `${seconds.toFixed(1)}s` : formatSpan(seconds * 1_000);
 }
 
-/** The median of one step, for tables of steps. */
+/** The median of one step, for tables of steps; of runs that changed production where there are such. */
 export function stepTime(measured: Measured[] | null, runbook: string, step: string): string {
   const found = measured?.find((each) => each.runbook === runbook)?.steps.find(({ name }) => name === step);
   return found === undefined ? 'not measured yet' : span(found.seconds);

@@ -17,25 +17,34 @@ export function restoreCommandOf(
   return words.map(shellQuote).join(' ');
 }
 
-function targetOptions({ target, xid }: Candidate): string[] {
-  return 'lsn' in target ? ['--lsn', target.lsn, '--exclusive'] : ['--xid', xid];
+/** By its place in the log, which tells what base to start from: where a transaction id lies only a replay finds. */
+function targetOptions({ target }: Candidate): string[] {
+  return ['--lsn', target.lsn, '--exclusive'];
 }
 
 function lostRows({ whole, deleted }: Candidate): boolean {
   return deleted > 0 || whole === 'dropped' || whole === 'truncated';
 }
 
-/** `deleted 9 rows of public.t`. */
-function describeCandidate({ whole, deleted, updated }: Candidate, table: string): string {
-  if (whole === 'dropped' || whole === 'truncated') return `${whole} ${table}`;
+/** `deleted 9 rows of public.t`, `dropped 1 of 3 partitions of public.t`. */
+function describeCandidate(candidate: Candidate, table: string): string {
+  const { whole, deleted, updated, partitions } = candidate;
+  if (whole === 'dropped' || whole === 'truncated') {
+    return partitions === null ? `${whole} ${table}` : `${describeWhole(candidate)} of ${table}`;
+  }
   const parts = [
     ...(deleted > 0 ? [`deleted ${formatCount(deleted)}`] : []),
     ...(updated > 0 ? [`updated ${formatCount(updated)}`] : []),
   ];
-  return `${parts.join(' and ')} rows of ${table}`;
+  return parts.length === 0 ? `rewrote ${table}` : `${parts.join(' and ')} rows of ${table}`;
 }
 
-/** The candidates as a table, oldest first; below it the command for the likeliest. */
+function describeWhole({ whole, partitions }: Candidate): string {
+  if (whole === null || partitions === null) return whole ?? '-';
+  return `${whole} ${formatCount(partitions.touched)} of ${formatCount(partitions.all)} partitions`;
+}
+
+/** The candidates as a table, oldest first, with the target just before each; below it the command for the likeliest. */
 export function formatFind(result: FindResult, again: readonly string[], width: number | null): string {
   const { searched, candidates, likeliest, notices, table } = result;
   const span = searched.from === null ? '' : `, ${searched.from} to ${searched.to}`;
@@ -48,8 +57,9 @@ export function formatFind(result: FindResult, again: readonly string[], width: 
     parts.push(notices.map((notice) => formatParagraph(`note: ${notice}`, '', width)).join('\n'));
   }
   if (likeliest !== null) {
+    const others = candidates.length > 1 ? ' (for another one, put its target there)' : '';
     parts.push(
-      `to just before transaction ${likeliest.xid}, which ${describeCandidate(likeliest, table)}:\n${restoreCommandOf(result, likeliest, again)}`,
+      `to just before transaction ${likeliest.xid}, which ${describeCandidate(likeliest, table)}${others}:\n${restoreCommandOf(result, likeliest, again)}`,
     );
   }
   return parts.join('\n\n');
@@ -64,9 +74,12 @@ function formatCandidates(candidates: readonly Candidate[]): string {
       { head: 'deleted', align: 'right' },
       { head: 'updated', align: 'right' },
       { head: 'whole' },
+      { head: 'target just before it' },
     ],
-    candidates.map(({ at, xid, lsn, deleted, updated, whole }) => [
-      ...[at, xid, lsn, formatCount(deleted), formatCount(updated), whole ?? '-'],
-    ]),
+    candidates.map((candidate) => {
+      const { at, xid, lsn, deleted, updated } = candidate;
+      const counts = [formatCount(deleted), formatCount(updated)];
+      return [at, xid, lsn, ...counts, describeWhole(candidate), targetOptions(candidate).join(' ')];
+    }),
   );
 }

@@ -11,13 +11,15 @@ const PATIENCE_MS = 5_000;
  * of hours. Best effort, never throws: the key that the request carries serves for nothing else, so like libpq's
  * it goes without TLS.
  */
-export function requestCancel(access: ServerAccess, session: { processID: number; secretKey: number }): void {
+export function requestCancel(
+  { host, port }: Pick<ServerAccess, 'host' | 'port'>,
+  session: { processID: number; secretKey: number },
+): void {
   const message = Buffer.alloc(16);
   message.writeInt32BE(message.length, 0);
   message.writeInt32BE(CANCEL_REQUEST_CODE, 4);
   message.writeInt32BE(session.processID, 8);
   message.writeInt32BE(session.secretKey, 12);
-  const { host, port } = access;
   const place = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
   const socket = connect(place);
   socket.setTimeout(PATIENCE_MS, () => socket.destroy());

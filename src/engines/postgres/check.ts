@@ -38,9 +38,20 @@ export async function check(input: CheckInput, run: Run): Promise<Check[]> {
   const checks = input.madeHere === true ? [] : [await checkIntegrity(input, run)];
   run.progress({ phase: 'comparing schema, extensions and collations' });
   if (input.madeHere !== true) checks.push(await checkCollations(input, run));
-  checks.push(await checkExtensions(input, run));
-  if (input.production !== null) checks.push(await checkSchema(input, input.production, run));
+  const { production } = input;
+  checks.push(await unlessAway('extensions', () => checkExtensions(input, run)));
+  if (production !== null) checks.push(await unlessAway('schema', () => checkSchema(input, production, run)));
   return checks;
+}
+
+/** A production that does not answer is no fault of the copy. */
+async function unlessAway(name: string, work: () => Promise<Check>): Promise<Check> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
+    return { name, verdict: 'inconclusive', detail: `production was not asked: ${error.message}` };
+  }
 }
 
 interface Facts {

@@ -41,7 +41,7 @@ export async function connect(access: ServerAccess, options: ConnectOptions): Pr
   });
   // A lost connection fails the query in flight; without a listener it would also end the process.
   client.on('error', () => {});
-  const abort = () => dropConnection(client, access);
+  const abort = () => dropConnection(client);
   signal.addEventListener('abort', abort, { once: true });
   client.once('end', () => signal.removeEventListener('abort', abort));
   try {
@@ -140,10 +140,10 @@ export async function withClientEnvironment<T>(
 }
 
 /** Drops a session at once, and what it runs at the server with it. */
-function dropConnection(client: pg.Client, access: ServerAccess): void {
+export function dropConnection(client: pg.Client): void {
   const session = client as unknown as Session;
   const { processID, secretKey } = session;
-  if (processID !== null && secretKey !== null) requestCancel(access, { processID, secretKey });
+  if (processID !== null && secretKey !== null) requestCancel(client, { processID, secretKey });
   session.connection.stream.destroy();
 }
 

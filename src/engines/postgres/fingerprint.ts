@@ -121,7 +121,7 @@ export async function fingerprint(
   access: ServerAccess,
   options: { hash: string; tables: string[] | null },
   run: Run,
-): Promise<{ schemaSha256: string; tables: TableFingerprint[] }> {
+): Promise<{ schema: string; schemaSha256: string; tables: TableFingerprint[] }> {
   const hash = parseRowHash(options.hash);
   const session = { signal: run.signal, applicationName: 'fingerprint', readOnly: true };
   return withConnection(access, session, async (client) => {
@@ -130,9 +130,9 @@ export async function fingerprint(
     const all = await listTables(client);
     const tables =
       options.tables === null ? all.filter((table) => !table.partitioned) : named(all, options.tables);
-    const { sha256 } = await canonicalSchema(client);
+    const { text, sha256 } = await canonicalSchema(client);
     return {
-      schemaSha256: sha256,
+      ...{ schema: text, schemaSha256: sha256 },
       tables: await fingerprintTables({ access, tables, hash, snapshot }, run),
     };
   });

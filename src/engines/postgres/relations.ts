@@ -1,40 +1,45 @@
 import type { ServerAccess } from '../../model/access.ts';
 import type { Run } from '../../model/progress.ts';
-import type { TableRelation } from '../../model/relation.ts';
 import { formatNameParts } from '../../model/table.ts';
+import type { KnownRelations } from '../engine.ts';
 import { withConnection } from './connection.ts';
 
 const STATEMENT_TIMEOUT_MS = 60_000;
 
 /**
- * Engine.listRelations: every ordinary table whose changes are logged, of every db that the user may connect to. A
- * leaf of a partitioned table has an entry under its own name and one under that of each table above it.
+ * Engine.listRelations: every ordinary table whose changes are logged, of these dbs or of every one that the user may
+ * connect to. A leaf of a partitioned table has an entry under its own name and one under that of each table above it.
  */
-export async function listRelations(access: ServerAccess, run: Run): Promise<TableRelation[]> {
+export async function listRelations(
+  access: ServerAccess,
+  run: Run,
+  databases?: readonly string[],
+): Promise<KnownRelations> {
   const session = {
     ...{ signal: run.signal, applicationName: 'relations', readOnly: true },
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   };
-  const databases = await withConnection(access, session, async (client) => {
-    const { rows } = await client.query<{ name: string }>(
-      `SELECT datname AS name FROM pg_catalog.pg_database
-        WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(oid, 'CONNECT')
-        ORDER BY datname`,
+  const query = <T extends object>(db: string, text: string) =>
+    withConnection(
+      { ...access, database: db },
+      session,
+      async (client) => (await client.query<T>(text)).rows,
     );
-    return rows.map(({ name }) => name);
-  });
-  const found: TableRelation[] = [];
-  for (const db of databases) {
-    const rows = await withConnection({ ...access, database: db }, session, async (client) => {
-      const result = await client.query<Row>(RELATIONS);
-      return result.rows;
-    });
-    const at = new Date().toISOString();
-    for (const { schema, name, node, oid } of rows) {
-      found.push({ db, table: formatNameParts([schema, name]), node, oid, at });
+  const all =
+    databases ?? (await query<{ name: string }>(access.database, DATABASES)).map(({ name }) => name);
+  const known: KnownRelations = { relations: [], refused: [] };
+  for (const db of all) {
+    try {
+      const rows = await query<Row>(db, RELATIONS);
+      const at = new Date().toISOString();
+      for (const { schema, name, node, oid } of rows)
+        known.relations.push({ db, table: formatNameParts([schema, name]), node, oid, at });
+    } catch (error) {
+      run.signal.throwIfAborted();
+      known.refused.push({ db, why: error instanceof Error ? error.message : String(error) });
     }
   }
-  return found;
+  return known;
 }
 
 interface Row {
@@ -43,6 +48,11 @@ interface Row {
   node: string;
   oid: string;
 }
+
+const DATABASES = `
+  SELECT datname AS name FROM pg_catalog.pg_database
+   WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(oid, 'CONNECT')
+   ORDER BY datname`;
 
 const RELATIONS = `
   SELECT n.nspname AS schema, named.relname AS name, leaf.oid::text AS oid,

@@ -1,22 +1,14 @@
 import { type ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type { ExportedTable, ImportResult, TableComparison } from '../../engines/engine.ts';
-import type { Check, Evidence } from '../../model/evidence.ts';
+import type { AppliedChange, ImportResult, TableComparison } from '../../engines/engine.ts';
+import type { Check } from '../../model/evidence.ts';
 import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
+import type { Findings } from './evidence.ts';
 import { endWith, type Failure, failureOf, textOf } from './failure.ts';
 import type { Ending, Runbook } from './runbook.ts';
 
-/** Production may go on moving; a plan that it refused twice as it is will be refused again. */
+/** Production may go on moving; but a plan that one of its constraints refused twice will be refused again. */
 const MOST_REFUSALS = 10;
 const SAME_REFUSALS = 2;
-
-/** What the evidence says of a runbook; filled in as it happens, since what comes after may fail or be cancelled. */
-export interface Findings {
-  imported: ImportResult | null;
-  exported: ExportedTable[] | null;
-  /** what the last approval chose */
-  chosen: Evidence['chosen'];
-  checks: Check[];
-}
 
 /** What was approved, and by which rule. */
 export interface Approved {
@@ -52,7 +44,8 @@ export async function changeUnderDecision(
   findings: Findings,
 ): Promise<Ending | 'retargeted'> {
   const { name } = change;
-  const refused: string[] = [];
+  /** digests of the plans that a constraint refused; null: production had drifted */
+  const refused: (string | null)[] = [];
   for (let own = asked; ; ) {
     const { plan, comparisons } = await runbook.step(
       'compare',
@@ -74,8 +67,10 @@ export async function changeUnderDecision(
     } catch (error) {
       const failure = failureOf(error);
       if (failure.type !== 'PlanChanged') throw error;
-      refused.push(plan.digest);
-      const same = refused.filter((digest) => digest === plan.digest).length;
+      const drifted = failure.reason === 'drift';
+      // Rows come and go: that a plan is equal to an earlier one says nothing about the next try.
+      refused.push(drifted ? null : plan.digest);
+      const same = drifted ? 0 : refused.filter((digest) => digest === plan.digest).length;
       if (same === SAME_REFUSALS || refused.length === MOST_REFUSALS) throw refusedForGood(failure);
       runbook.explain(textOf(failure));
       continue;
@@ -88,6 +83,13 @@ export async function changeUnderDecision(
 }
 
 function refusedForGood(failure: Failure): ApplicationFailure {
+  if (failure.reason === 'drift') {
+    return endWith({
+      type: 'PlanChanged',
+      message: `production changes faster than plans for it are approved: ${failure.message}`,
+      hint: 'nothing was changed; start again, and approve with as many rows beyond the plan as change meanwhile (--drift <rows>), or while less is going on',
+    });
+  }
   return endWith({
     type: 'CheckFailed',
     message: `production refuses the approved rows, and comparing again does not change that: ${failure.message}`,
@@ -113,8 +115,13 @@ function describeChecks(checks: Check[]): string {
 }
 
 function describeResult(result: ImportResult): string {
-  const rows = result.tables.reduce((sum, table) => sum + table.inserted + table.updated + table.deleted, 0);
-  const { undo, transaction } = result;
-  const back = undo === null ? '' : `; can be taken back until ${undo.expiresAt.slice(0, 10)}`;
-  return `${countOf(rows, 'row')} in transaction ${transaction}${back}`;
+  const { tables, undo, transaction } = result;
+  const sum = (pick: (table: AppliedChange) => number) => tables.reduce((all, table) => all + pick(table), 0);
+  const rows = sum(({ inserted, updated, deleted }) => inserted + updated + deleted);
+  const parts = [`${countOf(rows, 'row')} in transaction ${transaction}`];
+  const [drifted, vanished] = [sum((table) => table.drifted), sum((table) => table.vanished)];
+  if (drifted > 0) parts.push(`${countOf(drifted, 'row')} beyond the plan`);
+  if (vanished > 0) parts.push(`${countOf(vanished, 'approved row')} needed nothing any more`);
+  if (undo !== null) parts.push(`can be taken back until ${undo.expiresAt.slice(0, 10)}`);
+  return parts.join('; ');
 }

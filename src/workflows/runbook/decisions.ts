@@ -59,10 +59,13 @@ export class Decisions {
     return this.#policy;
   }
 
-  /** Refuses a policy that nobody can meet before anything is made. */
   adopt(policy: ApprovalPolicy): void {
     this.#policy = policy;
-    const { people, approvers, requesterMayApprove } = policy;
+  }
+
+  /** Refuses a policy that nobody can meet before anything is made. */
+  requireMeetable(): void {
+    const { people, approvers, requesterMayApprove } = this.#policy;
     const { requestedBy } = this.#status;
     const able = approvers.filter((name) => requesterMayApprove || !isSamePerson(name, requestedBy));
     if (approvers.length === 0 || able.length >= people) return;

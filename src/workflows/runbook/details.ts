@@ -35,10 +35,11 @@ export function detailsOf(status: RunbookStatus): string {
 
 /** How to decide, ready to be copied: for the plan's own rule, or where that is impossible for each of the others. */
 function decideLines({ workflowId, waitingFor }: RunbookStatus, plan: Plan): string[] {
-  const lines = [`**Waiting for the decision "${waitingFor}".** Approve exactly this plan:`];
   const possible = plan.rules.filter(({ refusal }) => refusal === null).map(({ conflict }) => conflict);
-  const others = ruleRefusal(plan, {}) === null ? [null] : possible;
-  for (const conflict of others) {
+  const choices = ruleRefusal(plan, {}) === null ? [null] : possible;
+  const how = choices.length === 0 ? 'No rule of it can be chosen: reject it.' : 'Approve exactly this plan:';
+  const lines = [`**Waiting for the decision "${waitingFor}".** ${how}`];
+  for (const conflict of choices) {
     const option = conflict === null ? '' : ` --conflict ${conflict}`;
     const field = conflict === null ? '' : `, "conflict": "${conflict}"`;
     lines.push(

@@ -11,6 +11,8 @@ export interface Failure {
   type: FailureType | string;
   message: string;
   hint: string | undefined;
+  /** tells failures of one type apart (model/failure.ts) */
+  reason?: string;
 }
 
 export function failureOf(error: unknown): Failure {
@@ -25,7 +27,9 @@ export function failureOf(error: unknown): Failure {
     return failureOf(error.cause);
   }
   if (error instanceof ApplicationFailure) {
-    return { type: error.type ?? 'Unknown', message: error.message, hint: hintOf(error) };
+    const [hint, reason] = (error.details ?? []).map(textOrNothing);
+    const known = { type: error.type ?? 'Unknown', message: error.message, hint };
+    return reason === undefined ? known : { ...known, reason };
   }
   if (error instanceof HoldfastError) {
     return { type: error.type, message: error.message, hint: error.hint };
@@ -37,14 +41,16 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** Activities put the hint into the first detail. */
-function hintOf(failure: ApplicationFailure): string | undefined {
-  const hint: unknown = failure.details?.[0];
-  return typeof hint === 'string' ? hint : undefined;
-}
+/** Activities put the hint into the first detail, and the reason into the second. */
+const textOrNothing = (detail: unknown) => (typeof detail === 'string' && detail !== '' ? detail : undefined);
 
 export function parks(failure: Failure): boolean {
   return failure.type in FAILURES && FAILURES[failure.type as FailureType].parks;
+}
+
+/** What neither people nor another try can mend. */
+export function isFinal(failure: Failure): boolean {
+  return failure.type in FAILURES && !parks(failure);
 }
 
 export function textOf(failure: Failure): string {

@@ -1,7 +1,8 @@
 import type { ComparisonInput } from '../../activities/recovery-types.ts';
 import type { ConflictRule } from '../../model/plan.ts';
 import type { onHost } from '../proxies.ts';
-import { type Approved, type Change, changeUnderDecision, type Findings, stepsOf } from './decided-change.ts';
+import { type Approved, type Change, changeUnderDecision, stepsOf } from './decided-change.ts';
+import type { Findings } from './evidence.ts';
 import type { Ending, Runbook } from './runbook.ts';
 
 export const IMPORT_STEPS = stepsOf('import');

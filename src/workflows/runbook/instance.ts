@@ -29,7 +29,6 @@ export async function removeInstance(
 export interface Provisioned {
   instance: InstanceReference;
   host: ReturnType<typeof onHost>;
-  lifetimeMs: number;
   /** moves its expiry on: people are about to be asked; gives the new one, ISO 8601 */
   keep: () => string;
 }
@@ -68,5 +67,5 @@ export async function provisionInstance(
     if (runbook.status.instance !== null) runbook.status.instance.expiresAt = expiresAt;
     return expiresAt;
   };
-  return { instance, host: onHost(instance.host, noWorkerAfterMs), lifetimeMs, keep };
+  return { instance, host: onHost(instance.host, noWorkerAfterMs), keep };
 }

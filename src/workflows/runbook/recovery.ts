@@ -1,31 +1,23 @@
 import { isCancellation } from '@temporalio/workflow';
-import type { Base, InstanceReference } from '../../activities/recovery-types.ts';
+import type { Base } from '../../activities/recovery-types.ts';
 import type { ReplayResult } from '../../engines/engine.ts';
 import type { Check } from '../../model/evidence.ts';
-import type { onHost } from '../proxies.ts';
 import { failureOf } from './failure.ts';
+import type { Provisioned } from './instance.ts';
 import type { Aim } from './retarget.ts';
 import type { Runbook } from './runbook.ts';
 
 /** An instance that is brought to a moment, and to another where people change the target. */
 export class Recovery {
   readonly #runbook: Runbook;
-  readonly #host: ReturnType<typeof onHost>;
-  readonly #instance: InstanceReference;
+  readonly #made: Provisioned;
   readonly #database: string;
-  readonly #lifetimeMs: number;
   #restored: string | null = null;
 
-  constructor(
-    runbook: Runbook,
-    host: ReturnType<typeof onHost>,
-    options: { instance: InstanceReference; database: string; lifetimeMs: number },
-  ) {
+  constructor(runbook: Runbook, made: Provisioned, database: string) {
     this.#runbook = runbook;
-    this.#host = host;
-    this.#instance = options.instance;
-    this.#database = options.database;
-    this.#lifetimeMs = options.lifetimeMs;
+    this.#made = made;
+    this.#database = database;
   }
 
   /** The backup whose files are on the instance's disk; null: none yet. */
@@ -33,19 +25,16 @@ export class Recovery {
     return this.#restored;
   }
 
-  /** Until when the instance has to stay, counted from now: people are about to be asked. ISO 8601. */
-  readonly keep = (): string => {
-    const expiresAt = new Date(Date.now() + this.#lifetimeMs).toISOString();
-    if (this.#runbook.status.instance !== null) this.#runbook.status.instance.expiresAt = expiresAt;
-    return expiresAt;
-  };
-
   /**
    * Restores, replays and checks. From the base that is there the replay goes on where it is; where that is no
    * way, for instance back in time, the files are restored again. With `tables` the check is of these alone, as
    * the restored copy names them, and without production.
    */
-  async bringTo(aim: Aim, tables: string[] | null): Promise<{ replayed: ReplayResult; checks: Check[] }> {
+  async bringTo(
+    aim: Aim,
+    tables: string[] | null,
+    options: { besideProduction?: true } = {},
+  ): Promise<{ replayed: ReplayResult; checks: Check[] }> {
     if (this.#restored !== aim.base.backup) await this.#restore(aim.base);
     const replayed = await this.#replay(aim).catch(async (error: unknown) => {
       if (isCancellation(error) || failureOf(error).type !== 'InstanceLost') throw error;
@@ -54,7 +43,7 @@ export class Recovery {
     });
     const checks = await this.#runbook.step(
       'check',
-      () => this.#host.checkInstance({ ...this.#what(aim.base), replayed, tables }),
+      () => this.#made.host.checkInstance({ ...this.#what(aim.base), replayed, tables, ...options }),
       (result) => result.map((check) => `${check.name}: ${check.verdict}`).join(', '),
     );
     return { replayed, checks };
@@ -62,7 +51,9 @@ export class Recovery {
 
   async #restore(base: Base): Promise<void> {
     this.#show(null);
-    await this.#runbook.step('restore', () => this.#host.restoreInstance(this.#what(base)));
+    // Until it is over nothing is: what was there is being overwritten.
+    this.#restored = null;
+    await this.#runbook.step('restore', () => this.#made.host.restoreInstance(this.#what(base)));
     this.#restored = base.backup;
   }
 
@@ -70,7 +61,7 @@ export class Recovery {
     this.#show(null);
     const replayed = await this.#runbook.step(
       'replay',
-      () => this.#host.replayInstance({ ...this.#what(base), target, expiresAt: this.keep() }),
+      () => this.#made.host.replayInstance({ ...this.#what(base), target, expiresAt: this.#made.keep() }),
       (result) => result.position,
     );
     this.#show(replayed.url);
@@ -78,7 +69,7 @@ export class Recovery {
   }
 
   #what(base: Base) {
-    return { instance: this.#instance, database: this.#database, base };
+    return { instance: this.#made.instance, database: this.#database, base };
   }
 
   /** Null while nobody can connect. */

@@ -18,12 +18,13 @@ import { formatDuration } from '../../model/duration.ts';
 import type { EngineKind } from '../../model/engine.ts';
 import { QUERIES, SIGNALS } from '../../model/message.ts';
 import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
-import type { Outcome, RunbookStatus, Step, StepState } from '../../model/runbook.ts';
+import type { Outcome, RunbookStatus } from '../../model/runbook.ts';
 import type { Target } from '../../model/target.ts';
 import { Decisions } from './decisions.ts';
 import { detailsOf } from './details.ts';
 import { endWith, type Failure, failureOf, parks, textOf } from './failure.ts';
 import { type Aim, Retargets } from './retarget.ts';
+import { Steps, stepOf } from './steps.ts';
 
 const statusQuery = defineQuery<RunbookStatus>(QUERIES.status);
 const resumeSignal = defineSignal(SIGNALS.resume);
@@ -38,6 +39,8 @@ export type Decided =
 
 export interface RunbookLimits {
   approval: ApprovalPolicy;
+  /** people, or the policy, will be asked for a decision */
+  asks: boolean;
   parkLimitMs: number;
   /** a step that found no worker tries again this often while it is parked */
   noWorkerRetryMs: number;
@@ -49,18 +52,17 @@ export interface RunbookLimits {
  */
 export class Runbook {
   readonly status: RunbookStatus;
+  readonly #steps: Steps;
   readonly #decisions: Decisions;
   #limits = { parkLimitMs: 0, noWorkerRetryMs: 0 };
   #resumed = false;
-  readonly #parksAlways: boolean;
+  readonly #parks: 'always' | 'never' | 'with an instance';
   /** cleaning up: nothing parks any more */
   #closing = false;
   #cleanups: (() => Promise<void>)[] = [];
   readonly #retargets: Retargets;
   /** handing over: a person may name another target */
   #handingOver = false;
-  /** steps whose time is people's, not the recovery's */
-  readonly #waits = new Set<string>();
 
   constructor(options: {
     runbook: string;
@@ -70,10 +72,10 @@ export class Runbook {
     steps: readonly string[];
     /** chooses the base of another target; left out: the runbook has none that could change */
     choose?: (target: Target) => Promise<Base>;
-    /** steps park although there is no instance that would be lost */
-    parksAlways?: true;
+    /** whether a step that an operator can mend waits for it; default: where there is an instance that would be lost */
+    parks?: 'always' | 'never';
   }) {
-    this.#parksAlways = options.parksAlways ?? false;
+    this.#parks = options.parks ?? 'with an instance';
     this.status = {
       workflowId: workflowInfo().workflowId,
       runbook: options.runbook,
@@ -81,13 +83,7 @@ export class Runbook {
       reason: options.reason,
       requestedBy: options.requestedBy,
       outcome: 'running',
-      steps: options.steps.map((name) => ({
-        name,
-        state: 'pending',
-        startedAt: null,
-        finishedAt: null,
-        detail: null,
-      })),
+      steps: options.steps.map(stepOf),
       plan: null,
       waitingFor: null,
       decisions: [],
@@ -95,6 +91,7 @@ export class Runbook {
       evidence: null,
       message: null,
     };
+    this.#steps = new Steps(this.status, () => this.publish());
     this.#decisions = new Decisions(this.status, {
       changed: () => this.publish(),
       whyNotNow: () => this.#retargets.whyNotNow(),
@@ -113,31 +110,53 @@ export class Runbook {
   }
 
   /** Called once the configuration is known. Refuses a policy that nobody can meet before anything is made. */
-  begin(engine: EngineKind, { approval, ...limits }: RunbookLimits): void {
+  begin(engine: EngineKind, { approval, asks, ...limits }: RunbookLimits): void {
     this.#limits = limits;
     upsertSearchAttributes({ [SEARCH_ATTRIBUTES.engine]: [engine] });
     this.#decisions.adopt(approval);
+    if (asks) this.#decisions.requireMeetable();
   }
 
   /** Runs a step; what an operator can mend parks it, as long as there is something that would be lost. */
   async step<T>(name: string, work: () => Promise<T>, describe?: (result: T) => string): Promise<T> {
     const parkedSince: { at: number | null } = { at: null };
     for (;;) {
-      this.#mark(name, 'running');
+      this.#steps.mark(name, 'running');
       try {
         const result = await work();
-        this.#mark(name, 'done', describe?.(result));
+        this.#steps.mark(name, 'done', describe?.(result));
         return result;
       } catch (error) {
         const failure = failureOf(error);
-        const mayPark = !this.#closing && (this.#parksAlways || this.status.instance !== null);
-        if (isCancellation(error) || !mayPark || !parks(failure)) {
-          this.#mark(name, 'failed', failure.message);
+        if (isCancellation(error) || !this.#mayPark() || !parks(failure)) {
+          this.#steps.mark(name, 'failed', failure.message);
           throw error;
         }
         await this.#park(name, failure, error, parkedSince);
       }
     }
+  }
+
+  /**
+   * A part with steps of its own, called `<name>: <step>`, and clean-ups of its own, which have ended when it has.
+   */
+  async chapter<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const outer = this.#cleanups;
+    this.#cleanups = [];
+    this.#steps.chapter = name;
+    try {
+      return await work();
+    } finally {
+      await CancellationScope.nonCancellable(() => this.#cleanUp());
+      this.#closing = false;
+      this.#cleanups = outer;
+      this.#steps.chapter = null;
+    }
+  }
+
+  #mayPark(): boolean {
+    if (this.#closing || this.#parks === 'never') return false;
+    return this.#parks === 'always' || this.status.instance !== null;
   }
 
   /** What people should know while the runbook goes on; null takes it back. */
@@ -157,16 +176,16 @@ export class Runbook {
     try {
       this.#decisions.ask(name, plan);
     } catch (error) {
-      this.#mark(step, 'failed', failureOf(error).message);
+      this.#steps.mark(step, 'failed', failureOf(error).message);
       throw error;
     }
     this.#setOutcome('waiting-for-decision');
-    this.#mark(step, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
+    this.#steps.mark(step, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
     try {
       await this.#people(() => this.#decisions.verdict() !== null, timeLimitMs, `time limit of ${name}`);
       return this.#settle(step);
     } catch (error) {
-      this.#mark(step, 'failed', 'cancelled');
+      this.#steps.mark(step, 'failed', 'cancelled');
       throw error;
     } finally {
       this.status.waitingFor = null;
@@ -188,19 +207,19 @@ export class Runbook {
 
   #settle(step: string): Decided {
     if (this.#retargets.ready) {
-      this.#mark(step, 'failed', this.#retargets.whyNotNow() as string);
+      this.#steps.mark(step, 'failed', this.#retargets.whyNotNow() as string);
       return { verdict: 'retargeted' };
     }
     const verdict = this.#decisions.verdict() ?? 'expired';
     const by = this.#decisions.deciders().join(', ');
     const said = by === '' ? verdict : `${verdict} by ${by}`;
     if (verdict !== 'approved') {
-      this.#mark(step, 'failed', said);
+      this.#steps.mark(step, 'failed', said);
       return { verdict };
     }
     const { conflict, drift } = this.#decisions.choice();
     const beyond = drift === 0 ? '' : `, and ${countOf(drift, 'row')} beyond the plan`;
-    this.#mark(step, 'done', conflict === null ? said : `${said}: ${conflict}${beyond}`);
+    this.#steps.mark(step, 'done', conflict === null ? said : `${said}: ${conflict}${beyond}`);
     return { verdict, conflict, drift };
   }
 
@@ -212,34 +231,35 @@ export class Runbook {
     milliseconds: number,
     options: { detail: string; mayRetarget: boolean },
   ): Promise<'over' | 'retargeted'> {
-    this.#mark(name, 'waiting', options.detail);
+    this.#steps.mark(name, 'waiting', options.detail);
     this.#resumed = false;
     this.#handingOver = options.mayRetarget;
     try {
       await this.#people(() => this.#resumed, milliseconds, name);
     } catch (error) {
-      this.#mark(name, 'failed', 'cancelled');
+      this.#steps.mark(name, 'failed', 'cancelled');
       throw error;
     } finally {
       this.#handingOver = false;
     }
     if (!this.#retargets.ready) {
-      this.#mark(name, 'done');
+      this.#steps.mark(name, 'done');
       return 'over';
     }
-    this.#mark(name, 'failed', this.#retargets.whyNotNow() as string);
+    this.#steps.mark(name, 'failed', this.#retargets.whyNotNow() as string);
     return 'retargeted';
   }
 
-  /** The new aim after a wait ended `retargeted`. These steps are still to come again, and there is no plan. */
-  takeAim(steps: readonly string[]): Aim {
-    for (const step of this.status.steps) {
-      if (!steps.includes(step.name)) continue;
-      Object.assign(step, { state: 'pending', startedAt: null, finishedAt: null, detail: null });
-    }
-    this.status.plan = null;
+  /** The new aim after a wait ended `retargeted`. */
+  takeAim(): Aim {
     this.explain(null);
     return this.#retargets.take();
+  }
+
+  /** These steps are still to come again, and there is no plan. */
+  startOver(steps: readonly string[]): void {
+    this.status.plan = null;
+    this.#steps.startOver(steps);
   }
 
   /**
@@ -256,10 +276,9 @@ export class Runbook {
       ending = isCancellation(error) ? 'cancelled' : 'failed';
       this.status.message = ending === 'failed' ? textOf(failureOf(error)) : null;
     }
-    this.#closing = true;
     await CancellationScope.nonCancellable(async () => {
-      for (const cleanUp of this.#cleanups.reverse()) await this.#attempt(cleanUp);
-      for (const step of this.status.steps) if (step.state === 'pending') step.state = 'skipped';
+      await this.#cleanUp();
+      this.#steps.close();
       this.status.outcome = ending;
       await this.#attempt(async () => {
         this.status.evidence = await leaveEvidence();
@@ -278,10 +297,13 @@ export class Runbook {
 
   /** Seconds spent in steps, without the time that people took. */
   recoverySeconds(): number {
-    const spans = this.status.steps
-      .filter((step) => step.startedAt !== null && step.finishedAt !== null && !this.#waits.has(step.name))
-      .map((step) => Date.parse(step.finishedAt as string) - Date.parse(step.startedAt as string));
-    return spans.reduce((sum, span) => sum + span, 0) / 1_000;
+    return this.#steps.seconds();
+  }
+
+  /** Last first; nothing parks any more. */
+  async #cleanUp(): Promise<void> {
+    this.#closing = true;
+    for (const cleanUp of this.#cleanups.reverse()) await this.#attempt(cleanUp);
   }
 
   async #attempt(work: () => Promise<void>): Promise<void> {
@@ -304,39 +326,26 @@ export class Runbook {
     since.at ??= Date.now();
     const left = since.at + parkLimitMs - Date.now();
     if (left <= 0) {
-      this.#mark(name, 'failed', failure.message);
+      this.#steps.mark(name, 'failed', failure.message);
       throw error;
     }
     this.status.message = textOf(failure);
     this.#resumed = false;
     this.#setOutcome('parked');
-    this.#mark(name, 'parked', `${failure.message}; signal resume when it is mended`);
-    await condition(
-      () => this.#resumed,
-      failure.type === 'NoWorker' ? Math.min(noWorkerRetryMs, left) : left,
-    );
+    this.#steps.mark(name, 'parked', `${failure.message}; signal resume when it is mended`);
+    const untilRetried = failure.type === 'NoWorker' ? Math.min(noWorkerRetryMs, left) : left;
+    try {
+      await condition(() => this.#resumed, untilRetried);
+    } catch (cancelled) {
+      this.#steps.mark(name, 'failed', 'cancelled');
+      throw cancelled;
+    }
     if (!this.#resumed && failure.type !== 'NoWorker') {
-      this.#mark(name, 'failed', failure.message);
+      this.#steps.mark(name, 'failed', failure.message);
       throw error;
     }
     this.status.message = null;
     this.#setOutcome('running');
-  }
-
-  #mark(name: string, state: StepState, detail?: string): void {
-    let step = this.status.steps.find((candidate) => candidate.name === name);
-    if (step === undefined) {
-      step = { name, state, startedAt: null, finishedAt: null, detail: null } satisfies Step;
-      this.status.steps.push(step);
-    }
-    const now = new Date().toISOString();
-    if (state === 'waiting') this.#waits.add(name);
-    const again = state === 'running' && (step.state === 'done' || step.state === 'failed');
-    step.startedAt = again ? now : (step.startedAt ?? now);
-    step.finishedAt = state === 'done' || state === 'failed' ? now : null;
-    step.state = state;
-    if (detail !== undefined || state === 'running') step.detail = detail ?? null;
-    this.publish();
   }
 
   #setOutcome(outcome: Outcome): void {

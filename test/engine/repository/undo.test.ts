@@ -9,6 +9,7 @@ import { createUpload } from '../../../src/repository/multipart.ts';
 import { openRepository, type Repository } from '../../../src/repository/repository.ts';
 import { openSink } from '../../../src/repository/sink.ts';
 import { openUndoStore, readImport, removeExpiredUndo } from '../../../src/repository/undo.ts';
+import { markUndone, requireNotUndone } from '../../../src/repository/undone.ts';
 import { collect, type RepositoryFixture, startRepository } from './fixture.ts';
 
 const DAY = 86_400_000;
@@ -98,6 +99,59 @@ describe('undo data', () => {
     expect(await repository.uploads(kept.store.folder)).toHaveLength(1);
     expect(await readImport(repository, 'shop', 'over')).toEqual(record);
     expect(await removeExpiredUndo(repository, new Date(), quietly)).toEqual([]);
+  });
+
+  test('that may not be removed yet is hidden, however often the reaper runs', async () => {
+    const { store, key } = await put(repository, 'retained', 'rows', -1_000);
+    const lockedUntil = new Date(Date.now() + DAY).toISOString();
+    await repository.put(key, 'rows', { lockedUntil });
+    expect(await removeExpiredUndo(repository, new Date(), quietly)).toEqual([store.folder]);
+    for (const again of [1, 2]) {
+      expect(await removeExpiredUndo(repository, new Date(), quietly), `run ${again}`).toEqual([]);
+      expect(await collect(repository.list(store.folder))).toEqual([]);
+      expect(await collect(repository.versions(store.folder))).toHaveLength(2);
+    }
+  });
+});
+
+describe('an import that was taken back', () => {
+  const table = { table: 'public.t', created: null, createdId: null, columns: ['id'], inserted: null };
+  const recordOf = (key: string[] | null): ImportRecord => ({
+    ...RECORD,
+    undo: {
+      ...{ folder: '', expiresAt: '', sizeBytes: 0 },
+      server: { systemIdentifier: '', timeline: 1, lsn: '0/0' },
+      tables: [{ ...table, key, replaced: null, counts: { inserted: 1, updated: 0, deleted: 0 } }],
+    },
+  });
+  const mark = { transaction: '7', committed: true, partial: false };
+
+  test('is taken back by nobody else, whose commit is known or left to production', async () => {
+    const undo = { database: 'shop', import: 'pitr/shop/one', workflowId: 'undo/shop/one' };
+    const other = { ...undo, workflowId: 'undo/shop/two' };
+    expect(await requireNotUndone(repository, undo, recordOf(['id']))).toBeUndefined();
+    await markUndone(repository, undo, { ...mark, committed: false });
+    expect(await requireNotUndone(repository, undo, recordOf(['id']))).toBeUndefined();
+    expect(await requireNotUndone(repository, other, recordOf(['id']))).toEqual({
+      by: 'undo/shop/one',
+      transaction: '7',
+    });
+    await markUndone(repository, undo, mark);
+    await expect(requireNotUndone(repository, other, recordOf(['id']))).rejects.toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining('taken back already, by undo/shop/one'),
+    });
+  });
+
+  test('in part can be taken back for the rest, unless a table has no key', async () => {
+    const undo = { database: 'shop', import: 'pitr/shop/part', workflowId: 'undo/shop/part' };
+    const other = { ...undo, workflowId: 'undo/shop/rest' };
+    await markUndone(repository, undo, { ...mark, partial: true });
+    expect(await requireNotUndone(repository, other, recordOf(['id']))).toBeUndefined();
+    await expect(requireNotUndone(repository, other, recordOf(null))).rejects.toMatchObject({
+      type: 'InvalidInput',
+      message: expect.stringContaining('public.t has no key'),
+    });
   });
 });
 

@@ -51,6 +51,14 @@ test('a rule that cannot be chosen is not called nothing, and the ones that can 
   );
 });
 
+test('where no rule can be chosen nobody is asked to name one', () => {
+  const comparison = found({});
+  const rules = comparison.rules.map((rule) => ({ ...rule, refusal: 'the user may not delete' }));
+  expect(planOf(INPUT, [{ ...comparison, rules }]).notices[0]).toBe(
+    'insert-missing cannot be chosen: the user may not delete. Nor can any other rule: reject this plan, mend that, and start again',
+  );
+});
+
 test('the plan of an undo says which import, and shows both rules', () => {
   const change = (deletes: number, orphans: number) => ({
     ...{ table: 'public.orders', inserts: 0, updates: 0, deletes, orphans, uniqueClashes: 0 },

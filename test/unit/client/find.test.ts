@@ -5,7 +5,8 @@ import type { Candidate } from '../../../src/engines/engine.ts';
 
 const candidate = (change: Partial<Candidate> = {}): Candidate => ({
   ...{ xid: '4711', at: '2026-01-31T14:05:00.123456Z', lsn: '0/5000148', timeline: 1 },
-  ...{ deleted: 0, updated: 0, inserted: 0, whole: null, target: { xid: '4711' } },
+  ...{ deleted: 0, updated: 0, inserted: 0, whole: null, partitions: null },
+  target: { lsn: '0/5000148', exclusive: true },
   ...change,
 });
 
@@ -28,10 +29,17 @@ describe('the command that is printed', () => {
   const found = { database: 'shop', table: 'public.orders' };
   it('brings back what is gone, and sets back what was only changed', () => {
     expect(restoreCommandOf(found, candidate({ deleted: 9 }), [])).toBe(
-      "holdfast restore pitr shop --xid 4711 --table public.orders --reason 'transaction 4711 deleted 9 rows of public.orders'",
+      "holdfast restore pitr shop --lsn 0/5000148 --exclusive --table public.orders --reason 'transaction 4711 deleted 9 rows of public.orders'",
     );
     expect(restoreCommandOf(found, candidate({ updated: 1_500 }), ['--config', 'a b.yaml'])).toBe(
-      "holdfast restore pitr shop --xid 4711 --table public.orders --conflict restore-changed --reason 'transaction 4711 updated 1,500 rows of public.orders' --config 'a b.yaml'",
+      "holdfast restore pitr shop --lsn 0/5000148 --exclusive --table public.orders --conflict restore-changed --reason 'transaction 4711 updated 1,500 rows of public.orders' --config 'a b.yaml'",
+    );
+  });
+
+  it('says whether all of a partitioned table went, or a part', () => {
+    const dropped = candidate({ whole: 'dropped', partitions: { touched: 1, all: 12 } });
+    expect(restoreCommandOf(found, dropped, [])).toContain(
+      "--reason 'transaction 4711 dropped 1 of 12 partitions of public.orders'",
     );
   });
 
@@ -49,7 +57,10 @@ it('what was found is a table with the command below it, and what could not be s
     {
       ...{ database: 'shop', table: 'public.orders', likeliest: deleted, notices: ['a log is missing'] },
       searched: { from: '2026-01-31T13:00:00Z', to: '2026-01-31T15:00:00Z', logs: 12 },
-      candidates: [deleted, candidate({ xid: '4712', whole: 'rewritten' })],
+      candidates: [
+        deleted,
+        candidate({ xid: '4712', whole: 'rewritten', target: { lsn: '0/5000170', exclusive: true } }),
+      ],
     },
     [],
     null,
@@ -58,8 +69,12 @@ it('what was found is a table with the command below it, and what could not be s
   expect(lines[0]).toContain('12 logs searched, 2026-01-31T13:00:00Z to 2026-01-31T15:00:00Z');
   expect(text).toMatch(/2026-01-31T14:05:00\.123456Z +4711 +0\/5000148 +12,345 +2 +-/);
   expect(text).toMatch(/4712 .* rewritten/);
+  // Every one has its target, not the likeliest alone.
+  expect(text).toMatch(/4711 .* - +--lsn 0\/5000148 --exclusive/);
+  expect(text).toMatch(/4712 .* rewritten +--lsn 0\/5000170 --exclusive/);
+  expect(text).toContain('for another one, put its target there');
   expect(text).toContain('note: a log is missing');
-  expect(lines.at(-1)).toMatch(/^holdfast restore pitr shop --xid 4711 /);
+  expect(lines.at(-1)).toMatch(/^holdfast restore pitr shop --lsn 0\/5000148 --exclusive /);
   const none = formatFind(
     {
       ...{ database: 'shop', table: 'public.orders', likeliest: null, notices: [], candidates: [] },

@@ -127,6 +127,23 @@ describe('measured times', () => {
     expect(text).toContain('within the RTO of 30m');
   });
 
+  test('are without the time that a step was parked, and tell imports from exports and hand-overs', () => {
+    const parked = run(20, 900);
+    Object.assign(parked.status.steps[0] ?? {}, { parkedSeconds: 880 });
+    const measured = measuredOf([{ ...run(50, 5), imported: { transaction: '790' } }, parked, run(2, 1)]);
+    expect(measured).toMatchObject([
+      { imported: true, runs: 1, medianSeconds: 50, steps: [{ name: 'restore', seconds: 5 }] },
+      { imported: false, runs: 2, medianSeconds: 11, steps: [{ name: 'restore', seconds: 10.5 }] },
+    ]);
+    const text = documentsOf({ measured })['point-in-time-recovery'];
+    expect(text).toContain(
+      'With a change of production: 1 completed run, the newest of 2026-01-31: median 50s',
+    );
+    expect(text).toContain('Without one (export, hand-over): 2 completed runs');
+    // The table of steps has those of the import.
+    expect(text).toMatch(/\| restore \| the files of the backup.*\| 5s \|/);
+  });
+
   test('beyond the objective are said to be so', () => {
     expect(documentsOf({ measured: measuredOf([run(1_801, 5)]) })['point-in-time-recovery']).toContain(
       '**beyond** the RTO of 30m',

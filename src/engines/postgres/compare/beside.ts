@@ -23,11 +23,14 @@ export function besideName(name: string, copyId: string): string {
 
 /** What a copy beside the table is called, and what room it takes. */
 export function besideNotices(pair: TablePair, counts: Differences, copyId: string): string[] {
-  const { schema, name, bytes } = pair.restored;
+  const { schema, name, bytes, rowSecurity } = pair.restored;
   const copy = formatNameParts([schema, besideName(name, copyId)]);
   const size = `${Math.max(1, Math.ceil(bytes / 1e6)).toLocaleString('en-US')} MB`;
   return [
     `${pair.table}: all ${countOf(counts.restoredRows, 'row')} of the restored copy go into the new table ${copy}, which takes up to ${size} in production`,
+    `${pair.table}: the copy beside it has none of its grants and policies: only the configured user and superusers may read it${
+      rowSecurity || pair.production.rowSecurity ? ', and row security is on for it' : ''
+    }`,
   ];
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
@@ -9,12 +9,15 @@ import { withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { besideNotices, refuseTaken } from './beside.ts';
 import { type DifferenceKind, findDifferences, ruleKinds, type Sides, writeLeft } from './differences.ts';
-import { findEffects, LeftRows, type TableDifferences } from './effects.ts';
+import { findEffects } from './effects.ts';
 import { refuseWithoutParents } from './gone.ts';
 import { parentsFirst } from './insert-order.ts';
+import { LeftRows, type TableDifferences } from './judged.ts';
 import { preferIndexes } from './lookup.ts';
+import { findNewConstraints } from './new-constraints.ts';
 import { refuseUnplaced } from './partitions.ts';
 import { locateTables, refusalOf, requireSomeRule } from './rule.ts';
+import { cascadeNotices, ruleNotices } from './rule-notices.ts';
 import { describePair, type TablePair } from './table-pair.ts';
 
 /**
@@ -24,10 +27,13 @@ import { describePair, type TablePair } from './table-pair.ts';
  */
 export async function compare(input: CompareInput, run: Run): Promise<TableComparison[]> {
   const { tables, production, restored } = locateTables(input);
-  const directory = join(input.place.directory, 'compare', randomUUID());
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const folder = join(input.place.directory, 'compare');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const earlier = await readdir(folder);
+  const directory = join(folder, randomUUID());
+  await mkdir(directory, { mode: 0o700 });
   const options = { applicationName: 'compare', readOnly: true, signal: run.signal };
-  return withConnection(production, options, (live) =>
+  const comparisons = await withConnection(production, options, (live) =>
     withConnection(restored, options, async (copy) => {
       const sides = { production: live, restored: copy };
       // What the import needs is said before a person has approved it.
@@ -37,12 +43,13 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       for (const table of tables) pairs.push(await describePair(live, copy, table));
       refuseWithoutParents(pairs);
       await refuseUnplaced(copy, pairs);
+      for (const pair of pairs) await findNewConstraints(copy, pair);
       await refuseTaken(live, pairs, input.copyId);
       requireSomeRule(pairs);
       const found: TableDifferences[] = [];
       for (const [index, pair] of parentsFirst(pairs).entries()) {
-        const folder = join(directory, String(index));
-        found.push({ pair, folder, counts: await findDifferences(sides, pair, folder, run) });
+        const place = join(directory, String(index));
+        found.push({ pair, folder: place, counts: await findDifferences(sides, pair, place, run) });
       }
       await Promise.all([preferIndexes(live, true), preferIndexes(copy, true)]);
       const effects = await findAllEffects(sides, found, run);
@@ -51,6 +58,9 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       return comparisons.sort((left, right) => tables.indexOf(left.table) - tables.indexOf(right.table));
     }),
   );
+  // What an earlier plan was made from is of no use any more; another attempt's that began since may be.
+  for (const name of earlier) await rm(join(folder, name), { recursive: true, force: true });
+  return comparisons;
 }
 
 /** Repeatable read: every table as of one moment, and no writes, on a standby too. */
@@ -116,7 +126,7 @@ async function describeComparison(
       },
       keysSha256: await writeLeft(pair, folder, conflict, left),
       refusal: refusalOf(pair, conflict),
-      notices: beside ? besideNotices(pair, counts, input.copyId) : keptNotices(pair, left),
+      notices: beside ? besideNotices(pair, counts, input.copyId) : ruleNotices(table, conflict, left),
     });
   }
   const { missing } = counts;
@@ -127,28 +137,4 @@ async function describeComparison(
     ...(pair.gone ? { gone: true as const } : {}),
     notices: [...pair.notices, ...(missing > 0 ? cascadeNotices(pair, all) : [])],
   };
-}
-
-function keptNotices(pair: TablePair, left: LeftRows): string[] {
-  return [...left.keptFor]
-    .sort()
-    .map((child) => `${pair.table}: rows to which ${child} still refers are left as they are`);
-}
-
-/** Rows that an accident took along through ON DELETE CASCADE are easily forgotten. */
-function cascadeNotices(pair: TablePair, all: readonly TableDifferences[]): string[] {
-  const included = new Set(all.map((table) => table.pair.production.oid));
-  const changes: Record<string, string> = {
-    c: 'deleted its rows with theirs (ON DELETE CASCADE)',
-    n: 'lost its references to them (ON DELETE SET NULL)',
-    d: 'lost its references to them (ON DELETE SET DEFAULT)',
-  };
-  return pair.production.referencedBy.flatMap(({ name, table, oid, onDelete }) => {
-    const change = changes[onDelete];
-    if (change === undefined || oid === pair.production.oid || (onDelete === 'c' && included.has(oid)))
-      return [];
-    return [
-      `${pair.table}: ${table} may have ${change}, by constraint ${name}; this recovery does not bring that back`,
-    ];
-  });
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { type CopyToStreamQuery, to as copyTo } from 'pg-copy-streams';
+import { dropConnection } from '../connection.ts';
 
 /** What pg-copy-streams does with a chunk of the wire; false: the reader is behind. Fixed to its version 7. */
 interface Parsing {
@@ -13,13 +14,15 @@ const BETWEEN = new Set([0x48, 0x53, 0x4e, 0x41]);
 /**
  * Rows of a `COPY … TO STDOUT` as a stream of whole lines. The server sends a message for each row, and for
  * rows as short as a key the generic reader's bookkeeping costs several times the comparison; here the rows of a
- * chunk are gathered in one loop, and all else is left to pg-copy-streams.
+ * chunk are gathered in one loop, and all else is left to pg-copy-streams. Destroyed before its end it drops the
+ * session: nobody would read what the server still has to send, and every later statement would wait behind it.
  */
 export function copyOut(client: pg.Client, sql: string): CopyToStreamQuery {
   const stream = copyTo(sql, { highWaterMark: 1 << 18 });
   const parsing = stream as unknown as Parsing;
   const parse = parsing._parse.bind(stream);
   let carried: Buffer | null = null;
+  let isOver = false;
   parsing._parse = (piece) => {
     const chunk = carried === null ? piece : Buffer.concat([carried, piece]);
     carried = null;
@@ -37,6 +40,7 @@ export function copyOut(client: pg.Client, sql: string): CopyToStreamQuery {
       if (code !== COPY_DATA && !BETWEEN.has(code)) {
         flush();
         // The end, or an error: the rest belongs to node-postgres again.
+        isOver = true;
         return parse(chunk.subarray(at));
       }
       if (end > chunk.length) {
@@ -50,6 +54,14 @@ export function copyOut(client: pg.Client, sql: string): CopyToStreamQuery {
     }
     flush();
     return drained;
+  };
+  stream._destroy = (error, done) => {
+    if (!isOver) {
+      // That the connection has ended is no news any more.
+      stream.on('error', () => {});
+      dropConnection(client);
+    }
+    done(error);
   };
   return client.query(stream);
 }

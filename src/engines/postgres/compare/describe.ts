@@ -3,10 +3,15 @@ import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
 import { quoteQualified } from '../identifier.ts';
 import type { Column, ForeignKey, Reference, Relation } from './relation.ts';
+import { IS_USER_TRIGGER } from './triggers.ts';
 
 interface RelationRow
-  extends Omit<Relation, 'source' | 'qualified' | 'partitioned' | 'foreignKeys' | 'referencedBy'> {
+  extends Omit<
+    Relation,
+    'source' | 'qualified' | 'partitioned' | 'foreignKeys' | 'referencedBy' | 'parents'
+  > {
   kind: string;
+  parents: [string, string][];
   referencedBy: (Omit<Reference, 'table' | 'source'> & {
     childSchema: string;
     childName: string;
@@ -57,6 +62,7 @@ export async function describeRelation(client: pg.Client, table: string): Promis
     ...found,
     partitioned,
     qualified,
+    parents: found.parents.map(formatNameParts),
     source: partitioned ? qualified : `ONLY ${qualified}`,
     referencedBy: found.referencedBy.map(({ childSchema, childName, childPartitioned, ...key }) => ({
       ...key,
@@ -92,6 +98,9 @@ const COLUMNS = `(SELECT coalesce(json_agg(json_build_object(
     'deterministic', coalesce(l.collisdeterministic, true),
     'notNull', a.attnotnull,
     'generated', a.attgenerated <> '',
+    'generation', CASE WHEN a.attgenerated <> '' THEN (SELECT pg_get_expr(f.adbin, f.adrelid)
+      FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum) END,
+    'identityAlways', a.attidentity = 'a',
     'hasDefault', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL
   ) ORDER BY a.attnum), '[]')
   FROM pg_attribute a
@@ -106,6 +115,7 @@ const UNIQUES = `(SELECT coalesce(json_agg(json_build_object(
     'predicate', pg_get_expr(i.indpred, i.indrelid),
     'nullsDistinct', NOT coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
     'exclusion', i.indisexclusion,
+    'deferrable', NOT i.indimmediate,
     'reads', (SELECT coalesce(json_agg(DISTINCT a.attname), '[]') FROM pg_attribute a
       WHERE a.attrelid = c.oid AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
@@ -175,16 +185,26 @@ const REFERENCED_BY = `(SELECT coalesce(json_agg(json_build_object(
   WHERE k.contype = 'f' AND k.confrelid = c.oid
     AND NOT EXISTS (SELECT FROM pg_constraint q WHERE q.oid = k.conparentid AND q.confrelid = k.confrelid))`;
 
+const CHECKS = `(SELECT coalesce(json_agg(json_build_object(
+    'name', k.conname, 'expression', pg_get_expr(k.conbin, k.conrelid),
+    'reads', (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_attribute a
+      WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))
+  ) ORDER BY k.conname), '[]')
+  FROM pg_constraint k WHERE k.contype = 'c' AND k.conrelid = c.oid)`;
+
+const ENABLED_TRIGGERS = `FROM pg_trigger g WHERE ${IS_USER_TRIGGER} AND g.tgenabled <> 'D'
+  AND g.tgrelid IN (SELECT c.oid UNION ALL SELECT relid FROM pg_partition_tree(c.oid))`;
+
 const RELATION_SQL = `SELECT json_build_object(
     'oid', c.oid::bigint, 'schema', s.nspname, 'name', c.relname, 'kind', c.relkind,
     'columns', ${COLUMNS}, 'uniques', ${UNIQUES},
     'foreignKeys', ${FOREIGN_KEYS}, 'referencedBy', ${REFERENCED_BY},
-    'rowSecurityActive', row_security_active(c.oid),
+    'rowSecurityActive', row_security_active(c.oid), 'rowSecurity', c.relrowsecurity, 'checks', ${CHECKS},
     'rewrites', json_build_object(
       'insert', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3'),
       'update', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '2'),
       'delete', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '4')),
-    'parents', (SELECT coalesce(json_agg(n.nspname || '.' || p.relname ORDER BY h.inhseqno), '[]')
+    'parents', (SELECT coalesce(json_agg(json_build_array(n.nspname, p.relname) ORDER BY h.inhseqno), '[]')
       FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
       WHERE h.inhrelid = c.oid),
     'hasLargeObjects', EXISTS (SELECT FROM pg_largeobject_metadata),
@@ -203,10 +223,10 @@ const RELATION_SQL = `SELECT json_build_object(
       'delete', has_table_privilege(c.oid, 'DELETE'),
       'create', has_schema_privilege(s.oid, 'CREATE'),
       'lock', has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
-      'owner', pg_has_role(c.relowner, 'USAGE')),
-    'enabledTriggers', (SELECT count(*) FROM pg_trigger g
-      WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
-        AND g.tgrelid IN (SELECT c.oid UNION ALL SELECT relid FROM pg_partition_tree(c.oid)))
+      'owner', pg_has_role(c.relowner, 'USAGE'),
+      'triggers', pg_has_role(c.relowner, 'USAGE') AND (current_setting('is_superuser') = 'on' OR NOT EXISTS (
+        SELECT ${ENABLED_TRIGGERS} AND g.tgisinternal))),
+    'enabledTriggers', (SELECT count(*) ${ENABLED_TRIGGERS})
   ) AS relation
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
   WHERE s.nspname = $1 AND c.relname = $2`;

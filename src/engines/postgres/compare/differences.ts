@@ -19,13 +19,13 @@ export { DIFFERENCE_KINDS, type DifferenceKind };
 /**
  * A table's comparison on disk. `missing`, `changed` and `extra`: a line of COPY text for the key of each row that
  * differs, in key order. `<rule>.left`: first the key's column names, then the rows that the rule leaves alone,
- * each as `orphan` or `clash`, its kind and its key line.
+ * each with its reason, its kind and its key line.
  */
 const kindFile = (folder: string, kind: DifferenceKind): string => join(folder, kind);
 const leftFile = (folder: string, rule: ConflictRule): string => join(folder, `${rule}.left`);
 
-/** Why a row is left alone. */
-export type Reason = 'orphan' | 'clash';
+/** Why a row is left alone: forbidden is what breaks a constraint that is new since. */
+export type Reason = 'orphan' | 'clash' | 'forbidden';
 
 const KINDS: Record<ConflictRule, readonly DifferenceKind[]> = {
   'insert-missing': ['missing'],
@@ -141,6 +141,11 @@ async function canConvert(client: pg.Client, pair: TablePair): Promise<boolean> 
     // A value that the type does not take, or no such type or conversion in the restored copy.
     if (code === undefined || !/^(?:22|23|42704|42846|0A000)/.test(code)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT holdfast_convert');
+    if (/^2/.test(code)) {
+      pair.notices.push(
+        `${pair.table}: a value of the restored copy does not fit the type that its column has now; unless its row is left out, the import will refuse it and change nothing`,
+      );
+    }
     return false;
   }
 }

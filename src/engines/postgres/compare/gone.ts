@@ -10,12 +10,13 @@ import { nameOf, type TablePair } from './table-pair.ts';
 export interface Surroundings {
   /** null: the schema is gone too */
   mayCreate: boolean | null;
-  /** names of tables, of those to which the table referred and that referred to it, that production has */
+  /** names of tables that production has, of those around the table: its parents, and what referred to it */
   there: ReadonlySet<string>;
 }
 
 export async function readSurroundings(production: pg.Client, restored: Relation): Promise<Surroundings> {
   const names = [
+    ...restored.parents,
     ...restored.foreignKeys.map(({ parent }) => parent),
     ...restored.referencedBy.map(({ table }) => table),
   ];
@@ -44,6 +45,7 @@ export function asGone(restored: Relation, { mayCreate }: Surroundings): Relatio
       lock: true,
       create: mayCreate === true,
       owner: true,
+      triggers: true,
     },
   };
 }
@@ -85,7 +87,7 @@ export function goneNotices(table: string, restored: Relation, { there }: Surrou
   ];
 }
 
-/** A table that is gone cannot be created again while one to which it refers is gone too, unless both come back. */
+/** A table that is gone cannot be created again while one to which it refers, or of which it is a part, is gone too, unless both come back. */
 export function refuseWithoutParents(pairs: readonly TablePair[]): void {
   const coming = new Set(pairs.map(nameOf));
   for (const pair of pairs) {
@@ -93,7 +95,7 @@ export function refuseWithoutParents(pairs: readonly TablePair[]): void {
     if (parent === undefined) continue;
     const refusal = new HoldfastError(
       'NotSupported',
-      `${pair.table} refers to ${parent}, which is gone in production too`,
+      `${pair.table} ${pair.restored.parents.includes(parent) ? 'is a part of' : 'refers to'} ${parent}, which is gone in production too`,
       { hint: `name ${parent} among the tables too, or choose side-by-side` },
     );
     for (const rule of RULES) if (rule !== 'side-by-side') pair.refusals[rule] ??= refusal;

@@ -51,14 +51,23 @@ export class LineWindow {
     this.end = 0;
     while ((await this.chunks.next()).done !== true);
   }
+
+  /** Closes the source, which may not have been read to its end. */
+  async close(): Promise<void> {
+    await this.chunks.return?.();
+  }
 }
 
 /** Every line as text, without its newline. */
 export async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const window = new LineWindow(source);
-  while (await window.fill()) {
-    const text = window.buffer.toString('utf8', window.start, window.end - 1);
-    window.start = window.end;
-    yield* text.split('\n');
+  try {
+    while (await window.fill()) {
+      const text = window.buffer.toString('utf8', window.start, window.end - 1);
+      window.start = window.end;
+      yield* text.split('\n');
+    }
+  } finally {
+    await window.close();
   }
 }

@@ -96,7 +96,10 @@ async function find(
 
 const asText = (expression: string) => `(${expression})::pg_catalog.text`;
 
-/** Expressions over the rows of these keys as text, for those whose row satisfies the condition. */
+/**
+ * Expressions over the rows of these keys as text, for those whose row satisfies the condition. That may read
+ * further values that stand beside each key, as `holdfast_<n>` behind the key's own.
+ */
 export function rowsByKey(
   sides: Sides,
   pair: TablePair,
@@ -104,6 +107,7 @@ export function rowsByKey(
   keys: Values,
   expressions: readonly string[],
   condition: string | null = null,
+  beside: Values = [],
 ): Promise<Found[]> {
   const client = sides[side];
   const query = {
@@ -118,8 +122,8 @@ export function rowsByKey(
       ...(condition === null ? [] : [`(${condition})`]),
     ].join(' AND '),
     expressions,
-    values: keys,
-    width: pair.key.parts.length,
+    values: [...keys, ...beside],
+    width: pair.key.parts.length + beside.length,
   };
   return pair.keyless
     ? withScans(client, () => find(client, pair, side, query))
@@ -208,11 +212,12 @@ export function parentRows(
     : find(client, parent, side, query);
 }
 
-function referenceCondition(reference: Reference): string {
+/** Whether row `t` of the child refers to the values from `holdfast_<first>` on. */
+export function referenceCondition(reference: Reference, first = 1): string {
   return reference.columns
     .map(
       (column, index) =>
-        `holdfast.holdfast_${index + 1}::${reference.types[index]} ${reference.equals[index]} t.${quoteIdentifier(column)}`,
+        `holdfast.holdfast_${index + first}::${reference.types[index]} ${reference.equals[index]} t.${quoteIdentifier(column)}`,
     )
     .join(' AND ');
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import { refuseAll, type TablePair } from './table-pair.ts';
+import { refuseAll } from './refusals.ts';
+import type { TablePair } from './table-pair.ts';
 
 /** A row that no partition takes any more cannot come back: that is said before anybody approves it. */
 export async function refuseUnplaced(restored: pg.Client, pairs: readonly TablePair[]): Promise<void> {

@@ -13,19 +13,22 @@ export interface Relation {
   foreignKeys: ForeignKey[];
   /** foreign keys that refer to this one, its own included */
   referencedBy: Reference[];
+  /** whether row security hides rows from the connected user, and whether the table has it at all */
   rowSecurityActive: boolean;
+  rowSecurity: boolean;
+  checks: CheckConstraint[];
   /** rules (CREATE RULE) that rewrite these commands */
   rewrites: { insert: boolean; update: boolean; delete: boolean };
   hasInheritors: boolean;
   /** of a partitioned table: where its rows lie, each with the condition on them */
   leaves: { name: string; condition: string | null; foreign: boolean }[];
-  /** of a partitioned or inherited table: it is a part of another */
+  /** of a partition or an inheriting table, in the form of model/table.ts: what it is a part of */
   parents: string[];
   /** the db holds large objects, and a column may name them */
   hasLargeObjects: boolean;
   /** bytes on disk, partitions and indexes included */
   bytes: number;
-  /** `create`: make a table in its schema */
+  /** `create`: make a table in its schema; `triggers`: switch all of its triggers */
   rights: {
     select: boolean;
     insert: boolean;
@@ -34,6 +37,7 @@ export interface Relation {
     lock: boolean;
     create: boolean;
     owner: boolean;
+    triggers: boolean;
   };
   enabledTriggers: number;
 }
@@ -74,6 +78,10 @@ export interface Column {
   deterministic: boolean;
   notNull: boolean;
   generated: boolean;
+  /** what a generated column is computed by, over the table's other columns */
+  generation: string | null;
+  /** GENERATED ALWAYS AS IDENTITY: an UPDATE cannot set it */
+  identityAlways: boolean;
   hasDefault: boolean;
 }
 
@@ -94,7 +102,17 @@ export interface UniqueIndex {
   nullsDistinct: boolean;
   /** of an exclusion constraint: `equals` are its operators, which several rows may satisfy */
   exclusion: boolean;
+  /** a constraint that can be looked at when the transaction ends */
+  deferrable: boolean;
   /** every column that parts and predicate read */
+  reads: string[];
+}
+
+export interface CheckConstraint {
+  name: string;
+  /** over the table's columns, without the word CHECK */
+  expression: string;
+  /** every column that it reads */
   reads: string[];
 }
 

@@ -6,8 +6,12 @@ import { type RowHash, rowHashOf } from '../row-hash.ts';
 import { columnOf, describeIfThere } from './describe.ts';
 import { asGone, goneNotices, readSurroundings, refuseGone, type Surroundings } from './gone.ts';
 import { isExact, type KeyOrder, keyExpression, keyOrder } from './key-order.ts';
-import { type Column, isAlike, isKey, type Relation, type UniqueIndex } from './relation.ts';
+import type { NewConstraint } from './new-constraints.ts';
+import { describeDifferences, largeObjectNotices } from './pair-notices.ts';
+import { nothingShared, refuseAll, refuseCommands, refuseUnfillable, refuseUnreadable } from './refusals.ts';
+import { type Column, isKey, type Relation, type UniqueIndex } from './relation.ts';
 import { rowText, type Side } from './row-values.ts';
+import { eventTriggerNotices } from './triggers.ts';
 
 /** One table on both sides, and what makes them comparable. */
 export interface TablePair {
@@ -18,7 +22,7 @@ export interface TablePair {
   restored: Relation;
   /** production has no such table any more */
   gone: boolean;
-  /** of a table that is gone: tables to which it refers and that production does not have either */
+  /** of a table that is gone: tables to which it refers, or of which it is a part, and that are gone too */
   goneParents: string[];
   /**
    * production's unique index that identifies rows; both sides have these columns unique and NOT NULL. Without
@@ -37,6 +41,8 @@ export interface TablePair {
   hash: RowHash;
   /** columns that changed their type are compared in production's; otherwise by their texts */
   converts: boolean;
+  /** what production refuses of a row since; known to a comparison only */
+  newConstraints: NewConstraint[];
   /** why a rule cannot be chosen for this table */
   refusals: Partial<Record<ConflictRule, HoldfastError>>;
   notices: string[];
@@ -67,8 +73,14 @@ export async function describePair(
     );
   }
   const hash = rowHashOf(Math.min(liveMajor, copyMajor));
-  if (live !== null) return pairRelations(table, live, copy, hash);
-  return pairGone(table, copy, await readSurroundings(production, copy), hash);
+  const pair =
+    live === null
+      ? pairGone(table, copy, await readSurroundings(production, copy), hash)
+      : pairRelations(table, live, copy, hash);
+  return {
+    ...pair,
+    notices: [...pair.notices, ...(await eventTriggerNotices(production, table, pair.gone))],
+  };
 }
 
 async function majorOf(client: pg.Client): Promise<number> {
@@ -107,6 +119,7 @@ export function pairRelations(
     hashed: columns.filter((name) => !keyColumns.some((column) => column.name === name && saysAll(column))),
     hash,
     converts: true,
+    newConstraints: [],
     refusals: {
       ...(keyless ? { 'insert-missing': chosen, 'restore-changed': chosen } : {}),
       ...refuseCommands(
@@ -131,8 +144,8 @@ function pairGone(table: string, restored: Relation, surroundings: Surroundings,
   return {
     ...pair,
     gone: true,
-    goneParents: restored.foreignKeys.flatMap(({ parent }) =>
-      surroundings.there.has(parent) ? [] : [parent],
+    goneParents: [...restored.parents, ...restored.foreignKeys.map(({ parent }) => parent)].filter(
+      (parent) => !surroundings.there.has(parent),
     ),
     // All rules do the same, and what is there already needs no key to be told apart from.
     refusals: refuseGone(table, restored, surroundings),
@@ -166,6 +179,7 @@ const ROW_KEY: UniqueIndex = {
   predicate: null,
   nullsDistinct: true,
   exclusion: false,
+  deferrable: false,
   reads: [],
 };
 
@@ -238,163 +252,4 @@ function chooseKey(table: string, production: Relation, restored: Relation): Uni
         : `a key column of ${table} has changed its type since: the rows of the two cannot be matched`,
     { hint: 'replace and side-by-side need no key' },
   );
-}
-
-function refuseUnreadable(table: string, production: Relation, restored: Relation): void {
-  const denied = (what: string, hint: string): never => {
-    throw new HoldfastError('PermissionDenied', `${what} ${table}`, { hint });
-  };
-  if (production.rowSecurityActive || restored.rowSecurityActive) {
-    denied(
-      'row security hides rows from the configured user in',
-      'connect as the owner of the table (without FORCE ROW LEVEL SECURITY) or as a role with BYPASSRLS',
-    );
-  }
-  if (!production.rights.select || !restored.rights.select) {
-    denied('the configured user may not read', 'grant SELECT on it (or the role pg_read_all_data)');
-  }
-}
-
-type Command = 'insert' | 'update' | 'delete';
-
-const COMMANDS: Record<'insert-missing' | 'restore-changed' | 'replace', readonly Command[]> = {
-  'insert-missing': ['insert'],
-  'restore-changed': ['insert', 'update'],
-  replace: ['insert', 'update', 'delete'],
-};
-
-/** What production lets the configured user do to the table itself; a copy beside it needs its own place only. */
-function refuseCommands(
-  table: string,
-  { rewrites, rights, enabledTriggers, schema, referencedBy }: Relation,
-  key: readonly string[],
-  unfillable: HoldfastError | null,
-): Partial<Record<ConflictRule, HoldfastError>> {
-  const denied = (what: string, hint: string) =>
-    new HoldfastError('PermissionDenied', `${what} ${table}`, { hint });
-  const refusal = (commands: readonly Command[]): HoldfastError | null => {
-    const rewritten = commands.find((command) => rewrites[command]);
-    if (rewritten !== undefined) {
-      return new HoldfastError('NotSupported', `${table} has a rule that rewrites ${rewritten}s`, {
-        hint: 'recover with export, and write where the rule cannot act',
-      });
-    }
-    if (!commands.every((command) => rights[command]) || !rights.lock) {
-      return denied(
-        `the configured user may not ${commands.join(', ')} and lock`,
-        `grant SELECT, ${[...new Set([...commands, 'update'])].join(', ').toUpperCase()} on it${
-          commands.length === 1 ? ' (UPDATE for the lock only: nothing is updated)' : ''
-        }`,
-      );
-    }
-    const hidden = referencedBy.find(
-      ({ readable, parentColumns }) =>
-        !readable &&
-        (commands.includes('delete') ||
-          (commands.includes('update') && !parentColumns.every((column) => key.includes(column)))),
-    );
-    if (hidden !== undefined) {
-      return denied(
-        `the configured user may not read ${hidden.table}, whose rows refer to`,
-        `grant SELECT on ${hidden.table}: rows to which others refer are left alone`,
-      );
-    }
-    if (enabledTriggers > 0 && !rights.owner) {
-      return denied(
-        'the configured user may not disable the triggers of',
-        'connect as its owner or a superuser: triggers must not fire for rows that come back',
-      );
-    }
-    return unfillable;
-  };
-  const refusals: Partial<Record<ConflictRule, HoldfastError>> = {};
-  for (const [rule, commands] of Object.entries(COMMANDS) as [keyof typeof COMMANDS, readonly Command[]][]) {
-    const refused = refusal(commands);
-    if (refused !== null) refusals[rule] = refused;
-  }
-  if (!rights.create) {
-    refusals['side-by-side'] = denied(
-      `the configured user may not create a table in schema ${schema}, beside`,
-      'grant CREATE on the schema',
-    );
-  }
-  return refusals;
-}
-
-/** The rules that write into the table itself. */
-export function refuseAll(refusal: HoldfastError): Partial<Record<ConflictRule, HoldfastError>> {
-  return Object.fromEntries(Object.keys(COMMANDS).map((rule) => [rule, refusal]));
-}
-
-function nothingShared(table: string): HoldfastError {
-  return new HoldfastError('NotSupported', `${table} has no column that the restored copy has too`, {
-    hint: 'choose side-by-side',
-  });
-}
-
-function refuseUnfillable(
-  table: string,
-  production: Relation,
-  columns: readonly string[],
-): HoldfastError | null {
-  const unfillable = production.columns.find(
-    (column) => column.notNull && !column.generated && !column.hasDefault && !columns.includes(column.name),
-  );
-  if (unfillable === undefined) return null;
-  return new HoldfastError(
-    'NotSupported',
-    `column ${unfillable.name} of ${table} is new since, NOT NULL and without a default: a row that comes back has no value for it`,
-    { hint: 'give the column a default, or choose side-by-side' },
-  );
-}
-
-function describeDifferences(
-  table: string,
-  production: Relation,
-  restored: Relation,
-  columns: readonly string[],
-): string[] {
-  const notices: string[] = [];
-  for (const column of production.columns) {
-    const before = columnOf(restored, column.name);
-    if (before === undefined) {
-      notices.push(`${table}: column ${column.name} is new since; rows that come back get its default`);
-    } else if (before.fullType !== column.fullType && columns.includes(column.name)) {
-      notices.push(
-        `${table}: column ${column.name} was ${before.fullType} and is ${column.fullType} now; its values are converted by their text`,
-      );
-    }
-  }
-  for (const column of restored.columns) {
-    if (columnOf(production, column.name) !== undefined || column.generated) continue;
-    notices.push(`${table}: column ${column.name} has been dropped since; its values do not come back`);
-  }
-  for (const index of production.uniques) {
-    if (!index.exclusion || restored.uniques.some((other) => isAlike(index, other))) continue;
-    notices.push(
-      `${table}: exclusion constraint ${index.name} is new since; whether rows that come back exclude each other is checked by the import only, which then changes nothing`,
-    );
-  }
-  if (production.parents.length > 0) {
-    notices.push(
-      `${table} is a part of ${production.parents.join(', ')}: only its own rows are compared and come back`,
-    );
-  }
-  if (production.hasInheritors) {
-    notices.push(
-      `${table}: tables that inherit from it are not included; name them too where they lost rows`,
-    );
-  }
-  return notices;
-}
-
-/** A large object is no part of the row that names it. */
-function largeObjectNotices(table: string, restored: Relation): string[] {
-  if (!restored.hasLargeObjects) return [];
-  return restored.columns
-    .filter((column) => column.baseType === 'oid')
-    .map(
-      ({ name }) =>
-        `${table}: column ${name} may name large objects; these are not compared and do not come back`,
-    );
 }

@@ -1,7 +1,8 @@
 import type { Run } from '../../../model/progress.ts';
 import type { FindInput, Found } from '../../engine.ts';
+import { likeliest } from './rank.ts';
 import { readLogs } from './read.ts';
-import { likeliest, Search } from './search.ts';
+import { Search } from './search.ts';
 
 /** Engine.find: reads archived logs with pg_waldump. Production is not asked; nothing but the directory is written. */
 export async function find(input: FindInput, run: Run): Promise<Found> {

@@ -1,6 +1,17 @@
 import type { TableRelation } from '../../../model/relation.ts';
 import type { Candidate } from '../../engine.ts';
-import type { LogRecord, RowChange } from './record.ts';
+import { keepMost } from './rank.ts';
+import type { LogRecord } from './record.ts';
+import {
+  begin,
+  countRow,
+  dbOf,
+  fileOf,
+  isRewrite,
+  type Made,
+  merge,
+  type Transaction,
+} from './transaction.ts';
 
 export interface SearchOptions {
   /** every place where the table was known to lie */
@@ -15,15 +26,7 @@ export interface SearchOptions {
   limit: number;
 }
 
-/** What one transaction, or one subtransaction, has done so far. */
-interface Open {
-  rows: Record<RowChange, number>;
-  /** files made, in order; `copied`: pages were written into them as they were */
-  creates: { node: string; at: number; copied: boolean }[];
-  /** oids locked exclusively, and when and where in the log */
-  locks: Map<string, { at: number; lsn: string }>;
-}
-
+type Commit = Extract<LogRecord, { kind: 'commit' }>;
 type Whole = NonNullable<Candidate['whole']>;
 
 /**
@@ -35,7 +38,10 @@ export class Search {
   /** by place: the oid of the table, or of the leaf, that lies or lay there */
   readonly #places = new Map<string, string>();
   readonly #dbs: Set<string>;
-  readonly #open = new Map<string, Open>();
+  readonly #open = new Map<string, Transaction>();
+  /** files that open transactions have made: which table they are for is known at the commit */
+  readonly #made = new Set<string>();
+  readonly #dropped = new Set<string>();
   #found: Candidate[] = [];
   #order = 0;
   /** what ran before the first record that tells: null until one has */
@@ -54,9 +60,11 @@ export class Search {
   read(record: LogRecord, timeline: number): void {
     this.#order += 1;
     if (record.kind === 'row') {
-      if (this.#places.has(record.node)) this.#of(record.xid).rows[record.change] += 1;
+      const { xid, node, change } = record;
+      if (this.#places.has(node) || this.#made.has(node)) countRow(this.#of(xid), node, change);
     } else if (record.kind === 'create') {
       if (!this.#dbs.has(dbOf(record.node))) return;
+      this.#made.add(record.node);
       this.#of(record.xid).creates.push({ node: record.node, at: this.#order, copied: false });
     } else if (record.kind === 'pages') {
       const made = this.#open.get(record.xid)?.creates.find(({ node }) => node === record.node);
@@ -67,7 +75,7 @@ export class Search {
       const { oldestXid, nextXid } = record;
       this.#begunBefore ??= { oldestXid: BigInt(oldestXid), nextXid: BigInt(nextXid) };
     } else if (record.kind === 'abort') {
-      for (const xid of record.ended) this.#open.delete(xid);
+      this.#end(record.ended);
     } else {
       this.#commit(record, timeline);
     }
@@ -75,18 +83,13 @@ export class Search {
 
   /** The candidates, oldest first. */
   candidates(): Candidate[] {
-    this.#keepMost();
-    return this.#found.sort((a, b) => (a.at < b.at ? -1 : 1));
+    return keepMost(this.#found, this.#options.limit).sort((a, b) => (a.at < b.at ? -1 : 1));
   }
 
-  #of(xid: string): Open {
+  #of(xid: string): Transaction {
     const known = this.#open.get(xid);
     if (known !== undefined) return known;
-    const made: Open = {
-      rows: { deleted: 0, updated: 0, inserted: 0 },
-      creates: [],
-      locks: new Map(),
-    };
+    const made = begin();
     this.#open.set(xid, made);
     return made;
   }
@@ -97,49 +100,93 @@ export class Search {
     if (!locks.has(oid)) locks.set(oid, { at: this.#order, lsn });
   }
 
-  #commit(record: Extract<LogRecord, { kind: 'commit' }>, timeline: number): void {
+  /** What these did together; they are over. */
+  #end(xids: readonly string[]): Transaction {
+    const done = merge(xids.flatMap((xid) => this.#open.get(xid) ?? []));
+    for (const xid of xids) this.#open.delete(xid);
+    for (const { node } of done.creates) this.#made.delete(node);
+    return done;
+  }
+
+  #commit(record: Commit, timeline: number): void {
     this.firstCommitAt ??= record.at;
     this.lastCommitAt = record.at;
-    const parts = record.ended.flatMap((xid) => this.#open.get(xid) ?? []);
-    for (const xid of record.ended) this.#open.delete(xid);
-    const done = mergeParts(parts);
-    const whole = this.#wholeOf(record, done);
-    const { deleted, updated, inserted } = done.rows;
+    const done = this.#end(record.ended);
+    const change = this.#follow(record, done);
+    const rows = this.#rowsOf(done);
     const at = Date.parse(record.at);
     if (at < this.#options.since || at > this.#options.until) return;
-    const loses = deleted + updated >= this.#options.minRows && deleted + updated > 0;
-    if (!loses && whole === null) return;
+    const lost = rows.deleted + rows.updated;
+    if ((lost === 0 || lost < this.#options.minRows) && change.whole === null) return;
     const { of: xid, lsn } = record;
     if (this.#beganBefore(xid)) this.cut.add(xid);
     this.#found.push({
-      ...{ xid, at: record.at, lsn, timeline, deleted, updated, inserted, whole },
-      target: this.#targetOf(xid, done),
+      ...{ xid, at: record.at, lsn, timeline, ...rows, ...change },
+      target: { lsn: this.#lockedAt(done) ?? lsn, exclusive: true },
     });
-    if (this.#found.length >= this.#options.limit * 4 + 1_000) this.#keepMost();
+    const { limit } = this.#options;
+    if (this.#found.length >= limit * 4 + 1_000) this.#found = keepMost(this.#found, limit);
+  }
+
+  /** Rows of the table, in the files it had and in those it got: what was written into a new one first is the copy. */
+  #rowsOf({ rows, creates }: Transaction): Pick<Candidate, 'deleted' | 'updated' | 'inserted'> {
+    const sum = { deleted: 0, updated: 0, inserted: 0 };
+    for (const [node, { deleted, updated, inserted }] of rows) {
+      if (!this.#places.has(node)) continue;
+      sum.deleted += deleted;
+      sum.updated += updated;
+      if (!creates.some((made) => made.node === node)) sum.inserted += inserted;
+    }
+    return sum;
   }
 
   /** What happened to the files of the table, and where it lies from now on. */
-  #wholeOf(record: Extract<LogRecord, { kind: 'commit' }>, done: Open): Whole | null {
-    let whole: Whole | null = null;
+  #follow(record: Commit, done: Transaction): Pick<Candidate, 'whole' | 'partitions'> {
+    const changed = new Map<string, Whole>();
+    const change = (oid: string, kind: Whole) => {
+      const known = changed.get(oid);
+      if (known === undefined || WEIGHT[kind] > WEIGHT[known]) changed.set(oid, kind);
+    };
     for (const node of record.removed) {
       const oid = this.#places.get(node);
       if (oid === undefined) continue;
       // A second TRUNCATE in one transaction removes the file that the first has made.
       const next = this.#successorOf(node, oid, record, done);
-      const kind = next === null ? 'dropped' : isRewrite(next, done) ? 'rewritten' : 'truncated';
       if (next !== null) this.#places.set(next.node, oid);
-      if (whole === null || WEIGHT[kind] > WEIGHT[whole]) whole = kind;
+      change(oid, next === null ? 'dropped' : isRewrite(next, done) ? 'rewritten' : 'truncated');
     }
-    return whole;
+    for (const made of done.creates) {
+      const oid = this.#places.get(made.node);
+      if (oid === undefined || changed.has(oid) || isFirst(oid, done)) continue;
+      // Nobody knew the file before: the table is newer than the backups.
+      if (done.locks.has(oid)) change(oid, isRewrite(made, done) ? 'rewritten' : 'truncated');
+    }
+    const described = this.#describe(changed, Date.parse(record.at));
+    for (const [oid, kind] of changed) if (kind === 'dropped') this.#dropped.add(oid);
+    return described;
+  }
+
+  #describe(changed: ReadonlyMap<string, Whole>, at: number): Pick<Candidate, 'whole' | 'partitions'> {
+    const kinds = [...changed.values()].sort((a, b) => WEIGHT[b] - WEIGHT[a]);
+    const whole = kinds[0];
+    if (whole === undefined) return { whole: null, partitions: null };
+    const touched = kinds.filter((kind) => (kind === 'rewritten') === (whole === 'rewritten')).length;
+    const all = new Set([...this.#leavesAt(at), ...changed.keys()]).size;
+    return { whole, partitions: all === 1 ? null : { touched, all } };
+  }
+
+  /** The tables that hold rows at a moment, as it was last told before it, or first after it, less the dropped ones. */
+  #leavesAt(at: number): string[] {
+    const { relations } = this.#options;
+    const moments = [...new Set(relations.map((one) => Date.parse(one.at)))].sort((a, b) => a - b);
+    const told = moments.findLast((moment) => moment <= at) ?? moments[0];
+    return relations
+      .filter((one) => Date.parse(one.at) === told && !this.#dropped.has(one.oid))
+      .map(({ oid }) => oid);
   }
 
   /** The file that a transaction gave the table in exchange for this one; null: none, it has dropped the table. */
-  #successorOf(
-    node: string,
-    oid: string,
-    record: Extract<LogRecord, { kind: 'commit' }>,
-    done: Open,
-  ): Open['creates'][number] | null {
+  #successorOf(node: string, oid: string, record: Commit, done: Transaction): Made | null {
     const { creates, locks } = done;
     const { removed, droppedOids } = record;
     if (droppedOids.includes(oid)) return null;
@@ -159,14 +206,14 @@ export class Search {
   }
 
   /**
-   * Just before the commit, but for a transaction that locked the table exclusively: a copy that stops at its commit has
-   * that lock replayed, and nobody could read the table there. While it was locked nobody else changed it: just
-   * before the lock it was the same.
+   * Where a transaction locked the table exclusively; null: it did not. A copy that stops at its commit has that lock
+   * replayed, and nobody could read the table there. While it was locked nobody else changed it: just before the lock
+   * it was the same.
    */
-  #targetOf(xid: string, { locks }: Open): Candidate['target'] {
+  #lockedAt({ locks }: Transaction): string | null {
     const own = new Set(this.#places.values());
     const first = [...locks].filter(([oid]) => own.has(oid)).sort(([, a], [, b]) => a.at - b.at)[0];
-    return first === undefined ? { xid } : { lsn: first[1].lsn, exclusive: true };
+    return first?.[1].lsn ?? null;
   }
 
   #beganBefore(xid: string): boolean {
@@ -175,54 +222,10 @@ export class Search {
     const own = BigInt(xid);
     return own >= oldestXid && own < nextXid;
   }
-
-  #keepMost(): void {
-    const { limit } = this.#options;
-    if (this.#found.length <= limit) return;
-    this.#found = this.#found.sort(byLoss).slice(0, limit);
-  }
 }
 
 const WEIGHT: Record<Whole, number> = { rewritten: 1, truncated: 2, dropped: 3 };
 
-/** How much a transaction took: what is gone as a whole before everything else. */
-export function lossOf({ whole, deleted, updated }: Candidate): number {
-  if (whole === 'dropped' || whole === 'truncated') return Number.POSITIVE_INFINITY;
-  return deleted + updated;
-}
-
-function byLoss(a: Candidate, b: Candidate): number {
-  const [one, other] = [lossOf(a), lossOf(b)];
-  return one === other ? 0 : other > one ? 1 : -1;
-}
-
-/** The candidate that is most probably the accident; null where none has taken anything. */
-export function likeliest(candidates: readonly Candidate[]): Candidate | null {
-  const most = Math.max(0, ...candidates.map(lossOf));
-  return most === 0 ? null : (candidates.findLast((one) => lossOf(one) === most) ?? null);
-}
-
-/** VACUUM FULL, CLUSTER and ALTER TABLE fill a copy that has an oid of its own; SET TABLESPACE copies pages. */
-function isRewrite(made: Open['creates'][number], done: Open): boolean {
-  return made.copied || done.locks.has(fileOf(made.node));
-}
-
-function mergeParts(parts: readonly Open[]): Open {
-  const merged: Open = {
-    rows: { deleted: 0, updated: 0, inserted: 0 },
-    creates: [],
-    locks: new Map(),
-  };
-  for (const { rows, creates, locks } of parts) {
-    for (const change of ['deleted', 'updated', 'inserted'] as const) merged.rows[change] += rows[change];
-    merged.creates.push(...creates);
-    for (const [oid, lock] of locks) {
-      if (lock.at < (merged.locks.get(oid)?.at ?? Number.POSITIVE_INFINITY)) merged.locks.set(oid, lock);
-    }
-  }
-  merged.creates.sort((a, b) => a.at - b.at);
-  return merged;
-}
-
-const dbOf = (node: string): string => node.split('/')[1] ?? '';
-const fileOf = (node: string): string => node.split('/')[2] ?? '';
+/** CREATE TABLE: the first file of a table is called like its oid. */
+const isFirst = (oid: string, { creates }: Transaction): boolean =>
+  creates.some(({ node }) => fileOf(node) === oid);

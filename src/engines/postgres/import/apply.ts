@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import { alwaysIdentity } from '../compare/replaced.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { going } from './row-locks.ts';
-import { alwaysIdentity } from './settle.ts';
 import type { Stage } from './stage.ts';
 import { sameKey } from './stage-sql.ts';
 
@@ -47,7 +47,7 @@ export async function applyStages(client: pg.Client, stages: readonly Stage[]): 
   // Reading a part's rows to their end is what makes it happen before: a count is never less than nothing.
   parts.push(`cleared AS MATERIALIZED (SELECT ${count([...steps.deletes, ...steps.replaces])} AS n)`);
   for (const [index, stage] of stages.entries()) {
-    add('updates', index, await updateOf(client, stage, '(SELECT n FROM cleared) >= 0'));
+    add('updates', index, updateOf(stage, '(SELECT n FROM cleared) >= 0'));
   }
   parts.push(`updated AS MATERIALIZED (SELECT (SELECT n FROM cleared) + ${count(steps.updates)} AS n)`);
   for (const [index, stage] of stages.entries()) {
@@ -89,9 +89,9 @@ function replacedOf({ pair, rule, rows }: Stage): string | null {
     WHERE s.holdfast_how = 'r' AND ${sameKey(pair, 't', 's')}`;
 }
 
-async function updateOf(client: pg.Client, stage: Stage, after: string): Promise<string | null> {
+function updateOf(stage: Stage, after: string): string | null {
   const { pair, rule, rows } = stage;
-  const fixed = new Set(await alwaysIdentity(client, pair));
+  const fixed = new Set(alwaysIdentity(pair));
   const set = pair.hashed
     .filter((column) => !fixed.has(column))
     .map(quoteIdentifier)

@@ -11,11 +11,13 @@ import type { Sides } from '../compare/differences.ts';
 import type { Relation } from '../compare/relation.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../identifier.ts';
 import { type Changed, commitLocked } from './change.ts';
+import { grantedByDefault } from './default-grants.ts';
 import { undoData } from './undo-writer.ts';
 
 /**
  * Puts whole copies of the restored tables beside production's: plain tables with the columns, the primary key and
- * the comment of then, and values where columns are computed. Nothing that exists is touched, so nothing is locked.
+ * the comment of then, and values where columns are computed. Nobody but the user who makes them may read them.
+ * Nothing that exists is touched, so nothing is locked.
  */
 export async function copyBeside(
   sides: Sides,
@@ -72,7 +74,8 @@ async function copyTable(
   const table = formatNameParts([relation.schema, relation.name]);
   const columns = relation.columns.map((column) => quoteIdentifier(column.name));
   await production.query(`CREATE TABLE ${name} (${await columnDefinitions(restored, relation)})`);
-  const into = production.query(copyFrom(`COPY ${name} (${columns.join(', ')}) FROM STDIN`));
+  await closeToOthers(production, relation, name);
+  const into = production.query(copyFrom(`COPY ${name} FROM STDIN`));
   const out = restored.query(
     copyTo(`COPY (SELECT ${columns.join(', ')} FROM ${relation.source}) TO STDOUT`, {
       highWaterMark: 1 << 18,
@@ -99,6 +102,19 @@ async function copyTable(
   const text = comment ?? `${table} as Holdfast restored it`;
   await production.query(`COMMENT ON TABLE ${name} IS ${quoteLiteral(text)}`);
   return copied;
+}
+
+/** Whoever may not read the table, or not all of its rows, may not read them in the copy either. */
+async function closeToOthers(production: pg.Client, relation: Relation, name: string): Promise<void> {
+  for (const role of await grantedByDefault(production, [relation.schema])) {
+    await production.query(`REVOKE ALL ON TABLE ${name} FROM ${role}`);
+  }
+  const { rows } = await production.query<{ guarded: boolean }>(
+    `SELECT relrowsecurity AS guarded FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)`,
+    [relation.qualified],
+  );
+  if (!relation.rowSecurity && rows[0]?.guarded !== true) return;
+  await production.query(`ALTER TABLE ${name} ENABLE ROW LEVEL SECURITY`);
 }
 
 async function columnDefinitions(restored: pg.Client, relation: Relation): Promise<string> {

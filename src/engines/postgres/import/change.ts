@@ -12,6 +12,9 @@ import { beginLocked, type Locks } from './locks.ts';
 /** How long a cancelled change asks the repository and production what became of its commit. */
 const CERTAINTY_MS = 10_000;
 
+/** How long an attempt waits for another that is still open; the lock on the db is asked for as long. */
+const EARLIER_MS = 5_000;
+
 /** While the journal is written production's tables are locked: an S3 that is away must not stop its writers for long. */
 const IDLE_LIMIT = '20s';
 
@@ -85,10 +88,11 @@ export async function currentTransaction(client: pg.Client): Promise<string> {
 
 /** An abort may come while the commit is under way: a change that happened must not be told as cancelled. */
 async function committedAnyway(access: ServerAccess, input: ChangeInput): Promise<ImportResult | null> {
-  const signal = AbortSignal.timeout(input.lockTimeoutMs + CERTAINTY_MS);
+  const waitMs = earlierMs(input);
+  const signal = AbortSignal.timeout(waitMs + CERTAINTY_MS);
   const journal = { ...input.journal, read: () => orAbort(input.journal.read(), signal) };
-  const wait = { journal, planDigest: input.planDigest, waitMs: input.lockTimeoutMs };
-  const options = { applicationName: 'import', signal, lockTimeoutMs: input.lockTimeoutMs };
+  const wait = { journal, planDigest: input.planDigest, waitMs };
+  const options = { applicationName: 'import', signal, lockTimeoutMs: waitMs };
   try {
     return await withConnection(access, options, (live) => committedResult(live, wait, signal));
   } catch {
@@ -96,18 +100,21 @@ async function committedAnyway(access: ServerAccess, input: ChangeInput): Promis
   }
 }
 
+const earlierMs = ({ lockTimeoutMs }: ChangeInput) => Math.min(lockTimeoutMs, EARLIER_MS);
+
 async function attempt(
   access: ServerAccess,
   input: ChangeInput,
   run: Run,
   work: (client: pg.Client) => Promise<ImportResult>,
 ): Promise<ImportResult> {
-  const options = { applicationName: 'import', signal: run.signal, lockTimeoutMs: input.lockTimeoutMs };
+  const waitMs = earlierMs(input);
+  const options = { applicationName: 'import', signal: run.signal, lockTimeoutMs: waitMs };
   return withConnection(access, options, async (client) => {
     try {
       await requireDirect(client, access);
       await prepareSession(client, input.database);
-      const wait = { journal: input.journal, planDigest: input.planDigest, waitMs: input.lockTimeoutMs };
+      const wait = { journal: input.journal, planDigest: input.planDigest, waitMs };
       return (await committedResult(client, wait, run.signal)) ?? (await work(client));
     } catch (error) {
       run.signal.throwIfAborted();
@@ -143,6 +150,11 @@ async function prepareSession(client: pg.Client, database: string): Promise<void
      FROM (VALUES ('synchronous_commit', 'off', 'on'), ('session_replication_role', 'replica', 'origin'))
        AS s(name, unwanted, wanted)
      WHERE pg_catalog.current_setting(name) = unwanted`,
+  );
+  // Event triggers must not fire either; nobody else may turn them off, and the plan says so.
+  await client.query(
+    `SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings
+     WHERE name = 'event_triggers' AND pg_catalog.current_setting('is_superuser') = 'on'`,
   );
   await client
     .query('SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))', [

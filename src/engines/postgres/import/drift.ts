@@ -7,24 +7,33 @@ import {
   DIFFERENCE_KINDS,
   type DifferenceKind,
   findDifferences,
+  ruleBatches,
   type Sides,
 } from '../compare/differences.ts';
 import { mergeDifferences } from '../compare/key-merge.ts';
-import { batchOf, type KeyBatch } from '../compare/keys-file.ts';
+import type { KeyOrder } from '../compare/key-order.ts';
+import { keyBatches, LineWriter } from '../compare/keys-file.ts';
 import { preferIndexes } from '../compare/lookup.ts';
-import { type Stage, stageGone, stageRows } from './stage.ts';
+import { batchSize, linesOfBatches, type Stage, stageGone, stageRows } from './stage.ts';
 
 /** Reading a table again takes as long as it takes: production's session may have to wait for the copy's. */
 const COMPARE_IDLE_LIMIT = '1h';
 
+interface Folders {
+  approved: string;
+  /** new */
+  fresh: string;
+}
+
 /**
  * Takes the whole difference of a table again under its lock and stages what is beyond the approved keys, up to so
- * many rows. How many there were; throws PlanChanged where there are more. The folder is new.
+ * many rows. How many there were; throws PlanChanged where there are more. After an error the session of the
+ * restored copy is of no more use.
  */
 export async function stageDrift(
   sides: Sides,
   stage: Stage,
-  folders: { approved: string; fresh: string },
+  folders: Folders,
   allowed: number,
   run: Run,
 ): Promise<number> {
@@ -38,29 +47,29 @@ export async function stageDrift(
   await production.query(`SET LOCAL idle_in_transaction_session_timeout = '${COMPARE_IDLE_LIMIT}'`);
   await preferIndexes(restored, false);
   await restored.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-  try {
-    await findDifferences(sides, pair, folders.fresh, run);
-  } finally {
-    await restored.query('ROLLBACK').catch(() => {});
-    await preferIndexes(restored, true);
-  }
-  const found = new Map<DifferenceKind, KeyBatch>();
+  await findDifferences(sides, pair, folders.fresh, run);
+  await restored.query('ROLLBACK');
+  await preferIndexes(restored, true);
+  let total = 0;
   for (const kind of DIFFERENCE_KINDS) {
-    const lines = await linesBeyond(stage, kind, folders, allowed);
-    drifted[kind] = lines.length;
-    found.set(kind, batchOf(lines, pair.key.parts.length));
+    drifted[kind] = await keepBeyond(stage, kind, folders, allowed - total);
+    total += drifted[kind];
+    if (total > allowed) throw tooMuchDrift(pair.table, allowed);
   }
-  const total = drifted.missing + drifted.changed + drifted.extra;
-  if (total > allowed) throw tooMuchDrift(pair.table, allowed);
-  const batches = async function* (kind: DifferenceKind) {
-    const batch = found.get(kind) as KeyBatch;
-    if (batch.lines.length > 0) yield batch;
+  const staged = {
+    missing: await keepUnstaged(stage, 'missing', 'changed', folders),
+    changed: await keepUnstaged(stage, 'changed', 'missing', folders),
   };
-  if (drifted.missing + drifted.changed > 0) {
+  stage.crossed = drifted.missing + drifted.changed - staged.missing - staged.changed;
+  const [width, size] = [pair.key.parts.length, batchSize(pair)];
+  if (staged.missing + staged.changed > 0) {
+    const batches = (kind: 'missing' | 'changed') => keyBatches(unstagedFile(folders, kind), width, size);
     const both = { missing: batches('missing'), changed: batches('changed') };
-    await stageRows(sides, stage, both, [run, total]);
+    await stageRows(sides, stage, both, [run, staged.missing + staged.changed]);
   }
-  if (drifted.extra > 0) await stageGone(production, stage, batches('extra'), run);
+  if (drifted.extra > 0) {
+    await stageGone(production, stage, keyBatches(beyondFile(folders, 'extra'), width, size), run);
+  }
   await production.query(`SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', $1, true)`, [
     limit?.limit,
   ]);
@@ -71,27 +80,60 @@ export function tooMuchDrift(table: string, allowed: number): HoldfastError {
   return new HoldfastError(
     'PlanChanged',
     `production has changed since the plan was approved: more than ${countOf(allowed, 'row')} of ${table} would be changed beyond it`,
-    { hint: 'nothing was changed; look at the new plan and approve that, or allow more drift' },
+    {
+      hint: 'nothing was changed; look at the new plan and approve that, with more rows beyond it: --drift <rows>',
+      reason: 'drift',
+    },
   );
 }
 
-/** Lines of a kind that the approved comparison did not have, at most one more than allowed. */
-async function linesBeyond(
+const beyondFile = ({ fresh }: Folders, kind: DifferenceKind) => join(fresh, `beyond.${kind}`);
+const unstagedFile = ({ fresh }: Folders, kind: DifferenceKind) => join(fresh, `unstaged.${kind}`);
+
+/** Keeps the keys of a kind that the approved comparison did not have, at most one more than allowed. */
+function keepBeyond(
   { pair }: Stage,
   kind: DifferenceKind,
-  folders: { approved: string; fresh: string },
+  folders: Folders,
   allowed: number,
-): Promise<string[]> {
-  const lines: string[] = [];
-  await mergeDifferences(
-    createReadStream(join(folders.fresh, kind)),
-    createReadStream(join(folders.approved, kind)),
-    pair.orders,
-    (difference, line) => {
-      if (difference === 'missing' && lines.length <= allowed) lines.push(line.toString());
-      return undefined;
-    },
-    () => {},
-  );
-  return lines;
+): Promise<number> {
+  const found = createReadStream(join(folders.fresh, kind));
+  const approved = createReadStream(join(folders.approved, kind));
+  return keepOthers(found, approved, pair.orders, beyondFile(folders, kind), allowed + 1);
+}
+
+/**
+ * Of those, the keys that were not approved as the other kind: a row that was to be changed may be gone by now, and
+ * one that was to come may be there with other content. Its row is staged already, and is settled as production is.
+ */
+function keepUnstaged(
+  { pair, rule }: Stage,
+  kind: 'missing' | 'changed',
+  other: 'missing' | 'changed',
+  folders: Folders,
+): Promise<number> {
+  const beyond = createReadStream(beyondFile(folders, kind));
+  const approved = ruleBatches(folders.approved, rule, other, pair.key.parts.length, batchSize(pair));
+  const unstaged = unstagedFile(folders, kind);
+  return keepOthers(beyond, linesOfBatches(approved), pair.orders, unstaged, Number.POSITIVE_INFINITY);
+}
+
+/** Writes the lines that the other stream does not have into a new file, up to so many; how many. */
+async function keepOthers(
+  lines: AsyncIterable<Buffer>,
+  others: AsyncIterable<Buffer>,
+  orders: readonly KeyOrder[],
+  file: string,
+  most: number,
+): Promise<number> {
+  const writer = new LineWriter(file);
+  let kept = 0;
+  const emit = (kind: DifferenceKind, line: Buffer) => {
+    if (kind !== 'missing' || kept >= most) return undefined;
+    kept += 1;
+    return writer.write(line);
+  };
+  await mergeDifferences(lines, others, orders, emit, () => {});
+  await writer.close();
+  return kept;
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { AppliedChange, ImportInput, ImportResult, TableComparison, UndoTable } from '../../engine.ts';
@@ -9,7 +8,7 @@ import { ruleOf } from '../../rule-of.ts';
 import { checkFolder, type Sides } from '../compare/differences.ts';
 import { preferIndexes } from '../compare/lookup.ts';
 import { locateTables } from '../compare/rule.ts';
-import { describePair, keyNames, requireRule, type TablePair } from '../compare/table-pair.ts';
+import { describePair, type TablePair } from '../compare/table-pair.ts';
 import { withConnection } from '../connection.ts';
 import { type Applied, applyStages } from './apply.ts';
 import { copyBeside, createdTable } from './beside.ts';
@@ -23,6 +22,7 @@ import { advanceSequences } from './sequences.ts';
 import { refuseCascades, type Settled, settle } from './settle.ts';
 import { createStage, type Stage, stageApproved } from './stage.ts';
 import { withTriggersOff } from './triggers.ts';
+import { requireApproved, requireSameKey, requireSameTable } from './unchanged.ts';
 import { keepUndo, undoData } from './undo-writer.ts';
 
 /**
@@ -50,8 +50,7 @@ async function importInto(sides: Sides, input: ImportInput, run: Run): Promise<I
   const pairs: TablePair[] = [];
   for (const comparison of input.comparisons) {
     const pair = await describePair(sides.production, sides.restored, comparison.table);
-    requireRule(pair, input.conflict);
-    refuseAppeared(pair, comparison);
+    requireApproved(pair, comparison, input.conflict);
     pairs.push(pair);
   }
   if (input.conflict === 'side-by-side') {
@@ -69,7 +68,7 @@ async function importInto(sides: Sides, input: ImportInput, run: Run): Promise<I
     const comparison = input.comparisons[index] as TableComparison;
     const { change, keysSha256 } = ruleOf(comparison, input.conflict);
     const { key } = await checkFolder(pair.table, comparison.keysFolder, input.conflict, keysSha256);
-    refuseOtherKey(pair, key);
+    requireSameKey(pair, key);
     const stage = await createStage(sides.production, pair, input.conflict, index);
     await stageApproved(sides, stage, comparison.keysFolder, change, run);
     stages.push(stage);
@@ -108,6 +107,7 @@ async function changeTables(
   run: Run,
 ): Promise<Changed> {
   const client = sides.production;
+  for (const { pair } of stages) await requireSameTable(client, pair);
   const drift = await takeDrift(sides, input, stages, fresh, run);
   const settled: Settled[] = [];
   for (const [index, stage] of stages.entries()) {
@@ -152,13 +152,13 @@ async function changeTables(
 
 function appliedChange(
   input: ImportInput,
-  { pair, rule }: Stage,
+  { pair, rule, crossed }: Stage,
   counts: Applied,
   [drifted, index]: [number, number],
 ): AppliedChange {
   const { change } = ruleOf(input.comparisons[index] as TableComparison, input.conflict);
   const approved = change.inserts + change.updates + change.deletes;
-  const beyond = rule === 'replace' ? drifted : 0;
+  const beyond = rule === 'replace' ? drifted - crossed : 0;
   const vanished = Math.max(0, approved + beyond - counts.inserted - counts.updated - counts.deleted);
   const created = pair.gone ? formatNameParts([pair.restored.schema, pair.restored.name]) : null;
   return { ...change, ...counts, vanished, drifted, created };
@@ -191,20 +191,3 @@ async function takeDrift(
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0);
-
-/** A table that came or went since is not what was approved. */
-function refuseAppeared(pair: TablePair, comparison: TableComparison): void {
-  if (pair.gone === (comparison.gone === true)) return;
-  throw new HoldfastError(
-    'PlanChanged',
-    `production has changed since the plan was approved: ${pair.table} ${pair.gone ? 'is gone' : 'is there again'}`,
-    { hint: 'nothing was changed; look at the new plan and approve that' },
-  );
-}
-
-function refuseOtherKey(pair: TablePair, key: readonly string[]): void {
-  if (key.join('\0') === keyNames(pair).join('\0')) return;
-  throw new HoldfastError('PlanChanged', `the key of ${pair.table} has changed since the plan was approved`, {
-    hint: 'nothing was changed; look at the new plan and approve that',
-  });
-}

@@ -7,8 +7,29 @@ import type { Run } from '../../../model/progress.ts';
 export interface TableLock {
   qualified: string;
   source: string;
-  /** nobody else writes, nor locks a row; nobody writes; or (where rows are only looked at) nobody changes its form */
-  mode: 'EXCLUSIVE' | 'SHARE ROW EXCLUSIVE' | 'ROW SHARE';
+  mode: LockMode;
+}
+
+/**
+ * The weakest first, each stronger than all before: where rows are only looked at, nobody changes the table's form;
+ * nobody makes a part of it; nobody writes; nobody locks a row either; nobody even reads.
+ */
+const MODES = [
+  ...(['ROW SHARE', 'SHARE UPDATE EXCLUSIVE', 'SHARE ROW EXCLUSIVE'] as const),
+  ...(['EXCLUSIVE', 'ACCESS EXCLUSIVE'] as const),
+];
+type LockMode = (typeof MODES)[number];
+
+/** One lock for each table, the strongest that is asked for. */
+export function strongest(locks: readonly TableLock[]): TableLock[] {
+  const tables = new Map<string, TableLock>();
+  for (const lock of locks) {
+    const other = tables.get(lock.qualified);
+    if (other === undefined || MODES.indexOf(other.mode) < MODES.indexOf(lock.mode)) {
+      tables.set(lock.qualified, lock);
+    }
+  }
+  return [...tables.values()];
 }
 
 /** A statement that locks rows with NOWAIT. */
@@ -33,8 +54,14 @@ const DRAIN_MS = [20, 20, 20, 200];
 const DRAIN_PAUSE_MS = 2;
 /** How long all tables are then asked for at once, again and again, without waiting for any. */
 const SPIN_MS = 150;
-/** After the first lock nothing should wait; what does all the same ends before anybody looks for a deadlock. */
-const GUARD_MS = 100;
+/**
+ * After the first lock nothing should wait. What does all the same ends so soon that hardly anybody looks for a
+ * deadlock meanwhile: a session of production that waits for us may have waited for most of its deadlock_timeout.
+ */
+const GUARD_MS = 5;
+/** Who has not had the locks by then tries more rarely: behind each try that waits, production's writers wait too. */
+const EAGER_MS = 5_000;
+const RARELY_MS = 1_500;
 const NOT_AVAILABLE = '55P03';
 const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE';
 
@@ -52,7 +79,8 @@ export async function beginLocked(
   timeoutMs: number,
   run: Run,
 ): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+  const started = Date.now();
+  const deadline = started + timeoutMs;
   const tables = [...locks.tables].sort((one, other) => (one.qualified < other.qualified ? -1 : 1));
   const tries = new Tries(client, { tables, rows: locks.rows });
   for (let attempt = 1; ; attempt += 1) {
@@ -70,7 +98,9 @@ export async function beginLocked(
     if (await tries.attempt(Math.max(1, Math.min(remaining, await tries.waitMs())))) return;
     if (await tries.spin(Date.now() + Math.min(SPIN_MS, deadline - Date.now()), run.signal)) return;
     // Not in step with anybody else who tries again.
-    await sleep(5 + Math.random() * 20, undefined, { signal: run.signal });
+    const pause =
+      Date.now() - started < EAGER_MS ? 5 : Math.min(RARELY_MS, Math.max(5, deadline - Date.now()));
+    await sleep(pause + Math.random() * 20, undefined, { signal: run.signal });
   }
 }
 
@@ -148,7 +178,7 @@ class Tries {
   }
 
   private strength({ mode }: TableLock): TableLock['mode'] {
-    return this.drainsRows && mode !== 'ROW SHARE' ? 'EXCLUSIVE' : mode;
+    return this.drainsRows && mode === 'SHARE ROW EXCLUSIVE' ? 'EXCLUSIVE' : mode;
   }
 
   private async lockRows(until: number): Promise<boolean> {

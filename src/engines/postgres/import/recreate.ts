@@ -6,6 +6,7 @@ import { withClientEnvironment, withConnection } from '../connection.ts';
 import { quoteQualified } from '../identifier.ts';
 import { listRelations } from '../members.ts';
 import { dumpPrograms } from '../programs.ts';
+import { grantedByDefault } from './default-grants.ts';
 import {
   arrangeDefinition,
   type Definition,
@@ -109,7 +110,7 @@ async function dumped(
   });
 }
 
-type KnownRow = Record<'roles' | 'tablespaces' | 'publications' | 'defaults', string[]> & {
+type KnownRow = Record<'roles' | 'tablespaces' | 'publications', string[]> & {
   owners: [string, string][];
 };
 
@@ -128,25 +129,17 @@ async function readKnown(
          WHERE rolname = ANY ($1)) AS roles,
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, r.rolname)), '[]')
          FROM pg_catalog.pg_roles r, pg_catalog.pg_namespace n
-         WHERE r.rolname = ANY ($2) AND pg_catalog.pg_has_role(r.oid, 'MEMBER') AND n.nspname = ANY ($6)
+         WHERE r.rolname = ANY ($2) AND pg_catalog.pg_has_role(r.oid, 'MEMBER') AND n.nspname = ANY ($5)
            AND ((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
              OR pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE'))) AS owners,
        ARRAY(SELECT spcname::pg_catalog.text FROM pg_catalog.pg_tablespace
          WHERE spcname = ANY ($3) AND pg_catalog.has_tablespace_privilege(oid, 'CREATE')) AS tablespaces,
-       ARRAY(SELECT pubname::pg_catalog.text FROM pg_catalog.pg_publication WHERE pubname = ANY ($4)) AS publications,
-       ARRAY(SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END
-         FROM pg_catalog.pg_default_acl d, pg_catalog.aclexplode(d.defaclacl) a
-         LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-         WHERE d.defaclobjtype IN ('r', 'S') AND d.defaclrole = a.grantor AND a.grantee <> a.grantor
-           AND d.defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
-           AND (d.defaclnamespace = 0 OR d.defaclnamespace IN (
-             SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ($5)))) AS defaults`,
+       ARRAY(SELECT pubname::pg_catalog.text FROM pg_catalog.pg_publication WHERE pubname = ANY ($4)) AS publications`,
     [
       [...named(GRANT, 2), ...policies.flatMap(({ roles }) => roles)],
       named(OWNER, 2),
       named(TABLESPACE, 1),
       publications.map(({ name }) => name),
-      members.map(([schema]) => schema),
       statements.flatMap((statement) => partsOf(OWNER.exec(statement)?.[1] ?? '').slice(0, 1)),
     ],
   );
@@ -156,6 +149,9 @@ async function readKnown(
     owners: new Set(found.owners.map(quoteQualified)),
     tablespaces: new Set(found.tablespaces),
     publications: new Set(found.publications),
-    grantedByDefault: found.defaults,
+    grantedByDefault: await grantedByDefault(
+      client,
+      members.map(([schema]) => schema),
+    ),
   };
 }

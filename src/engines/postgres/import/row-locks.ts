@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { DifferenceKind } from '../compare/differences.ts';
-import type { Locks, RowLock, TableLock } from './locks.ts';
+import { locksAroundGone } from './gone-locks.ts';
+import { type Locks, type RowLock, strongest } from './locks.ts';
 import type { Stage } from './stage.ts';
 import { areDifferent, isParent, mayChange, refersTo, sameKey } from './stage-sql.ts';
 
@@ -9,26 +10,21 @@ import { areDifferent, isParent, mayChange, refersTo, sameKey } from './stage-sq
  * against other writers, the rows that change or go, the parents of rows that come, the children of rows that go.
  */
 export async function locksOf(client: pg.Client, stages: readonly Stage[], drift: number): Promise<Locks> {
-  const tables = new Map<string, TableLock>();
-  const gone = new Set(stages.filter(({ pair }) => pair.gone).map(({ pair }) => pair.production.qualified));
+  const gone = stages.filter(({ pair }) => pair.gone).map(({ pair }) => pair);
+  const tables = await locksAroundGone(client, gone);
   for (const { pair, rule } of stages) {
-    const { qualified, source, foreignKeys } = pair.production;
+    if (pair.gone) continue;
+    const { qualified, source } = pair.production;
     // Which rows drift concerns is known under the lock only: nobody may hold one of them by then.
     const mode = rule === 'replace' && drift > 0 ? 'EXCLUSIVE' : 'SHARE ROW EXCLUSIVE';
-    if (!pair.gone) tables.set(qualified, { qualified, source, mode });
-    // To make a foreign key takes the same lock on the table to which it refers.
-    for (const { parentSource } of pair.gone ? foreignKeys : []) {
-      const parent = parentSource.replace(/^ONLY /, '');
-      if (gone.has(parent)) continue;
-      tables.set(parent, { qualified: parent, source: parentSource, mode: 'SHARE ROW EXCLUSIVE' });
-    }
+    tables.push({ qualified, source, mode });
   }
   const there = stages.filter(({ pair }) => !pair.gone);
   const lockable = await lockableTables(client, there);
   const rows: RowLock[] = [];
   const add = (source: string, sql: string) => {
     const qualified = source.replace(/^ONLY /, '');
-    if (!tables.has(qualified)) tables.set(qualified, { qualified, source, mode: 'ROW SHARE' });
+    tables.push({ qualified, source, mode: 'ROW SHARE' });
     rows.push({ qualified, sql });
   };
   for (const stage of there) {
@@ -55,7 +51,7 @@ export async function locksOf(client: pg.Client, stages: readonly Stage[], drift
       add(reference.source, locking(from, 'KEY SHARE', 'c'));
     }
   }
-  return { tables: [...tables.values()], rows };
+  return { tables: strongest(tables), rows };
 }
 
 const locking = (from: string, strength: string, alias: string) =>

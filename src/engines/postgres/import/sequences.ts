@@ -9,6 +9,9 @@ interface ColumnSequence {
   increment: string;
 }
 
+/** Steps that a sequence is moved by taking its numbers, as anybody does. */
+const FEW_STEPS = 1000;
+
 /**
  * Moves the sequences behind identity, serial and `nextval` columns past the rows that came back, never
  * backwards. Rows beyond what the sequence had reached in the restored copy were numbered by hand (a
@@ -23,13 +26,21 @@ export async function advanceSequences(
     const upward = !sequence.increment.startsWith('-');
     const [furthest, beyond, within] = upward ? ['max', '>', '<='] : ['min', '<', '>='];
     const name = quoteQualified([sequence.schema, sequence.name]);
+    const literal = `${quoteLiteral(name)}::pg_catalog.regclass`;
     const column = quoteIdentifier(sequence.column);
+    // Numbers may be taken at any time, also of a sequence that another table shares: it is set only where nobody
+    // gets as far between the look and the deed.
     await sides.production.query(
-      `SELECT pg_catalog.setval(${quoteLiteral(name)}::pg_catalog.regclass, reached.value)
-       FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.rows}
-         WHERE holdfast_how <> 'v' AND ($1::pg_catalog.int8 IS NULL OR ${column} ${within} $1::pg_catalog.int8)) AS reached, ${name} AS sequence
-       WHERE reached.value ${beyond} sequence.last_value
-         OR (reached.value = sequence.last_value AND NOT sequence.is_called)`,
+      `SELECT CASE WHEN steps <= ${FEW_STEPS}
+         THEN (SELECT max(pg_catalog.nextval(${literal})) FROM pg_catalog.generate_series(1, steps))
+         ELSE pg_catalog.setval(${literal}, value) END
+       FROM (SELECT reached.value, pg_catalog.ceil((reached.value::pg_catalog.numeric - sequence.last_value)
+           / (${sequence.increment})) + CASE WHEN sequence.is_called THEN 0 ELSE 1 END AS steps
+         FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.rows}
+           WHERE holdfast_how <> 'v' AND ($1::pg_catalog.numeric IS NULL OR ${column} ${within} $1::pg_catalog.numeric)) AS reached,
+           ${name} AS sequence
+         WHERE reached.value ${beyond} sequence.last_value
+           OR (reached.value = sequence.last_value AND NOT sequence.is_called) OFFSET 0) AS ahead`,
       [limit],
     );
   }
@@ -57,13 +68,18 @@ async function columnSequences(client: pg.Client, stage: Stage): Promise<ColumnS
   return rows;
 }
 
-/** How far the sequence of the same name was in the restored copy; null where it has none. */
+/** How far the sequence of the same name was in the restored copy; null where it has none that can be read. */
 async function restoredPosition(client: pg.Client, sequence: ColumnSequence): Promise<string | null> {
-  const { rows } = await client.query<{ last: string | null }>(
-    `SELECT pg_catalog.pg_sequence_last_value(c.oid)::pg_catalog.text AS last FROM pg_catalog.pg_class c
-     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'S' AND n.nspname = $1 AND c.relname = $2`,
-    [sequence.schema, sequence.name],
+  const name = quoteQualified([sequence.schema, sequence.name]);
+  const { rows: known } = await client.query<{ readable: boolean | null }>(
+    `SELECT CASE relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(oid, 'SELECT') END AS readable
+     FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)`,
+    [name],
+  );
+  if (known[0]?.readable !== true) return null;
+  const { rows } = await client.query<{ last: string }>(
+    `SELECT (last_value::pg_catalog.numeric - CASE WHEN is_called THEN 0 ELSE ${sequence.increment} END)::pg_catalog.text AS last
+     FROM ${name}`,
   );
   return rows[0]?.last ?? null;
 }

@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { UniqueIndex } from '../compare/relation.ts';
+import type { Reference, UniqueIndex } from '../compare/relation.ts';
+import { alwaysIdentity, mayMove } from '../compare/replaced.ts';
 import { keyNames, rowSource, type TablePair } from '../compare/table-pair.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { going, losingReferences } from './row-locks.ts';
 import type { Stage } from './stage.ts';
-import { areDifferent, differs, indexValues, meetIn, refersTo, sameKey } from './stage-sql.ts';
+import { differs, indexValues, meetIn, refersTo, sameKey } from './stage-sql.ts';
 
 /** What is to be done in the end: rows of each kind, as the stage is marked. */
 export interface Settled {
@@ -88,11 +89,12 @@ async function markReplaced(client: pg.Client, stage: Stage): Promise<void> {
       `UPDATE ${rows} AS s SET holdfast_how = 'r' FROM ${source} AS t
        WHERE s.holdfast_how = 'u' AND ${sameKey(pair, 't', 's')} AND (${condition})`,
     );
-  for (const column of (await alwaysIdentity(client, pair)).map(quoteIdentifier)) {
+  for (const column of alwaysIdentity(pair).map(quoteIdentifier)) {
     await mark(`t.${column} IS DISTINCT FROM s.${column}`);
   }
   for (const index of uniques) {
-    if (!index.reads.some((column) => pair.hashed.includes(column))) continue;
+    // What can wait for the transaction's end does.
+    if (index.deferrable || !mayMove(pair, index.reads)) continue;
     const wanted = `SELECT FROM ${heldBy(pair, rows, index, 'now')} AS h
       JOIN ${heldBy(pair, rows, index, 'then')} AS w ON ${meetIn(index, 'h', 'w')} AND NOT (${sameKey(pair, 'h', 'w')})
       WHERE ${sameKey(pair, 'h', 's')}`;
@@ -102,71 +104,86 @@ async function markReplaced(client: pg.Client, stage: Stage): Promise<void> {
 
 /** What the rows that are updated hold in an index, now or then, with their keys. */
 function heldBy(pair: TablePair, rows: string, index: UniqueIndex, when: 'now' | 'then'): string {
-  const columns = pair.production.columns.map(({ name }) => {
-    const side = when === 'then' && pair.hashed.includes(name) ? 'u' : 't';
-    return `${side}.${quoteIdentifier(name)}`;
-  });
+  const { columns, source } = pair.production;
+  const computed = when === 'now' ? [] : columns.filter(({ generation }) => generation !== null);
+  const given = columns
+    .filter((column) => !computed.includes(column))
+    .map(
+      ({ name }) => `${when === 'then' && pair.hashed.includes(name) ? 'u' : 't'}.${quoteIdentifier(name)}`,
+    );
+  const values = `SELECT ${given.join(', ')} FROM ${source} AS t JOIN ${rows} AS u ON ${sameKey(pair, 't', 'u')}
+      WHERE u.holdfast_how IN ('u', 'r') OFFSET 0`;
+  const all = computed
+    .map(({ name, generation }) => `, (${generation}) AS ${quoteIdentifier(name)}`)
+    .join('');
   const keys = keyNames(pair).map(quoteIdentifier).join(', ');
-  return `(SELECT ${keys}, ${indexValues(index)} FROM (SELECT ${columns.join(', ')}
-      FROM ${pair.production.source} AS t JOIN ${rows} AS u ON ${sameKey(pair, 't', 'u')}
-      WHERE u.holdfast_how IN ('u', 'r') OFFSET 0) AS x${index.predicate === null ? '' : ` WHERE ${index.predicate}`})`;
-}
-
-/** Columns that come back and that an UPDATE may not set. */
-export async function alwaysIdentity(client: pg.Client, pair: TablePair): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT attname AS name FROM pg_catalog.pg_attribute
-     WHERE attrelid = $1 AND attidentity = 'a' AND NOT attisdropped`,
-    [pair.production.oid],
-  );
-  return rows.map(({ name }) => name).filter((name) => pair.hashed.includes(name));
+  return `(SELECT ${keys}, ${indexValues(index)} FROM (SELECT y.*${all} FROM (${values}) AS y OFFSET 0) AS x${
+    index.predicate === null ? '' : ` WHERE ${index.predicate}`
+  })`;
 }
 
 /**
  * Foreign keys act on rows of other tables when a row goes or changes: nothing outside the approved change may be
- * touched. Throws PlanChanged where rows refer to what goes, and CheckFailed where only a delete could do it.
+ * touched, and no row that comes. Throws PlanChanged: the plan has left such rows alone, as production was then.
  */
 export async function refuseCascades(client: pg.Client, stages: readonly Stage[]): Promise<void> {
   const byOid = new Map(stages.map((stage) => [stage.pair.production.oid, stage]));
   for (const stage of stages) {
-    const { pair, rows } = stage;
+    const { table } = stage.pair;
     for (const { reference, losing, action } of losingReferences(stage)) {
       if (!'cnd'.includes(action)) continue;
-      const refers = `EXISTS (SELECT FROM ${losing} AND ${refersTo(reference, 'c', 't')})`;
-      const child = byOid.get(reference.oid);
-      const staying = child === undefined ? '' : ` AND NOT (${leaves(child, reference.columns)})`;
-      if (!(await exists(client, `${reference.source} AS c WHERE ${refers}${staying}`))) continue;
-      throw new HoldfastError(
-        'PlanChanged',
-        `production has changed since the plan was approved: rows of ${reference.table} refer to rows of ${pair.table} that are to go (constraint ${reference.name})`,
-        { hint: 'nothing was changed; look at the new plan and approve that' },
-      );
+      if (!(await isReferred(client, reference, losing, byOid.get(reference.oid)))) continue;
+      throw beyondPlan(`rows of ${reference.table} refer to rows of ${table} that are to go`, reference);
     }
-    for (const reference of pair.production.referencedBy) {
-      if (reference.onDelete === 'a' || stage.rule === 'insert-missing' || pair.keyless) continue;
-      const replaced = `EXISTS (SELECT FROM ${pair.production.source} AS t JOIN ${rows} AS s ON ${sameKey(pair, 't', 's')}
-        WHERE s.holdfast_how = 'r' AND ${refersTo(reference, 'c', 't')})`;
-      if (!(await exists(client, `${reference.source} AS c WHERE ${replaced}`))) continue;
-      throw new HoldfastError(
-        'CheckFailed',
-        `rows of ${pair.table} exchange unique values, while ${reference.table} refers to them and would lose rows (constraint ${reference.name})`,
-        {
-          hint: 'nothing was changed; choose insert-missing or side-by-side, or make the unique constraint deferrable',
-        },
+    for (const reference of stage.pair.production.referencedBy) {
+      if (reference.onDelete === 'a' || stage.rule === 'insert-missing' || stage.pair.keyless) continue;
+      if (!(await isReferred(client, reference, rowsReplaced(stage), byOid.get(reference.oid)))) continue;
+      throw beyondPlan(
+        `rows of ${table} exchange unique values, and rows of ${reference.table} refer to them`,
+        reference,
       );
     }
   }
 }
 
-/** Whether row `c` of the child goes, or refers to something else afterwards. */
-function leaves(child: Stage, columns: readonly string[]): string {
-  const { pair, rows } = child;
-  const gone = `EXISTS (SELECT FROM ${going(child)} WHERE t.ctid = c.ctid AND t.tableoid = c.tableoid)`;
-  if (pair.keyless) return child.approved.extra + child.drifted.extra > 0 ? gone : 'false';
-  const set = columns.filter((column) => pair.columns.includes(column));
-  if (set.length === 0) return gone;
-  return `${gone} OR EXISTS (SELECT FROM ${rows} AS s WHERE s.holdfast_how IN ('u', 'r')
-    AND ${sameKey(pair, 'c', 's')} AND ${areDifferent(set, 'c', 's')})`;
+function beyondPlan(what: string, { name }: Reference): HoldfastError {
+  return new HoldfastError(
+    'PlanChanged',
+    `production has changed since the plan was approved: ${what} (constraint ${name})`,
+    { hint: 'nothing was changed; look at the new plan and approve that' },
+  );
+}
+
+/** Whether, when all is done, a row of the child refers to one of these rows `t`. */
+async function isReferred(
+  client: pg.Client,
+  reference: Reference,
+  rows: string,
+  child: Stage | undefined,
+): Promise<boolean> {
+  const values = reference.parentColumns.map((column) => `t.${quoteIdentifier(column)}`).join(', ');
+  const parents = `(SELECT ${values} FROM ${rows}) AS t`;
+  const referring = `${parents} JOIN ${reference.source} AS c ON ${refersTo(reference, 'c', 't')}`;
+  if (child === undefined) return exists(client, referring);
+  const { pair, approved, drifted } = child;
+  const stays =
+    approved.extra + drifted.extra === 0
+      ? 'true'
+      : `NOT EXISTS (SELECT FROM ${going(child)} WHERE t.ctid = c.ctid AND t.tableoid = c.tableoid)`;
+  if (pair.keyless) return exists(client, `${referring} WHERE ${stays}`);
+  const next = reference.columns.map((column) => (pair.columns.includes(column) ? 'n' : 'c'));
+  const later = `${referring} LEFT JOIN ${child.rows} AS n
+      ON n.holdfast_how IN ('u', 'r') AND ${sameKey(pair, 'c', 'n')}
+    WHERE ${stays} AND (n.holdfast_how IS NULL OR (${refersTo(reference, next, 't')}))`;
+  if (await exists(client, later)) return true;
+  if (next.includes('c')) return false;
+  const coming = `${parents} JOIN ${child.rows} AS c ON ${refersTo(reference, 'c', 't')}`;
+  return exists(client, `${coming} WHERE c.holdfast_how IN ('i', 'u', 'r')`);
+}
+
+/** The rows `t` of production that are deleted and inserted again. */
+function rowsReplaced({ pair, rows }: Stage): string {
+  return `${pair.production.source} AS t JOIN ${rows} AS s ON ${sameKey(pair, 't', 's')} WHERE s.holdfast_how = 'r'`;
 }
 
 async function exists(client: pg.Client, from: string): Promise<boolean> {

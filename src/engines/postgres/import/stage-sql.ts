@@ -27,12 +27,13 @@ export function differs(pair: TablePair, t: string, s: string): string {
   return areDifferent(pair.hashed, t, s);
 }
 
-/** Whether a row `c` of the child refers to row `t` of the parent. */
-export function refersTo(reference: Reference, c: string, t: string): string {
+/** Whether a row `c` of the child (an alias, or one for each column) refers to row `t` of the parent. */
+export function refersTo(reference: Reference, c: string | readonly string[], t: string): string {
+  const child = (index: number) => (typeof c === 'string' ? c : c[index]);
   return reference.columns
     .map(
       (column, index) =>
-        `${t}.${quoteIdentifier(reference.parentColumns[index] as string)} ${reference.equals[index]} ${c}.${quoteIdentifier(column)}`,
+        `${t}.${quoteIdentifier(reference.parentColumns[index] as string)} ${reference.equals[index]} ${child(index)}.${quoteIdentifier(column)}`,
     )
     .join(' AND ');
 }

@@ -35,6 +35,8 @@ export interface Stage {
   approved: Record<DifferenceKind, number>;
   /** how many more are to change, within what the decision allowed */
   drifted: Record<DifferenceKind, number>;
+  /** how many of those were approved too, but as another kind of difference */
+  crossed: number;
 }
 
 /** The columns of {@link Stage.rows} behind `holdfast_how`: without a key, what tells the rows apart comes first. */
@@ -54,6 +56,8 @@ export async function createStage(
   const rows = `pg_temp.${quoteIdentifier(`holdfast_stage_${index}`)}`;
   const gone = `pg_temp.${quoteIdentifier(`holdfast_gone_${index}`)}`;
   const located = `pg_temp.${quoteIdentifier(`holdfast_located_${index}`)}`;
+  const counts = { approved: noRows(), drifted: noRows(), crossed: 0 };
+  const stage: Stage = { pair, rule, rows, gone, located, ...counts };
   const columns = stageColumns(pair).map((column) => `, t.${quoteIdentifier(column)}`);
   const keys = keyNames(pair).map((column) => `t.${quoteIdentifier(column)}`);
   const source = rowSource(pair, 'production', 't');
@@ -66,7 +70,7 @@ export async function createStage(
     await client.query(
       `CREATE TEMPORARY TABLE ${rows} (holdfast_how pg_catalog."char"${key}${types.join('')})`,
     );
-    return { pair, rule, rows, gone, located, approved: noRows(), drifted: noRows() };
+    return stage;
   }
   await client.query(
     `CREATE TEMPORARY TABLE ${rows} AS SELECT 'i'::pg_catalog."char" AS holdfast_how${columns.join('')}
@@ -75,7 +79,7 @@ export async function createStage(
   await client.query(
     `CREATE TEMPORARY TABLE ${gone} AS SELECT ${keys.join(', ')} FROM ${source} WITH NO DATA`,
   );
-  return { pair, rule, rows, gone, located, approved: noRows(), drifted: noRows() };
+  return stage;
 }
 
 /** Streams the approved rows out of the restored copy. Throws CheckFailed unless all of them came. */
@@ -90,10 +94,8 @@ export async function stageApproved(
   approved.missing = change.inserts;
   approved.changed = change.updates;
   approved.extra = change.deletes;
-  // Each batch of a table without a key reads the whole of it, too.
-  const isShort = pair.keyless || keyColumnsOf(pair.key, pair.restored).every((c) => SHORT.has(c.baseType));
-  const size = isShort ? SHORT_BATCH_ROWS : BATCH_ROWS;
-  const batches = (kind: DifferenceKind) => ruleBatches(folder, rule, kind, pair.key.parts.length, size);
+  const batches = (kind: DifferenceKind) =>
+    ruleBatches(folder, rule, kind, pair.key.parts.length, batchSize(pair));
   const total = change.inserts + change.updates;
   const staged = await stageRows(sides, stage, { missing: batches('missing'), changed: batches('changed') }, [
     run,
@@ -107,6 +109,13 @@ export async function stageApproved(
     );
   }
   if (change.deletes > 0) await stageGone(sides.production, stage, batches('extra'), run);
+}
+
+/** How many keys of a table are looked up at once. */
+export function batchSize(pair: TablePair): number {
+  // Each batch of a table without a key reads the whole of it, too.
+  const isShort = pair.keyless || keyColumnsOf(pair.key, pair.restored).every((c) => SHORT.has(c.baseType));
+  return isShort ? SHORT_BATCH_ROWS : BATCH_ROWS;
 }
 
 /** Streams the rows of these keys into the stage; how many there were. */
@@ -137,12 +146,13 @@ export async function stageGone(
   batches: AsyncIterable<KeyBatch>,
   run: Run,
 ): Promise<void> {
-  const lines = async function* () {
-    for await (const batch of batches) yield `${batch.lines.join('\n')}\n`;
-  };
   const into = client.query(copyFrom(`COPY ${stage.gone} FROM STDIN`));
-  await pipeline(Readable.from(lines(), { objectMode: false }), into, { signal: run.signal });
+  await pipeline(Readable.from(linesOfBatches(batches), { objectMode: false }), into, { signal: run.signal });
   await client.query(`ANALYZE ${stage.gone}`);
+}
+
+export async function* linesOfBatches(batches: AsyncIterable<KeyBatch>): AsyncGenerator<Buffer> {
+  for await (const { lines } of batches) yield Buffer.from(`${lines.join('\n')}\n`);
 }
 
 async function* copyRows(
@@ -174,13 +184,18 @@ async function* batchQueries(
 /** The same, each one made while the one before is used. */
 async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
   let next = source.next();
-  for (;;) {
-    const { value, done } = await next;
-    if (done === true) return;
-    next = source.next();
-    // It is awaited in the next round, if there is one.
-    next.catch(() => {});
-    yield value;
+  try {
+    for (;;) {
+      const { value, done } = await next;
+      if (done === true) return;
+      next = source.next();
+      // It is awaited in the next round, if there is one.
+      next.catch(() => {});
+      yield value;
+    }
+  } finally {
+    // The file that it reads is closed with it.
+    await source.return(undefined);
   }
 }
 

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
+import { IS_USER_TRIGGER } from '../compare/triggers.ts';
 import { quoteIdentifier } from '../identifier.ts';
 
 interface TriggerState {
@@ -55,7 +56,7 @@ async function triggerStates(client: pg.Client, oids: readonly number[]): Promis
      JOIN pg_catalog.pg_class c ON c.oid = t.oid
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_catalog.pg_trigger g ON g.tgrelid = c.oid
-     WHERE NOT g.tgisinternal
+     WHERE ${IS_USER_TRIGGER}
      ORDER BY t.level, relation, g.tgname`,
     [oids],
   );

@@ -8,7 +8,6 @@ import { ruleOf } from '../../rule-of.ts';
 import { besideName } from '../compare/beside.ts';
 import { columnOf } from '../compare/describe.ts';
 import { type DifferenceKind, ruleBatches } from '../compare/differences.ts';
-import { checkedForeignKeys } from '../compare/effects.ts';
 import {
   absentParents,
   BATCH_ROWS,
@@ -18,6 +17,7 @@ import {
   unnest,
   type Values,
 } from '../compare/lookup.ts';
+import { checkedForeignKeys } from '../compare/parents.ts';
 import type { Side } from '../compare/row-values.ts';
 import { locateTables } from '../compare/rule.ts';
 import { describePair, rowSource, type TablePair } from '../compare/table-pair.ts';

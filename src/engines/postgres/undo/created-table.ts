@@ -12,7 +12,7 @@ export interface CreatedTable {
   rows: number;
   /** rows that are not as the import left them, or a table that has been altered */
   isChanged: boolean;
-  /** what else needs it, for people; of a foreign key, the table that has it */
+  /** what else needs it, for people; of a foreign key the table that has it, and of inheritance the child */
   dependents: Dependent[];
 }
 
@@ -55,6 +55,19 @@ export async function describeCreated(
   };
 }
 
+/** What goes with a table though it names its columns. */
+const OWN = [
+  ['pg_constraint', 'conrelid'],
+  ['pg_attrdef', 'adrelid'],
+  ['pg_policy', 'polrelid'],
+  ['pg_trigger', 'tgrelid'],
+]
+  .map(
+    ([catalog, table]) =>
+      `SELECT tableoid, oid FROM pg_catalog.${catalog} WHERE ${table} = $1::pg_catalog.oid`,
+  )
+  .join(' UNION ALL ');
+
 /** Objects outside the table that would keep it from being dropped: views, functions, foreign keys, children. */
 async function dependentsOf(client: pg.Client, oid: number): Promise<Dependent[]> {
   const { rows } = await client.query<{ name: string; table: string | null }>(
@@ -62,15 +75,13 @@ async function dependentsOf(client: pg.Client, oid: number): Promise<Dependent[]
          THEN (SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, r.ev_class, 0)
            FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid)
          ELSE pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END AS name,
-       CASE WHEN d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-         THEN (SELECT k.conrelid::pg_catalog.text FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid) END AS table
+       CASE d.classid
+         WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass
+           THEN (SELECT k.conrelid::pg_catalog.text FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid)
+         WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN d.objid::pg_catalog.text END AS table
      FROM pg_catalog.pg_depend d
      WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1::pg_catalog.oid
-       AND d.deptype = 'n'
-       AND NOT (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND EXISTS (
-         SELECT FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid AND k.conrelid = $1::pg_catalog.oid))
-       AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND EXISTS (
-         SELECT FROM pg_catalog.pg_attrdef f WHERE f.oid = d.objid AND f.adrelid = $1::pg_catalog.oid))
+       AND d.deptype = 'n' AND (d.classid, d.objid) NOT IN (${OWN})
      ORDER BY 1`,
     [oid],
   );

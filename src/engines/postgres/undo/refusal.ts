@@ -31,7 +31,7 @@ export function refusalOf({ table, counts, isUnplaced }: Judged, rule: UndoRule)
   if (needed.insert && unfillable !== undefined) {
     return `column ${unfillable.name} of ${name} is new since, NOT NULL and without a default: a deleted row has no value for it`;
   }
-  return enabledTriggers > 0 && !rights.owner
+  return enabledTriggers > 0 && !rights.triggers
     ? `the configured user may not disable the triggers of ${name}: only its owner may`
     : null;
 }

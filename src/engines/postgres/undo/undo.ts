@@ -6,8 +6,7 @@ import type { AppliedChange, ImportResult, UndoData, UndoInput, UndoTable } from
 import { ruleOf } from '../../rule-of.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { type Changed, changeProduction, commitLocked } from '../import/change.ts';
-import type { Locks, RowLock, TableLock } from '../import/locks.ts';
-import { isParent, refersTo } from '../import/stage-sql.ts';
+import { refersTo } from '../import/stage-sql.ts';
 import { withTriggersOff } from '../import/triggers.ts';
 import { keepRows } from '../import/undo-writer.ts';
 import type { CreatedTable } from './created-table.ts';
@@ -23,6 +22,7 @@ import {
   stageUndo,
   type UndoStage,
 } from './stage.ts';
+import { locksOf } from './undo-locks.ts';
 import { readUndone } from './undone.ts';
 
 const NOTHING_CHANGED = 'nothing was changed; look at the new plan and approve that';
@@ -38,6 +38,7 @@ export async function undo(input: UndoInput, run: Run): Promise<ImportResult> {
     const transaction = shortTransaction(input.record.transaction);
     const stages: UndoStage[] = [];
     for (const [index, judged] of judgement.tables.entries()) {
+      run.progress({ phase: `staging ${judged.table.data.table}` });
       stages.push(await stageUndo(client, judged, index, input.conflict));
     }
     const dropped = judgement.created.flatMap(({ table, drop }) => (drop ? [table] : []));
@@ -146,73 +147,6 @@ async function undoOf(
     server: await markServer(client),
     tables,
   };
-}
-
-/** Everything that will be touched or looked at, so that none of it has to be waited for later. */
-async function locksOf(
-  client: pg.Client,
-  stages: readonly UndoStage[],
-  dropped: readonly CreatedTable[],
-): Promise<Locks> {
-  const tables = new Map<string, TableLock>();
-  const rows: RowLock[] = [];
-  for (const { judged } of stages) {
-    const { qualified, source } = judged.table.relation;
-    tables.set(qualified, { qualified, source, mode: 'SHARE ROW EXCLUSIVE' });
-  }
-  for (const { relation } of dropped) {
-    // With its foreign keys go triggers of the tables to which they refer.
-    const sources = [
-      relation?.qualified,
-      ...(relation?.foreignKeys ?? []).map(({ parentSource }) => parentSource),
-    ];
-    for (const source of new Set(sources)) {
-      if (source === undefined) continue;
-      const qualified = source.replace(/^ONLY /, '');
-      if (!tables.has(qualified)) tables.set(qualified, { qualified, source, mode: 'SHARE ROW EXCLUSIVE' });
-      rows.push({ qualified, sql: `LOCK TABLE ${source} IN ACCESS EXCLUSIVE MODE NOWAIT` });
-    }
-  }
-  const lockable = await lockableTables(client, stages);
-  const lock = (source: string, from: string, strength: string, alias: string) => {
-    const qualified = source.replace(/^ONLY /, '');
-    if (!tables.has(qualified)) tables.set(qualified, { qualified, source, mode: 'ROW SHARE' });
-    const sql = `SELECT count(*) FROM (SELECT 1 FROM ${from} FOR ${strength} OF ${alias} NOWAIT) AS locked`;
-    rows.push({ qualified, sql });
-  };
-  for (const stage of stages) {
-    const { relation, types } = stage.judged.table;
-    lock(relation.source, goingRows(stage), 'UPDATE', 't');
-    lock(relation.source, becomingRows(stage), 'UPDATE', 't');
-    for (const key of relation.foreignKeys) {
-      if (!lockable.has(key.parentOid) || !key.columns.every((column) => types.has(column))) continue;
-      const from = `${key.parentSource} AS p WHERE EXISTS (SELECT FROM ${stage.back} AS s WHERE ${isParent(key, 'p', 's')})`;
-      lock(key.parentSource, from, 'KEY SHARE', 'p');
-    }
-    for (const reference of relation.referencedBy) {
-      if (!lockable.has(reference.oid) || dropped.some((table) => table.relation?.oid === reference.oid))
-        continue;
-      for (const { from } of losingRows(stage, reference)) {
-        const child = `${reference.source} AS c WHERE EXISTS (SELECT FROM ${from} AND ${refersTo(reference, 'c', 't')})`;
-        lock(reference.source, child, 'KEY SHARE', 'c');
-      }
-    }
-  }
-  return { tables: [...tables.values()], rows };
-}
-
-/** The tables beside whose rows the configured user may lock; others are left to their own triggers. */
-async function lockableTables(client: pg.Client, stages: readonly UndoStage[]): Promise<Set<number>> {
-  const oids = stages.flatMap(({ judged: { table } }) => [
-    ...table.relation.foreignKeys.map((key) => key.parentOid),
-    ...table.relation.referencedBy.map((reference) => reference.oid),
-  ]);
-  const { rows } = await client.query<{ oid: string }>(
-    `SELECT oid::pg_catalog.text AS oid FROM unnest($1::pg_catalog.oid[]) AS oid
-     WHERE pg_catalog.has_table_privilege(oid, 'UPDATE') AND pg_catalog.has_table_privilege(oid, 'SELECT')`,
-    [oids],
-  );
-  return new Set(rows.map(({ oid }) => Number(oid)));
 }
 
 /** A foreign key must not act on rows that the undo leaves alone. Throws PlanChanged. */

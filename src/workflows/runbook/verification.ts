@@ -1,0 +1,62 @@
+import { isCancellation } from '@temporalio/workflow';
+import type { Candidate } from '../../activities/verification-choice.ts';
+import type { Check } from '../../model/evidence.ts';
+import type { FailureType } from '../../model/failure.ts';
+import { type Verdict, worstOf } from '../../model/verification.ts';
+import { failureOf } from './failure.ts';
+
+/** Failures that say of a backup that it is not one. All others say only that it could not be looked at. */
+const DAMAGE: readonly FailureType[] = [
+  'BackupUnusable',
+  'ChecksumMismatch',
+  'CheckFailed',
+  'LogGap',
+  'TargetNotRecoverable',
+  'TargetNotReached',
+  'UnknownBackup',
+  'UnknownTable',
+];
+
+/** One backup, and what was found of it so far. */
+export class Verified {
+  readonly candidate: Candidate;
+  readonly startedAt: string;
+  readonly checks: Check[] = [];
+
+  constructor(candidate: Candidate, startedAt: string) {
+    this.candidate = candidate;
+    this.startedAt = startedAt;
+  }
+
+  /** Named by its tier: those of several backups stand beside each other. */
+  add(checks: readonly Check[]): void {
+    const { tier } = this.candidate;
+    this.checks.push(...checks.map((check) => ({ ...check, name: `${tier}: ${check.name}` })));
+  }
+}
+
+/** Runs a part of a verification; what fails is a check by this name that did not pass. */
+export async function tried(name: string, work: () => Promise<readonly Check[]>): Promise<readonly Check[]> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const { type, message } = failureOf(error);
+    const verdict: Verdict = DAMAGE.includes(type as FailureType) ? 'fail' : 'inconclusive';
+    return [{ name, verdict, detail: message.split('\nHINT: ')[0] as string }];
+  }
+}
+
+/** A step's detail. */
+export const described = (checks: readonly Check[]): string =>
+  checks.map(({ name, verdict }) => `${name}: ${verdict}`).join(', ') || 'nothing to ask';
+
+export function summed(checks: readonly Check[]): { verdict: Verdict; reasons: string[]; checks: Check[] } {
+  const bad = checks.filter(({ verdict }) => verdict !== 'pass');
+  return {
+    // Nothing that was looked at proves nothing.
+    verdict: checks.length === 0 ? 'inconclusive' : worstOf(checks.map(({ verdict }) => verdict)),
+    reasons: bad.map(({ name, verdict, detail }) => `${name} is ${verdict}: ${detail}`),
+    checks: [...checks],
+  };
+}
