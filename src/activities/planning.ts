@@ -66,6 +66,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
       return {
         engine: database.config.engine,
         host: database.config.host,
+        tells: deps.config.config.notify.channels.length > 0,
         noWorkerAfterMs: parseDuration(deps.config.config.noWorkerAfter),
       };
     });
@@ -180,6 +181,7 @@ function changeSettings(deps: Dependencies, name: string): ChangeSettings {
     },
     noWorkerAfterMs: parseDuration(config.noWorkerAfter),
     parkLimitMs: parseDuration(config.parkLimit),
+    remindMs: config.notify.channels.length === 0 ? null : parseDuration(config.notify.expiresBefore),
   };
 }
 

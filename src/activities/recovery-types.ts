@@ -13,6 +13,8 @@ export interface ChangeSettings {
   objectives: { rpoSeconds: number; rtoSeconds: number };
   noWorkerAfterMs: number;
   parkLimitMs: number;
+  /** how long before a decision expires people are reminded; null: nobody is told of anything */
+  remindMs: number | null;
 }
 
 /** The same of a runbook that makes an instance. */

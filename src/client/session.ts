@@ -1,12 +1,13 @@
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import type { RunbookStatus } from '../model/runbook.ts';
+import { pageOf } from '../model/temporal-page.ts';
 import { type CommandContext, openContext } from './options.ts';
 import { withRepository } from './recoverable.ts';
 import { inWords } from './rpc.ts';
 import type { StartedRun } from './runbook.ts';
 import { connectTemporal } from './temporal.ts';
-import { pageOf, temporalCommand, temporalUi } from './temporal-ui.ts';
+import { temporalCommand, temporalUi } from './temporal-ui.ts';
 import type { StartedView } from './view/started.ts';
 
 /** A command's configuration and its connection to Temporal. */

@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { LoadedConfig } from '../config/load.ts';
 import { shellQuote } from './output.ts';
-import type { StartedRun } from './runbook.ts';
 
 const devSchema = z.object({ temporal: z.object({ address: z.string(), ui: z.url() }) });
 
@@ -28,12 +27,6 @@ function parseJson(text: string): unknown {
   } catch {
     return null;
   }
-}
-
-/** The page of a run in the Temporal UI: `<ui>/namespaces/<namespace>/workflows/<id>/<run id>`. */
-export function pageOf(ui: string, namespace: string, run: StartedRun): string {
-  const base = ui.replace(/\/+$/, '');
-  return `${base}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(run.workflowId)}/${run.runId}`;
 }
 
 /** The command by which Temporal's own command line shows a run on this server. */

@@ -170,6 +170,35 @@ export const databaseSchema = z.strictObject({
   approval: approvalOverrideSchema.optional(),
 });
 
+const channelSchema = z.union(
+  [
+    /** a Slack-compatible incoming webhook: its address is the secret */
+    z.strictObject({ slack: z.strictObject({ url: secretReferenceSchema }) }),
+    z.strictObject({
+      webhook: z.strictObject({ url: secretReferenceSchema, secret: secretReferenceSchema }),
+    }),
+    z.strictObject({
+      sns: z.strictObject({
+        topicArn: z.string().regex(/^arn:[\w-]+:sns:/, 'must be the ARN of an SNS topic'),
+        region: z.string().min(1),
+        /** left out: AWS itself */
+        endpoint: z.url({ protocol: /^https?$/ }).optional(),
+      }),
+    }),
+  ],
+  { error: 'must be {slack: {url}}, {webhook: {url, secret}} or {sns: {topicArn, region}}' },
+);
+export type ChannelConfig = z.infer<typeof channelSchema>;
+
+/** Who hears of failures, of decisions that wait, and of what should have run and did not. */
+const notifySchema = z.strictObject({
+  channels: z.array(channelSchema).default([]),
+  /** people are reminded this long before a decision expires */
+  expiresBefore: durationSchema.default('1h'),
+  /** an address that the watchdog calls whenever it has run: who hears nothing from it knows that nobody watches */
+  deadManSwitch: secretReferenceSchema.optional(),
+});
+
 export const configSchema = z.strictObject({
   version: z.literal(1),
   temporal: z
@@ -221,6 +250,7 @@ export const configSchema = z.strictObject({
   /** where server programs are, by major version; default: `.tools/postgres/<major>/bin`, Debian's and PATH */
   tools: z.strictObject({ postgres: z.record(z.string(), z.string()).optional() }).default({}),
   approval: z.strictObject({ import: approvalSchema.prefault({}) }).prefault({}),
+  notify: notifySchema.prefault({}),
   /** how long a parked runbook waits for `resume` before it gives up and cleans up */
   parkLimit: durationSchema.default('24h'),
   /** how long a step waits for a worker on its queue before it says that nobody serves it */

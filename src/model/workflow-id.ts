@@ -18,6 +18,9 @@ export function stampOf(at: Date): string {
   return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 }
 
+/** One run delivers the alert of a key: a second one with the same is refused by the server. */
+export const alertWorkflowId = (key: string): string => `alert/${key}`;
+
 /**
  * The id of the one run that may change a production database: whoever holds it is the only one. Its memo
  * `holder` names the runbook that started it.

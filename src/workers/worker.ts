@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import { createAlertActivities } from '../activities/alerting.ts';
 import type { Dependencies } from '../activities/dependencies.ts';
 import { createPlanningActivities } from '../activities/planning.ts';
 import { createProtectionActivities } from '../activities/protection.ts';
@@ -73,6 +74,7 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
           ...createPlanningActivities(deps),
           ...createReapingActivities(deps),
           ...createVerifyingActivities(deps),
+          ...createAlertActivities(deps),
           abandonLogicalBackup,
         },
       });

@@ -11,7 +11,7 @@ export async function logicalBackup(given: unknown): Promise<BackupSummary> {
   const job = openJob('logicalBackup', database);
   return job.run(async () => {
     const settings = await control.describeProtection({ database });
-    job.begin(settings.engine);
+    job.begin(settings.engine, settings.tells);
     const { workflowId, runId, startTime } = workflowInfo();
     const backup = `${startTime.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
     const input = { database, backup, madeBy: { workflowId, runId } };

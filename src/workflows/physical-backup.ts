@@ -11,7 +11,7 @@ export async function physicalBackup(given: unknown): Promise<BackupSummary> {
   const job = openJob('physicalBackup', database);
   return job.run(async () => {
     const settings = await control.describeProtection({ database });
-    job.begin(settings.engine);
+    job.begin(settings.engine, settings.tells);
     const { workflowId, runId } = workflowInfo();
     return onHost(settings.host, settings.noWorkerAfterMs).takePhysicalBackup({
       database,

@@ -1,5 +1,6 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, proxyActivities, TimeoutFailure } from '@temporalio/workflow';
+import type { createAlertActivities } from '../activities/alerting.ts';
 import type { createPlanningActivities } from '../activities/planning.ts';
 import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
@@ -9,6 +10,7 @@ import type { createVerifyingActivities } from '../activities/verifying.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { summaryOf } from './summaries.ts';
 
+type Alerting = ReturnType<typeof createAlertActivities>;
 type Planning = ReturnType<typeof createPlanningActivities>;
 type Protection = ReturnType<typeof createProtectionActivities>;
 type Recovery = ReturnType<typeof createRecoveryActivities>;
@@ -24,11 +26,20 @@ const BRIEFLY = {
 } as const;
 
 /** Light work that any worker can do: configuration, repository, decisions. */
-export const control = activitiesOn<Planning & Reaping & Verifying>({
+export const control = activitiesOn<Planning & Reaping & Verifying & Pick<Alerting, 'describeChannels'>>({
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
   heartbeatTimeout: '30s',
   retry: BRIEFLY,
+});
+
+/** A receiver that is away for hours gets its alerts when it is back. */
+export const alerting = activitiesOn<Pick<Alerting, 'sendAlert'>>({
+  taskQueue: CONTROL_QUEUE,
+  startToCloseTimeout: '1m',
+  scheduleToCloseTimeout: '24h',
+  heartbeatTimeout: '30s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m' },
 });
 
 /** Provisioning on any worker of a site; the one that answers names its host. */

@@ -11,6 +11,7 @@ interface Named {
   tables?: string[] | null;
   kind?: string;
   backup?: string;
+  channel?: string;
   planDigest?: string;
   import?: string;
   order?: { format: string };
@@ -40,6 +41,8 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   checkHeartbeat: ({ database }) => `look for the last commit of ${database}`,
   checkHealth: ({ instance }) => `ask about the health of ${instance?.id}`,
   recordVerification: ({ backup }) => `record the verification of ${backup}`,
+  describeChannels: () => 'look who is told',
+  sendAlert: ({ channel }) => `tell ${channel}`,
   removeExpiredUndo: () => 'remove expired undo data',
   describeChange: ({ database }) => `read the policy of ${database}`,
   readUndo: (input) => `look the import of ${input.import} up`,

@@ -121,6 +121,7 @@ export function fakeActivities(
     objectives: { rpoSeconds: 3_600, rtoSeconds: 1_800 },
     noWorkerAfterMs: 30_000,
     parkLimitMs: 60_000,
+    remindMs: null,
     instanceLifetimeMs: 3_600_000,
     ...options.settings,
   };

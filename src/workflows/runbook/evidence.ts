@@ -39,6 +39,8 @@ export function begin(runbook: Runbook, findings: Findings, settings: ChangeSett
     asks,
     parkLimitMs: settings.parkLimitMs,
     noWorkerRetryMs: settings.noWorkerAfterMs,
+    // Absent in the history of a run that an earlier version began.
+    remindMs: settings.remindMs ?? null,
   });
 }
 

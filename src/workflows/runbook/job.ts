@@ -2,10 +2,13 @@ import { isCancellation, setCurrentDetails, upsertSearchAttributes } from '@temp
 import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
 import type { EngineKind } from '../../model/engine.ts';
 import type { Outcome } from '../../model/runbook.ts';
+import { raise } from '../alerts.ts';
+import { jobAlert } from './alerts.ts';
 import { endWith, failureOf, textOf } from './failure.ts';
 
 export interface Job {
-  begin(engine: EngineKind): void;
+  /** `tells`: people are told when it fails; absent in the history of a run that an earlier version began */
+  begin(engine: EngineKind, tells?: boolean): void;
   run<T extends object>(work: () => Promise<T>): Promise<T>;
 }
 
@@ -20,8 +23,12 @@ export function openJob(type: string, database: string): Job {
     [SEARCH_ATTRIBUTES.runbook]: [type],
   });
   show('running', '');
+  let isTold = false;
   return {
-    begin: (engine) => upsertSearchAttributes({ [SEARCH_ATTRIBUTES.engine]: [engine] }),
+    begin: (engine, tells = false) => {
+      isTold = tells;
+      upsertSearchAttributes({ [SEARCH_ATTRIBUTES.engine]: [engine] });
+    },
     run: async (work) => {
       try {
         const result = await work();
@@ -34,6 +41,7 @@ export function openJob(type: string, database: string): Job {
         }
         const failure = failureOf(error);
         show('failed', textOf(failure));
+        if (isTold) await raise(jobAlert(type, database, textOf(failure)));
         throw endWith(failure);
       }
     },

@@ -12,6 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Base } from '../../activities/recovery-types.ts';
+import type { Alert } from '../../model/alert.ts';
 import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
 import type { ApprovalPolicy } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
@@ -20,6 +21,8 @@ import { QUERIES, SIGNALS } from '../../model/message.ts';
 import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
 import type { Outcome, RunbookStatus } from '../../model/runbook.ts';
 import type { Target } from '../../model/target.ts';
+import { raise } from '../alerts.ts';
+import { decisionAlert, failureAlert, parkedAlert } from './alerts.ts';
 import { Decisions } from './decisions.ts';
 import { detailsOf } from './details.ts';
 import { endWith, type Failure, failureOf, parks, textOf } from './failure.ts';
@@ -42,6 +45,8 @@ export interface RunbookLimits {
   /** people, or the policy, will be asked for a decision */
   asks: boolean;
   parkLimitMs: number;
+  /** how long before a decision expires people are reminded; null: nobody is told of anything */
+  remindMs: number | null;
   /** a step that found no worker tries again this often while it is parked */
   noWorkerRetryMs: number;
 }
@@ -54,7 +59,9 @@ export class Runbook {
   readonly status: RunbookStatus;
   readonly #steps: Steps;
   readonly #decisions: Decisions;
-  #limits = { parkLimitMs: 0, noWorkerRetryMs: 0 };
+  #limits: Pick<RunbookLimits, 'parkLimitMs' | 'noWorkerRetryMs' | 'remindMs'> = {
+    ...{ parkLimitMs: 0, noWorkerRetryMs: 0, remindMs: null },
+  };
   #resumed = false;
   readonly #parks: 'always' | 'never' | 'with an instance';
   /** cleaning up: nothing parks any more */
@@ -182,7 +189,7 @@ export class Runbook {
     this.#setOutcome('waiting-for-decision');
     this.#steps.mark(step, 'waiting', `plan ${plan.digest}; ends in ${formatDuration(timeLimitMs)}`);
     try {
-      await this.#people(() => this.#decisions.verdict() !== null, timeLimitMs, `time limit of ${name}`);
+      await this.#askPeople(name, timeLimitMs);
       return this.#settle(step);
     } catch (error) {
       this.#steps.mark(step, 'failed', 'cancelled');
@@ -191,6 +198,24 @@ export class Runbook {
       this.status.waitingFor = null;
       this.#setOutcome('running');
     }
+  }
+
+  /** Waits for the decision, and tells people that it is waited for, and again before it is too late. */
+  async #askPeople(name: string, timeLimitMs: number): Promise<void> {
+    const decided = () => this.#decisions.verdict() !== null;
+    const summary = `time limit of ${name}`;
+    const { remindMs } = this.#limits;
+    if (remindMs === null || decided()) return this.#people(decided, timeLimitMs, summary);
+    await this.#tell(decisionAlert(this.status, name, timeLimitMs, 'waiting'));
+    const first = Math.max(0, timeLimitMs - remindMs);
+    await this.#people(decided, first, summary);
+    if (decided() || this.#retargets.ready) return;
+    await this.#tell(decisionAlert(this.status, name, timeLimitMs - first, 'expiring'));
+    await this.#people(decided, timeLimitMs - first, summary);
+  }
+
+  async #tell(alert: Alert): Promise<void> {
+    if (this.#limits.remindMs !== null) await raise(alert);
   }
 
   /** Waits for people; a target that is being worked out when the time is over is waited for as well. */
@@ -284,6 +309,7 @@ export class Runbook {
         this.status.evidence = await leaveEvidence();
       });
       this.#setOutcome(ending);
+      if (ending === 'failed') await this.#tell(failureAlert(this.status));
       await condition(allHandlersFinished);
     });
     if (ending === 'cancelled') throw problem;
@@ -332,6 +358,7 @@ export class Runbook {
     this.status.message = textOf(failure);
     this.#resumed = false;
     this.#setOutcome('parked');
+    await this.#tell(parkedAlert(this.status, name));
     this.#steps.mark(name, 'parked', `${failure.message}; signal resume when it is mended`);
     const untilRetried = failure.type === 'NoWorker' ? Math.min(noWorkerRetryMs, left) : left;
     try {
