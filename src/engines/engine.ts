@@ -350,6 +350,8 @@ export interface ExportedTable extends ExportedFile {
   table: string;
   /** null: not counted, in a dump */
   rows: number | null;
+  /** what the file lacks, such as large objects; runs from before it was told have none */
+  notices?: string[];
 }
 
 /** One archived log, in the tool's own repository. */
