@@ -494,8 +494,8 @@ export interface Engine {
   verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
 
   /**
-   * What taking an import back would do, under every undo rule. Reads only in production; the keys of rows that others
-   * have changed since go to `undo`.
+   * What taking an import back would do, under every undo rule. Reads only in production, save for temporary tables of
+   * its session; the keys of rows that others have changed since go to `undo`.
    */
   planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]>;
 

@@ -103,4 +103,13 @@ const numbered: HardKind = {
   },
 };
 
-export const KEYS: readonly HardKind[] = [typed, composite, none, uniqueOnly, numbered];
+const numberedBeside: HardKind = {
+  name: 'identity beside the key, of rows that came anew',
+  tables: tablesOf(['always_beside']),
+  made: `CREATE TABLE always_beside (id int PRIMARY KEY, v text, n int GENERATED ALWAYS AS IDENTITY UNIQUE);
+    INSERT INTO always_beside (id, v) SELECT n, 'before' FROM generate_series(1, 40) n`,
+  changed: `DELETE FROM always_beside WHERE id > 30 OR id IN (3, 4); UPDATE always_beside SET v = 'after' WHERE id = 5;
+    INSERT INTO always_beside VALUES (3, 'again'), (50, 'new')`,
+};
+
+export const KEYS: readonly HardKind[] = [typed, composite, none, uniqueOnly, numbered, numberedBeside];
