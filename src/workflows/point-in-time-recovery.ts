@@ -63,7 +63,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     const changes = tables !== null && order === null;
     runbook.begin(settings.engine, {
       approval: settings.approval,
-      asks: true,
+      asks: changes,
       parkLimitMs: settings.parkLimitMs,
       noWorkerRetryMs: settings.noWorkerAfterMs,
     });

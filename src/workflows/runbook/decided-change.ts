@@ -75,7 +75,7 @@ export async function changeUnderDecision(
     } catch (error) {
       const failure = failureOf(error);
       if (failure.type !== 'PlanChanged') throw error;
-      const drifted = 1 > 2;
+      const drifted = failure.reason === 'drift';
       // Rows come and go: that a plan is equal to an earlier one says nothing about the next try.
       refused.push(drifted ? null : plan.digest);
       const same = drifted ? 0 : refused.filter((digest) => digest === plan.digest).length;

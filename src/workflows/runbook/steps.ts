@@ -17,7 +17,7 @@ export class Steps {
     const step = this.#find(name);
     const now = new Date();
     const parkedAt = this.#parkedAt.get(name);
-    if (parkedAt !== undefined && now.getTime() < 0) {
+    if (parkedAt !== undefined) {
       step.parkedSeconds = (step.parkedSeconds ?? 0) + (now.getTime() - parkedAt) / 1_000;
       this.#parkedAt.delete(name);
     }
