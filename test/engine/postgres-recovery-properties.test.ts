@@ -154,7 +154,7 @@ async function doRule(
   rule: Rule,
   sides: BothSides,
   schema: RandomSchema,
-): Promise<(() => Promise<boolean>) | null> {
+): Promise<(() => Promise<number | null>) | null> {
   const plan = await planOf(sides, schema);
   if (plan === null || !isPossible(plan, schema, rule)) return null;
   const read = (side: BothSides['live']) => readRows(side, schema, () => null);

@@ -42,18 +42,24 @@ export function expectRows(
   expect(kept, `${rule}: rows of ${table.name} that are left alone`).toBe(left ?? 0);
 }
 
-export function expectSame(
+/** Every row is again as it was before, but for as many as are `left` as the import made them. */
+export function expectTakenBack(
   schema: RandomSchema,
-  is: readonly Rows[],
-  was: readonly Rows[],
+  { before, imported, now }: Record<'before' | 'imported' | 'now', readonly Rows[]>,
+  left: number,
   what: string,
 ): void {
+  let kept = 0;
   for (const [index, { name }] of schema.entries()) {
-    const [now, before] = [is[index] as Rows, was[index] as Rows];
-    for (const key of new Set([...before.keys(), ...now.keys()])) {
-      expect(now.get(key)?.whole, `${what}, row ${key} of ${name}`).toBe(before.get(key)?.whole);
+    const [was, then, is] = [before[index] as Rows, imported[index] as Rows, now[index] as Rows];
+    for (const key of new Set([...was.keys(), ...is.keys()])) {
+      if (is.get(key)?.whole === was.get(key)?.whole) continue;
+      const wanted = left === 0 ? was : then;
+      expect(is.get(key)?.whole, `${what}, row ${key} of ${name}`).toBe(wanted.get(key)?.whole);
+      kept += 1;
     }
   }
+  expect(kept, `${what}: rows that are left alone`).toBe(left);
 }
 
 function kindOf(was: string | undefined, wanted: string | undefined): keyof Counts | null {

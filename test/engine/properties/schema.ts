@@ -45,6 +45,7 @@ type KeyKind = keyof typeof KEYS;
 
 const PARTITIONED: readonly KeyKind[] = ['int', 'text', 'uuid', 'composite'];
 const ACTIONS = ['NO ACTION', 'NO ACTION', 'CASCADE', 'SET NULL', 'RESTRICT'] as const;
+const ACTION = /(DELETE|UPDATE) (CASCADE|SET NULL|RESTRICT)/g;
 const NAMES = ['plain', 'Größe "1"; DROP', 'it\'s "2"'];
 
 export interface RandomColumn {
@@ -187,12 +188,14 @@ function refer(
 
 /** The same with foreign keys that only forbid: then nothing stands in the way of a table's being as it was. */
 export function withoutActions(schema: RandomSchema): RandomSchema {
-  const plain = (rest: string) =>
-    rest.replace(/(DELETE|UPDATE) (CASCADE|SET NULL|RESTRICT)/g, '$1 NO ACTION');
   return schema.map((table) => ({
     ...table,
-    references: table.references.map((one) => ({ ...one, rest: plain(one.rest) })),
+    references: table.references.map((one) => ({ ...one, rest: one.rest.replace(ACTION, '$1 NO ACTION') })),
   }));
+}
+
+export function hasActions(schema: RandomSchema): boolean {
+  return schema.some(({ references }) => references.some(({ rest }) => rest.search(ACTION) >= 0));
 }
 
 /** Every value that the column can be given, as SQL. */
