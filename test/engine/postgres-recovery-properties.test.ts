@@ -126,7 +126,7 @@ test(`recovered to any moment, replace gives exactly its data, and undo what was
     }
   }
   expect(replaced).toBeGreaterThan(moments.length);
-});
+}, 3_600_000);
 
 /** Goes on from where the instance is, and restores it again where that does not lie before the target. */
 async function goTo(place: InstancePlace, target: Target): Promise<ReplayResult> {
