@@ -380,6 +380,8 @@ export interface ExportedTable extends ExportedFile {
   table: string;
   /** null: not counted, in a dump */
   rows: number | null;
+  /** what the file lacks, such as large objects; runs from before it was told have none */
+  notices?: string[];
 }
 
 /** One archived log, in the tool's own repository. */
@@ -546,8 +548,8 @@ export interface Engine {
   verifyImport(input: ImportInput, run: Run): Promise<Check[]>;
 
   /**
-   * What taking an import back would do, under every undo rule. Reads only in production; the keys of rows that others
-   * have changed since go to `undo`.
+   * What taking an import back would do, under every undo rule. Reads only in production, save for temporary tables of
+   * its session; the keys of rows that others have changed since go to `undo`.
    */
   planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]>;
 

@@ -12,7 +12,7 @@ export interface Evidence {
   /** what the last approval chose; null where nothing was approved */
   chosen: { conflict: PlanRule; drift: number } | null;
   imported: unknown;
-  /** the files of an export: `{table, place, rows, sizeBytes, sha256}` each; null: nothing was exported */
+  /** the files of an export: `{table, place, rows, sizeBytes, sha256, notices}` each; null: nothing was exported */
   exported: unknown;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   /** seconds from the start to the end of the last step, without the time that people took: waited for, or parked */

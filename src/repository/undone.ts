@@ -37,7 +37,7 @@ export async function requireNotUndone(
   const keyless = record.undo?.tables.find(({ created, key }) => created === null && key === null);
   if (undone.partial && keyless === undefined) return undefined;
   const { by, transaction, at } = undone;
-  if (!undone.committed) return { by, transaction };
+  if (undone.committed === false) return { by, transaction };
   const rest =
     undone.partial && keyless !== undefined
       ? `; what that left stays, since ${keyless.table} has no key to tell what is back already`

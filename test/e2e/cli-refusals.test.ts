@@ -143,7 +143,7 @@ describe('without the servers', () => {
     expect(out.split('\n')).toHaveLength(3);
     const text = await readFile(join(folder, 'shop-point-in-time-recovery.md'), 'utf8');
     expect(text).toContain(
-      `holdfast restore pitr shop --xid "$XID" --table "$TABLE" --reason "$REASON" --config`,
+      `holdfast restore pitr shop --lsn "$LSN" --exclusive --table "$TABLE" --reason "$REASON" --config`,
     );
     expect(text).not.toContain('not-told');
   });

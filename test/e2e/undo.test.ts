@@ -78,11 +78,20 @@ test('an undo that was approved takes back all but what others have changed sinc
   await expectNothingLeft(stack);
 });
 
-test('what was taken back is not taken back again, and that can be taken back itself', async () => {
-  const input = { database: 'shop', reason: 'r', requestedBy: 'ana' };
-  const again = await refusalOf(stack, 'undoImport', { ...input, workflowId: recovery });
-  expect(again.message).toMatch(/taken back already, by undo\/shop\/1 at/);
-  const never = await refusalOf(stack, 'undoImport', { ...input, workflowId: 'pitr/shop/never' });
+test('what the first undo left can still be taken back', async () => {
+  const rest = await startUndo(recovery);
+  const changes = rest.plan?.rules.map((rule) => rule.changes.find(({ table }) => table === 'public.orders'));
+  const none = { inserts: 0, updates: 0, deletes: 0 };
+  expect(changes).toMatchObject([none, { ...none, deletes: 1 }]);
+  const no = ['--plan', rest.plan?.digest as string, '--by', 'ben'];
+  expect((await stack.holdfast('reject', rest.workflowId, ...no)).stderr).toBe('');
+  await stack.waitForOutcome(rest.workflowId, 'rejected');
+});
+
+test('an undo can be taken back itself', async () => {
+  const never = await refusalOf(stack, 'undoImport', {
+    ...{ database: 'shop', reason: 'r', requestedBy: 'ana', workflowId: 'pitr/shop/never' },
+  });
   expect(never.message).toMatch(/has imported nothing into shop/);
 
   const waiting = await startUndo('undo/shop/1');
@@ -91,16 +100,24 @@ test('what was taken back is not taken back again, and that can be taken back it
   expect(await wholeShop(stack)).toBe(imported);
 });
 
-test('a row that others have changed is taken back where the approval says so', async () => {
+test('a row that others have changed is taken back where the approval says so, and not again', async () => {
   // The undo of the undo, taken back: the shop is as after the first undo, save the row that is overwritten.
   await stack.production.query("UPDATE orders SET status = 'touched again' WHERE id = 7");
-  const waiting = await startUndo('undo/shop/2');
+  const waiting = await startUndo('undo/shop/3');
   await approve(waiting, 'overwrite-changed');
   await stack.waitForOutcome(waiting.workflowId, 'completed');
   const { rows } = await stack.production.query('SELECT id::int FROM orders WHERE id <= 20');
   expect(rows).toEqual([{ id: TOUCHED }]);
   await stack.production.query('DELETE FROM orders WHERE id = $1', [TOUCHED]);
   expect(await wholeShop(stack)).toBe(wrong);
+
+  const input = { database: 'shop', reason: 'r', requestedBy: 'ana' };
+  const again = await refusalOf(stack, 'undoImport', { ...input, workflowId: 'undo/shop/3' });
+  expect(again.message).toMatch(/taken back already, by undo\/shop\/4 at/);
+  // The command line says so before it starts a workflow.
+  const refused = await stack.holdfast('undo', 'undo/shop/3', '--reason', 'r');
+  expect(refused.stderr).toMatch(/taken back already, by undo\/shop\/4 at/);
+  expect(refused.stdout).not.toMatch(/undo\/shop\/\d{8}T/);
 });
 
 test('a copy that was put beside its table is dropped', async () => {

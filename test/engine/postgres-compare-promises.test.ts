@@ -143,6 +143,14 @@ describe('values that are equal and written otherwise', () => {
     expect(await sides.live('SELECT code::text FROM c')).toEqual([{ code: '5.00' }]);
   });
 
+  test('of rows with equal numbers in an index that is new since, one comes', async () => {
+    const sides = await server.make(
+      'CREATE TABLE t (id int PRIMARY KEY, n numeric); INSERT INTO t VALUES (1, 1.0), (2, 1.00), (3, 1)',
+    );
+    await sides.live('DELETE FROM t; CREATE UNIQUE INDEX ON t (n)');
+    expect(await keepsItsPromise(sides, 'insert-missing', 'public.t')).toEqual([[1, 0, 0, 2]]);
+  });
+
   test('rows that come are no prey of a foreign key either', async () => {
     const sides = await server.make(`CREATE TABLE p (id int PRIMARY KEY, code int UNIQUE);
       CREATE TABLE c (id int PRIMARY KEY, code int REFERENCES p (code) ON DELETE CASCADE ON UPDATE SET NULL);

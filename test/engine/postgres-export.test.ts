@@ -316,3 +316,22 @@ test('the rows of a rule: of a table without a key, with other columns since, an
   expect(lines[0]).toBe('a,b,dropped');
   expect(lines.slice(1).filter((line) => line.startsWith('5,'))).toHaveLength(1);
 });
+
+test.each(['csv', 'dump'] as const)(
+  'says that a %s has no large objects, of a table that names some',
+  async (format) => {
+    const named = await server.make(
+      'CREATE DOMAIN public.lo AS oid; CREATE TABLE public.papers (id int PRIMARY KEY, scan public.lo, raw oid, n int)',
+    );
+    const place = { directory: named.directory, user: null };
+    const of = { restored: named.restored, place, tables: ['public.papers'], format };
+    const noticesOf = async () => (await exported(of)).flatMap(({ notices }) => notices);
+    // Without one in the db, the numbers are only numbers.
+    expect(await noticesOf()).toEqual([]);
+    await query(named.restored, `SELECT lo_from_bytea(0, 'a page')`);
+    expect(await noticesOf()).toEqual([
+      expect.stringMatching(/^public\.papers: column scan may name large objects; they are not exported/),
+      expect.stringMatching(/^public\.papers: column raw may name/),
+    ]);
+  },
+);

@@ -21,6 +21,7 @@ import { runTool } from '../../src/engines/process.ts';
 import { writeHeartbeat } from '../../src/repository/heartbeats.ts';
 import { toolArchiveFolder } from '../../src/repository/layout.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { haveAccidents, TABLES } from './postgres-find-accidents.ts';
 import {
   MAJOR,
   quietly,
@@ -40,7 +41,7 @@ let loaded: LoadedConfig;
 let backup: string;
 let since: Date;
 /** the transactions of the accidents, by name */
-const xids: Record<string, string> = {};
+let xids: Record<string, string>;
 
 /** One transaction; gives its id. */
 async function transaction(...statements: string[]): Promise<string> {
@@ -95,16 +96,7 @@ beforeAll(async () => {
     baseDirectory: loaded.directory,
   });
   const { sql } = recovery;
-  await sql(`CREATE TABLE public.orders (id int PRIMARY KEY, note text);
-    INSERT INTO public.orders SELECT i, 'note ' || i FROM generate_series(1, 2000) i;
-    CREATE TABLE public.lines AS SELECT i FROM generate_series(1, 100) i;
-    CREATE TABLE public."Odd ""Name" (i int); INSERT INTO public."Odd ""Name" VALUES (1), (2), (3), (4);
-    CREATE TABLE public.events (id int, kind text) PARTITION BY LIST (kind);
-    CREATE TABLE public.events_a PARTITION OF public.events FOR VALUES IN ('a');
-    CREATE TABLE public.events_b PARTITION OF public.events FOR VALUES IN ('b');
-    INSERT INTO public.events SELECT i, CASE i % 2 WHEN 0 THEN 'a' ELSE 'b' END FROM generate_series(1, 40) i;
-    CREATE TABLE public.kept AS SELECT i FROM generate_series(1, 100) i;
-    CREATE TABLE public.big (id int, filler text)`);
+  await sql(TABLES);
   const { takePhysicalBackup } = createProtectionActivities(shop.deps);
   const input = { database: 'shop', kind: 'full' as const, madeBy: { workflowId: 'w', runId: 'r' } };
   backup = ((await new MockActivityEnvironment().run(takePhysicalBackup, input)) as { id: string }).id;
@@ -113,33 +105,7 @@ beforeAll(async () => {
   await archive();
   since = new Date();
 
-  xids.deleted = await transaction('DELETE FROM public.orders WHERE id <= 500');
-  xids.updated = await transaction(`UPDATE public.orders SET note = 'gone' WHERE id > 1700`);
-  xids.nested = await transaction(
-    ...['SAVEPOINT a', 'DELETE FROM public.orders WHERE id BETWEEN 501 AND 540', 'RELEASE a'],
-    ...['SAVEPOINT b', 'DELETE FROM public.orders WHERE id BETWEEN 541 AND 640', 'ROLLBACK TO b'],
-  );
-  await sql('BEGIN; DELETE FROM public.orders; ROLLBACK');
-  await sql('VACUUM FULL public.orders');
-  xids.after = await transaction('DELETE FROM public.orders WHERE id BETWEEN 700 AND 706');
-  xids.truncated = await transaction('TRUNCATE public.lines');
-  await sql('INSERT INTO public.lines VALUES (7)');
-  xids.emptied = await transaction('DELETE FROM public.lines');
-  xids.few = await transaction('DELETE FROM public."Odd ""Name" WHERE i = 1');
-  xids.dropped = await transaction('DROP TABLE public."Odd ""Name"');
-  xids.events = await transaction('DELETE FROM public.events WHERE id <= 10');
-  xids.moved = await transaction(`UPDATE public.events SET kind = 'a' WHERE id = 11`);
-  xids.leaf = await transaction('DROP TABLE public.events_b');
-  xids.rewrote = await transaction(
-    ...['ALTER TABLE public.kept ALTER COLUMN i TYPE bigint', 'SAVEPOINT a'],
-    ...[
-      'DELETE FROM public.kept WHERE i <= 30',
-      'RELEASE a',
-      'UPDATE public.kept SET i = i + 100 WHERE i > 95',
-    ],
-  );
-  await sql('CREATE TABLE public.young (i int); INSERT INTO public.young VALUES (1), (2)');
-  xids.young = await transaction('TRUNCATE public.young');
+  xids = await haveAccidents(sql, transaction);
   await archive();
 });
 

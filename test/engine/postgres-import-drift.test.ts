@@ -63,6 +63,19 @@ describe('replace, where an approved row differs otherwise by now', () => {
   });
 });
 
+test('more drift than one statement takes', async () => {
+  const sides = await server.make(`CREATE TABLE t (id text PRIMARY KEY, n int);
+    INSERT INTO t SELECT n::text, n FROM generate_series(1, 25000) n`);
+  const plan = await replacing(sides, 50_000);
+  await sides.live(`UPDATE t SET n = -n WHERE n % 2 = 0; DELETE FROM t WHERE n > 0;
+    INSERT INTO t SELECT 'new ' || n, n FROM generate_series(1, 12000) n`);
+  const result = await importRows(plan, quietly);
+  expect(result.tables).toMatchObject([
+    { inserted: 12_500, updated: 12_500, deleted: 12_000, drifted: 37_000 },
+  ]);
+  expect(await sides.live(CONTENT)).toEqual(await sides.copy(CONTENT));
+});
+
 describe('the table itself is altered', () => {
   test.each([
     ['a column is new', 'ALTER TABLE t ADD note text'],
@@ -79,6 +92,14 @@ describe('the table itself is altered', () => {
     await sides.live(alter);
     await expect(importRows(plan, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
     expect(await sides.live('SELECT count(*)::int AS n FROM t')).toEqual([{ n: 47 }]);
+  });
+
+  test('a column is new since the plan: a copy beside the table does not care', async () => {
+    const sides = await server.make(TABLE);
+    const plan = await sides.plan(['public.t']);
+    await sides.live('ALTER TABLE t ADD note text');
+    const result = await importRows({ ...plan, conflict: 'side-by-side' }, quietly);
+    expect(result.tables[0]?.inserted).toBe(50);
   });
 
   test.each([

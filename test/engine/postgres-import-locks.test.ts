@@ -9,10 +9,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.end());
 
-/** Does something once an import waits for its locks. */
+/** Does something once an import tries to have its locks for the n-th time. */
 function whenWaiting(
   work: () => Promise<unknown>,
-  times = 1,
+  times: number,
 ): Run & { phases: string[]; done: () => Promise<unknown> } {
   const phases: string[] = [];
   let working: Promise<unknown> | undefined;
@@ -62,10 +62,10 @@ describe('a partition that is gone', () => {
     const plan = await sides.plan(['public.p1']);
     const other = await openSession(sides.production);
     await other.query(`BEGIN; ${statement}`);
-    const run = whenWaiting(() => other.query('COMMIT'));
-    const result = await importRows(plan, run);
+    // Once it has tried in vain.
+    const run = whenWaiting(() => other.query('COMMIT'), 2);
+    const result = await importRows(plan, run).finally(() => other.end());
     await run.done();
-    await other.end();
     expect(result.tables[0]?.inserted).toBe(50);
     expect(await sides.live('SELECT count(*)::int AS n FROM p WHERE id < 50')).toEqual([{ n: 50 }]);
   });

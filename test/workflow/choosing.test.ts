@@ -121,7 +121,8 @@ describe('the rule of a decision', () => {
       activities: { compareTables: async () => withoutKey() },
     });
     await withWorkers(environment, fakes.activities, async () => {
-      const failure = await failureOf((await start(environment)).result());
+      const handle = await start(environment);
+      const failure = await failureOf(handle.result());
       expect(failure.type).toBe('DecisionRefused');
       expect(failure.message).toMatch(/nobody is asked.*no primary key[\s\S]*HINT:/);
       expect(fakes.calls).not.toContain('importTables');
@@ -129,6 +130,7 @@ describe('the rule of a decision', () => {
       expect(status?.plan?.digest).toBe('digest-25');
       expect(status?.steps.find(({ name }) => name === 'decide')?.state).toBe('failed');
       expect(status?.waitingFor).toBeNull();
+      await record('policy-cannot', handle);
     });
   });
 });

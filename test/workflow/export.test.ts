@@ -52,11 +52,17 @@ describe('an export', () => {
   });
 
   it('of the rows that a rule would bring back compares, and asks nobody', async () => {
-    const fakes = fakeActivities({ activities: { exportTables } });
+    const notices = ['public.orders: column scan may name large objects'];
+    const fakes = fakeActivities({
+      activities: { exportTables: async () => [{ ...FILE, notices }] },
+    });
     await withWorkers(environment, fakes.activities, async () => {
       const handle = await start(environment, { ...EXPORT, export: 'csv:/srv/out', conflict: 'replace' });
       const result = (await handle.result()) as RunbookStatus;
       expect(result.outcome).toBe('completed');
+      expect(result.steps.find(({ name }) => name === 'export')?.detail).toBe(
+        `25 rows in ${FILE.place}; ${notices[0]}`,
+      );
       expect(result.steps.find(({ name }) => name === 'compare')?.detail).toBe('25 rows to export');
       expect(fakes.inputsOf('chooseBase')).toMatchObject([{ tables: INPUT.tables }]);
       expect(fakes.inputsOf('exportTables')).toMatchObject([
@@ -75,6 +81,7 @@ describe('an export', () => {
       const failure = await failureOf(handle.result());
       expect(failure.message).toMatch(/no primary key[\s\S]*HINT: export whole tables/);
       expect(fakes.calls).not.toContain('exportTables');
+      await record('export-refused', handle);
     });
   });
 
@@ -93,6 +100,7 @@ describe('an export', () => {
       ).rejects.toThrow();
       await handle.signal('resume');
       await handle.result();
+      await record('exported-handed-over', handle);
     });
   });
 
@@ -112,6 +120,7 @@ describe('an export', () => {
       full = false;
       await handle.signal('resume');
       expect(((await handle.result()) as RunbookStatus).outcome).toBe('completed');
+      await record('export-parked', handle);
     });
   });
 });

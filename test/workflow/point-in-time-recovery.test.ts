@@ -47,6 +47,7 @@ describe('the way through', () => {
       expect(fakes.evidence()?.status.outcome).toBe('completed');
       expect(fakes.evidence()?.status.decisions[0]).toMatchObject({ by: 'ben', action: 'approve' });
       await record('approved', handle);
+      await record('production-change', environment.client.workflow.getHandle('change/shop'));
     });
   });
 
@@ -98,6 +99,7 @@ describe('an instance that is kept after the import', () => {
       await expect.poll(async () => (await holder.describe()).status.name).toBe('COMPLETED');
       await handle.signal('resume');
       await handle.result();
+      await record('import-kept', handle);
     });
   });
 });
@@ -235,8 +237,10 @@ describe('decisions', () => {
   it('lets a policy of zero people approve, in the record', async () => {
     const approval = { people: 0, requesterMayApprove: false, approvers: [], timeLimitMs: 60_000 };
     await withWorkers(environment, fakeActivities({ settings: { approval } }).activities, async () => {
-      const result = (await (await start(environment)).result()) as RunbookStatus;
+      const handle = await start(environment);
+      const result = (await handle.result()) as RunbookStatus;
       expect(result.decisions[0]).toMatchObject({ by: 'policy', action: 'approve' });
+      await record('approved-by-policy', handle);
     });
   });
 });
@@ -350,9 +354,11 @@ describe('what goes wrong', () => {
       },
     });
     await withWorkers(environment, fakes.activities, async () => {
-      const failure = await failureOf((await start(environment)).result());
+      const handle = await start(environment);
+      const failure = await failureOf(handle.result());
       expect(failure.type).toBe('NotEnoughSpace');
       expect(fakes.calls.slice(-2)).toEqual(['removeInstance', 'writeEvidence']);
+      await record('park-limit', handle);
     });
   });
 
@@ -384,6 +390,7 @@ describe('what goes wrong', () => {
       expect(failure.message).toMatch(/is committed, but[\s\S]*1 of 25 is not there[\s\S]*HINT:/);
       expect(fakes.evidence()?.imported).not.toBeNull();
       expect(fakes.evidence()?.checks).toContainEqual(expect.objectContaining({ verdict: 'fail' }));
+      await record('not-as-approved', handle);
     });
   });
 
@@ -430,6 +437,7 @@ describe('what goes wrong', () => {
       cancelled.resolve();
       await expect(handle.result()).rejects.toThrow();
       expect(order).toEqual(['provisioned', 'removed']);
+      await record('cancelled-while-provisioning', handle);
     });
   });
 
@@ -463,6 +471,7 @@ describe('what goes wrong', () => {
       const result = (await handle.result()) as RunbookStatus;
       expect(result.outcome).toBe('completed');
       expect(result.message).toMatch(/clean-up failed: the host is gone/);
+      await record('clean-up-failed', handle);
     });
   });
 
@@ -471,9 +480,11 @@ describe('what goes wrong', () => {
     await withWorkers(environment, fakes.activities, async () => {
       const first = await start(environment);
       await waitFor(first, 'waiting-for-decision');
-      const second = await failureOf((await start(environment)).result());
+      const late = await start(environment);
+      const second = await failureOf(late.result());
       expect(second.type).toBe('DatabaseBusy');
       expect(second.message).toMatch(/pitr\/shop\/first[\s\S]*HINT:/);
+      await record('database-busy', late);
       await first.terminate('a person terminated it');
       let third = await start(environment);
       for (let tries = 0; tries < 20; tries += 1) {

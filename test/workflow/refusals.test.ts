@@ -29,14 +29,14 @@ describe('a plan that production refuses', () => {
       activities: {
         importTables: async () => {
           tries += 1;
-          if (tries <= 3) throw toFailure(tooMuchDrift('public.queue', 0));
+          if (tries <= 2) throw toFailure(tooMuchDrift('public.queue', 0));
           return imported({ vanished: 4, drifted: 3, created: null }) as never;
         },
       },
     });
     await withWorkers(environment, fakes.activities, async () => {
       const handle = await start(environment);
-      for (let round = 0; round <= 3; round += 1) {
+      for (let round = 0; round <= 2; round += 1) {
         await expect.poll(() => fakes.inputsOf('compareTables').length).toBe(round + 1);
         const waiting = await waitFor(handle, 'waiting-for-decision');
         expect(waiting.plan?.digest).toBe('digest-25');

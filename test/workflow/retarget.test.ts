@@ -176,6 +176,7 @@ describe('another target at the decision', () => {
       expect(second.decisions.at(-1)?.refused).toMatch(/target is being changed/);
       await handle.executeUpdate('decide', approve(second));
       await handle.result();
+      await record('retarget-beyond-limit', handle);
     });
   });
 });
@@ -206,6 +207,7 @@ describe('a cancelled runbook', () => {
       expect((await statusOf(handle)).outcome).toBe('cancelled');
       expect(fakes.calls.filter((name) => name === 'replayInstance')).toHaveLength(1);
       expect(fakes.calls).toContain('removeInstance');
+      await record('retarget-cancelled-choosing', handle);
     });
   });
 });

@@ -3,13 +3,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { ApplicationFailure } from '@temporalio/activity';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { expect, inject } from 'vitest';
 import type { Decide } from '../../src/model/decision.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../src/model/queue.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
+import { encodeHistory } from './history.ts';
 
 const HISTORIES = fileURLToPath(new URL('../replay/histories/', import.meta.url));
 
@@ -88,11 +88,12 @@ export async function failureOf(promise: Promise<unknown>): Promise<ApplicationF
   return (error as WorkflowFailedError).cause as ApplicationFailure;
 }
 
-/** With HOLDFAST_RECORD set, keeps the history of a branch for test/replay. */
+/** With HOLDFAST_RECORD set, keeps the history of a branch for test/replay where it has none yet. */
 export async function record(name: string, handle: WorkflowHandle): Promise<void> {
   if (process.env.HOLDFAST_RECORD === undefined) return;
   await mkdir(HISTORIES, { recursive: true });
-  // Not JSON: the SDK's own conversion to it fails on histories fetched by the client (SDK 1.24).
-  const bytes = temporal.api.history.v1.History.encode(await handle.fetchHistory()).finish();
-  await writeFile(`${HISTORIES}${name}.history`, bytes);
+  const bytes = encodeHistory(await handle.fetchHistory());
+  await writeFile(`${HISTORIES}${name}.history`, bytes, { flag: 'wx' }).catch((error: { code?: string }) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
 }

@@ -64,6 +64,7 @@ describe('undoImport', () => {
       await handle.executeUpdate('decide', approve(waiting, 'ben', { conflict: 'overwrite-changed' }));
       await handle.result();
       expect(fakes.inputsOf('undoImport')).toMatchObject([{ conflict: 'overwrite-changed' }]);
+      await record('undo-overwritten', handle);
     });
   });
 
@@ -81,6 +82,35 @@ describe('undoImport', () => {
     });
   });
 
+  it('changes nothing when nobody decides in time', async () => {
+    const approval = { people: 1, requesterMayApprove: true, approvers: [], timeLimitMs: 1_000 };
+    const fakes = fakeActivities({ settings: { approval } });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await startUndo();
+      expect(((await handle.result()) as RunbookStatus).outcome).toBe('expired');
+      expect(fakes.calls).not.toContain('undoImport');
+      expect(fakes.evidence()?.status.outcome).toBe('expired');
+      await record('undo-expired', handle);
+    });
+  });
+
+  it('changes nothing when it is cancelled, and lets the next change begin', async () => {
+    const fakes = fakeActivities();
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await startUndo();
+      await waitFor(handle, 'waiting-for-decision');
+      await handle.cancel();
+      await expect(handle.result()).rejects.toThrow();
+      expect((await statusOf(handle)).outcome).toBe('cancelled');
+      expect(fakes.calls).not.toContain('undoImport');
+      expect(fakes.evidence()?.status.outcome).toBe('cancelled');
+      await record('undo-cancelled', handle);
+      const next = await startUndo();
+      await next.executeUpdate('decide', approve(await waitFor(next, 'waiting-for-decision')));
+      expect(((await next.result()) as RunbookStatus).outcome).toBe('completed');
+    });
+  });
+
   it('refuses before anybody is asked what cannot be taken back', async () => {
     const fakes = fakeActivities({
       activities: {
@@ -95,10 +125,12 @@ describe('undoImport', () => {
       },
     });
     await withWorkers(environment, fakes.activities, async () => {
-      const failure = await failureOf((await startUndo()).result());
+      const handle = await startUndo();
+      const failure = await failureOf(handle.result());
       expect(failure.type).toBe('InvalidInput');
       expect(failure.message).toMatch(/expired\nHINT: recover/);
       expect(fakes.calls).not.toContain('planUndo');
+      await record('undo-refused', handle);
     });
     for (const [input, why] of [
       [{ ...UNDO, workflowId: undefined }, /workflowId is missing/],
@@ -161,6 +193,7 @@ describe('undoImport', () => {
       await expect.poll(async () => (await statusOf(handle)).plan?.digest).toBe('digest-keep-changed-3');
       await handle.executeUpdate('decide', approve(await waitFor(handle, 'waiting-for-decision')));
       expect(((await handle.result()) as RunbookStatus).outcome).toBe('completed');
+      await record('undo-plan-changed', handle);
     });
   });
 

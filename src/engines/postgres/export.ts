@@ -9,6 +9,7 @@ import { formatNameParts, parseNameParts } from '../../model/table.ts';
 import type { ExportedFile, ExportedTable, ExportInput } from '../engine.ts';
 import { startTool } from '../process.ts';
 import { connectionError, withClientEnvironment, withConnection } from './connection.ts';
+import { exportNotices } from './export-notices.ts';
 import { type RuleRows, ruleRows } from './export-rows.ts';
 import { quoteQualified } from './identifier.ts';
 import { type ListedRelation, listRelations } from './members.ts';
@@ -115,7 +116,8 @@ async function exportCsv(work: Work, group: Group, prefix: string[]): Promise<Ex
       const counter = { rows: 0 };
       const lines = await csvOf(work, client, table, counter);
       const file = await putWhole(work, fileName(parts, 'csv'), lines);
-      exported.push({ ...file, table: formatNameParts(parts), rows: counter.rows });
+      const notices = await exportNotices(client, [table]);
+      exported.push({ ...file, table: formatNameParts(parts), rows: counter.rows, notices });
     }
     return exported;
   });
@@ -189,9 +191,10 @@ async function requireLogged(client: pg.Client, tables: readonly string[]): Prom
 async function exportDump(work: Work, { access, tables }: Group): Promise<ExportedTable> {
   const { input, signal } = work;
   const session = { signal, applicationName: 'export', readOnly: true };
-  const members = await withConnection(access, session, async (client) =>
-    (await requireLogged(client, tables)).flatMap((relation) => relation.members),
-  );
+  const { members, notices } = await withConnection(access, session, async (client) => ({
+    members: (await requireLogged(client, tables)).flatMap((relation) => relation.members),
+    notices: await exportNotices(client, tables),
+  }));
   const { pgDump } = await dumpPrograms(input.serverMajor);
   const file = await withClientEnvironment(access, (env) => {
     const tool = startTool(pgDump, dumpArguments(members), { signal, env, stdout: 'pipe' });
@@ -204,7 +207,7 @@ async function exportDump(work: Work, { access, tables }: Group): Promise<Export
       throw error;
     });
   });
-  return { ...file, table: tables.join(', '), rows: null };
+  return { ...file, table: tables.join(', '), rows: null, notices };
 }
 
 function dumpArguments(members: readonly [string, string][]): string[] {

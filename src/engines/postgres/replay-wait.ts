@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
-import { HoldfastError } from '../../model/failure.ts';
+import { type FailureType, HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, isExclusive } from '../../model/target.ts';
 import type { InstancePlace } from '../engine.ts';
@@ -39,10 +39,11 @@ export async function awaitPause(
 ): Promise<Reached | { tooLow: Partial<InstanceParameters> }> {
   const first = await logInReplay(place, wait.pid);
   let before: Snapshot | null = null;
+  let isAtEnd = false;
   for (;;) {
     run.signal.throwIfAborted();
     const alive = await isServer(place, wait.pid);
-    const now = alive ? await look(place, wait.state, run.signal) : null;
+    const now = alive ? await look(place, wait.state, run.signal, isAtEnd) : null;
     const ready =
       now !== null && 'latest' in wait.state.target ? await endOfLogs(place, wait, before, now, run) : now;
     // Read last: it has to tell why the server has ended, or is paused, by now.
@@ -53,20 +54,30 @@ export async function awaitPause(
     if (ready?.paused) return prove(wait, log, ready, await missingLog(place));
     run.progress(await progressOf(place, wait, first, now));
     before = now;
+    isAtEnd = stopPosition(log) !== null || (await missingLog(place))?.again === true;
     await sleep(POLL_MS, undefined, { signal: run.signal });
   }
 }
 
-/** Null while the server does not answer yet. */
+/** What a server says that has not replayed yet what made the user, its rights or the db. */
+const TOO_EARLY: readonly FailureType[] = [
+  'AuthenticationFailed',
+  'InvalidConfiguration',
+  'PermissionDenied',
+];
+
+/** Null while the server does not answer yet, or refuses what it may know by the end of the replay. */
 async function look(
   place: InstancePlace,
   server: { user: string; database: string },
   signal: AbortSignal,
+  isAtEnd: boolean,
 ): Promise<Snapshot | null> {
   try {
     return await ask(place, server, signal, snapshot);
   } catch (error) {
-    if (error instanceof HoldfastError && error.type === 'ConnectionFailed') return null;
+    if (!(error instanceof HoldfastError)) throw error;
+    if (error.type === 'ConnectionFailed' || (!isAtEnd && TOO_EARLY.includes(error.type))) return null;
     throw error;
   }
 }

@@ -62,5 +62,6 @@ function describe(files: ExportedTable[]): string {
   const counted = files.some((file) => file.rows !== null) ? `${countOf(rows, 'row')} in ` : '';
   const [first] = files;
   const more = files.length > 1 ? `, and ${countOf(files.length - 1, 'file')} beside it` : '';
-  return first === undefined ? 'nothing' : `${counted}${first.place}${more}`;
+  const notices = files.flatMap((file) => file.notices ?? []);
+  return first === undefined ? 'nothing' : [`${counted}${first.place}${more}`, ...notices].join('; ');
 }

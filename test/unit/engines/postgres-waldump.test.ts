@@ -154,3 +154,57 @@ it('a table that moves to another tablespace, or is unlogged for a while, is fol
     [0, 'dropped'],
   ]);
 });
+
+describe('of a partitioned table', () => {
+  const [first, later] = ['2026-01-31T00:00:00Z', '2026-01-31T12:00:00Z'];
+  const leaf = (oid: string, at: string) => ({
+    ...{ db: 'shop', table: 'public.events', node: `1663/5/${oid}`, oid, at },
+  });
+  /** An old leaf goes, and a new one comes, between the two moments at which the leaves are known. */
+  const relations = [leaf('1', first), leaf('2', first), leaf('2', later), leaf('3', later)];
+  const commit = (
+    xid: string,
+    hour: number,
+    change: { removed?: string[]; droppedOids?: string[] } = {},
+  ) => ({
+    ...{ kind: 'commit' as const, xid, of: xid, lsn: `0/${xid}`, ended: [xid], removed: [], droppedOids: [] },
+    ...{ at: `2026-01-31T0${hour}:00:00Z`, ...change },
+  });
+  const drop = (...oids: string[]) => ({
+    ...{ removed: oids.map((oid) => `1663/5/${oid}`), droppedOids: oids },
+  });
+  const found = (...records: Parameters<Search['read']>[0][]) => {
+    const search = new Search({
+      ...{ relations, serverMajor: 15, minRows: 1, limit: 20 },
+      ...{ since: 0, until: Number.POSITIVE_INFINITY },
+    });
+    for (const record of records) search.read(record, 1);
+    return search.candidates();
+  };
+  const deleted = {
+    kind: 'row' as const,
+    xid: '11',
+    lsn: '0/11',
+    change: 'deleted' as const,
+    node: '1663/5/2',
+  };
+
+  it('the drop of one leaf stands behind a loss of rows, and that behind the drop of all leaves', () => {
+    const some = found(commit('10', 1, drop('1')), deleted, commit('11', 2));
+    expect(some.map(({ partitions }) => partitions)).toEqual([{ touched: 1, all: 2 }, null]);
+    expect(likeliest(some)?.xid).toBe('11');
+    expect(likeliest(some.slice(0, 1))?.xid).toBe('10');
+
+    const all = found(commit('10', 1, drop('1')), deleted, commit('11', 2), commit('12', 3, drop('2', '3')));
+    expect(all.at(-1)).toMatchObject({ whole: 'dropped', partitions: { touched: 2, all: 2 } });
+    expect(likeliest(all)?.xid).toBe('12');
+  });
+
+  it('a drop is kept whatever else took more rows', () => {
+    const rows = Array.from({ length: 30 }, (_, index) => [
+      { ...deleted, xid: `${20 + index}` },
+      commit(`${20 + index}`, 2),
+    ]).flat();
+    expect(found(commit('10', 1, drop('1')), ...rows).map(({ xid }) => xid)).toContain('10');
+  });
+});

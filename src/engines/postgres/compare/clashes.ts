@@ -18,7 +18,10 @@ export async function clashing(judged: Judged, { table, kind, batch }: Rows): Pr
   const { pair } = table;
   const clashing: string[] = [];
   for (const index of checkedUniques(pair)) {
-    const expressions = index.parts.map((part) => part.expression);
+    // Equal numbers written alike: twins are told by the text of their values.
+    const expressions = index.parts.map(({ expression, type }) =>
+      type === 'numeric' && !index.exclusion ? `pg_catalog.trim_scale(${expression})` : expression,
+    );
     const coming = (
       await rowsByKey(judged.sides, pair, 'restored', batch.columns, expressions, index.predicate)
     ).filter((row) => !index.nullsDistinct || row.values.every((value) => value !== null));

@@ -6,7 +6,7 @@ import { batchOf } from './keys-file.ts';
 import { BATCH_ROWS, rowsByKey } from './lookup.ts';
 import { childrenOf, withoutParent } from './parents.ts';
 import { formerHolders, parentsOf, referredTo } from './references.ts';
-import { irreplaceable } from './replaced.ts';
+import { actingReferences, irreplaceable } from './replaced.ts';
 
 /**
  * Finds what a rule leaves alone, judged by what the tables will hold in the end: a row whose unique values another
@@ -79,7 +79,7 @@ async function breaking(judged: Judged, { table, kind, batch }: Rows): Promise<s
 async function leaveIrreplaceable(judged: Judged, signal: AbortSignal): Promise<boolean> {
   let any = false;
   if (!judged.kinds.includes('changed')) return any;
-  for (const table of judged.tables) {
+  for (const table of judged.tables.filter(({ pair }) => actingReferences(pair).length > 0)) {
     for await (const rows of batchesOf(table, 'changed')) {
       signal.throwIfAborted();
       const open = { ...rows, batch: judged.open(table, 'changed', rows.batch) };

@@ -5,6 +5,7 @@ import type { Judged, Rows } from './judged.ts';
 import { batchOf } from './keys-file.ts';
 import { rowsByIndex, rowsByKey, transpose } from './lookup.ts';
 import { stillReferred } from './references.ts';
+import type { Reference } from './relation.ts';
 import type { TablePair } from './table-pair.ts';
 
 /**
@@ -14,7 +15,7 @@ import type { TablePair } from './table-pair.ts';
  */
 export async function irreplaceable(judged: Judged, rows: Rows): Promise<string[]> {
   const { pair } = rows.table;
-  const acting = pair.production.referencedBy.filter(({ onDelete }) => onDelete !== 'a');
+  const acting = actingReferences(pair);
   if (acting.length === 0 || rows.batch.lines.length === 0) return [];
   const replaced = [...new Set([...(await exchanging(judged, rows)), ...(await renumbered(judged, rows))])];
   const held: string[] = [];
@@ -33,6 +34,11 @@ export async function irreplaceable(judged: Judged, rows: Rows): Promise<string[
     if (referred.size > 0) judged.leftOf(rows.table).heldBy.add(reference.table);
   }
   return held;
+}
+
+/** Foreign keys that do more, when a row is deleted, than to look whether it is missed in the end. */
+export function actingReferences({ production }: TablePair): Reference[] {
+  return production.referencedBy.filter(({ onDelete }) => onDelete !== 'a');
 }
 
 /** Rows of which another row of the change is to get a unique value; a deferrable constraint waits for both. */

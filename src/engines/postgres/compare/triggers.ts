@@ -25,8 +25,9 @@ export async function eventTriggerNotices(
      ORDER BY evtname`,
     [gone, COMMANDS],
   );
-  return rows.map(
-    ({ name }) =>
-      `${table}: event trigger ${name} of production fires for the commands of the import (CREATE TEMPORARY TABLE, ALTER TABLE … DISABLE TRIGGER): only a superuser of PostgreSQL 17 or newer can keep it from that`,
-  );
+  if (rows.length === 0) return [];
+  const names = rows.map(({ name }) => name).join(', ');
+  return [
+    `${table}: event triggers of production fire for the commands of the import (CREATE TEMPORARY TABLE, ALTER TABLE … DISABLE TRIGGER), which only a superuser of PostgreSQL 17 or newer can keep them from: ${names}`,
+  ];
 }

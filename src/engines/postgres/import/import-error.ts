@@ -35,6 +35,14 @@ export function importError(error: unknown): unknown {
       { hint: 'nothing was changed; look at the new plan and approve that' },
     );
   }
+  // Of a type, a function, a collation: these messages name objects, never values.
+  if (code === '42704' || code === '42883') {
+    return new HoldfastError(
+      'NotSupported',
+      `production lacks something of which a table is to be made: ${error.message}`,
+      { hint: 'nothing was changed; create that in production first, and start the recovery again' },
+    );
+  }
   if (code === '23514' || code === '23502') {
     return new HoldfastError(
       'CheckFailed',

@@ -15,14 +15,15 @@ const FEW_STEPS = 1000;
 /**
  * Moves the sequences behind identity, serial and `nextval` columns past the rows that came back, never
  * backwards. Rows beyond what the sequence had reached in the restored copy were numbered by hand (a
- * sentinel such as 2147483647) and do not count: a sequence moved there could give no number any more.
+ * sentinel such as 2147483647) and do not count: a sequence moved there could give no number any more. Where all rows
+ * of the copy were, and production has taken numbers since, it must not come to a number that is there.
  */
 export async function advanceSequences(
   sides: { production: pg.Client; restored: pg.Client },
   stage: Stage,
 ): Promise<void> {
   for (const sequence of await columnSequences(sides.production, stage)) {
-    const limit = await restoredPosition(sides.restored, sequence);
+    const restored = await restoredPosition(sides.restored, sequence);
     const upward = !sequence.increment.startsWith('-');
     const [furthest, beyond, within] = upward ? ['max', '>', '<='] : ['min', '<', '>='];
     const name = quoteQualified([sequence.schema, sequence.name]);
@@ -37,11 +38,12 @@ export async function advanceSequences(
        FROM (SELECT reached.value, pg_catalog.ceil((reached.value::pg_catalog.numeric - sequence.last_value)
            / (${sequence.increment})) + CASE WHEN sequence.is_called THEN 0 ELSE 1 END AS steps
          FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.rows}
-           WHERE holdfast_how <> 'v' AND ($1::pg_catalog.numeric IS NULL OR ${column} ${within} $1::pg_catalog.numeric)) AS reached,
+           WHERE holdfast_how <> 'v' AND ($1::pg_catalog.numeric IS NULL OR ${column} ${within} $1::pg_catalog.numeric
+             OR (NOT $2::pg_catalog.bool AND (SELECT is_called FROM ${name})))) AS reached,
            ${name} AS sequence
          WHERE reached.value ${beyond} sequence.last_value
            OR (reached.value = sequence.last_value AND NOT sequence.is_called) OFFSET 0) AS ahead`,
-      [limit],
+      [restored?.last ?? null, restored?.used ?? false],
     );
   }
 }
@@ -69,7 +71,10 @@ async function columnSequences(client: pg.Client, stage: Stage): Promise<ColumnS
 }
 
 /** How far the sequence of the same name was in the restored copy; null where it has none that can be read. */
-async function restoredPosition(client: pg.Client, sequence: ColumnSequence): Promise<string | null> {
+async function restoredPosition(
+  client: pg.Client,
+  sequence: ColumnSequence,
+): Promise<{ last: string; used: boolean } | null> {
   const name = quoteQualified([sequence.schema, sequence.name]);
   const { rows: known } = await client.query<{ readable: boolean | null }>(
     `SELECT CASE relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(oid, 'SELECT') END AS readable
@@ -77,9 +82,10 @@ async function restoredPosition(client: pg.Client, sequence: ColumnSequence): Pr
     [name],
   );
   if (known[0]?.readable !== true) return null;
-  const { rows } = await client.query<{ last: string }>(
-    `SELECT (last_value::pg_catalog.numeric - CASE WHEN is_called THEN 0 ELSE ${sequence.increment} END)::pg_catalog.text AS last
+  const { rows } = await client.query<{ last: string; used: boolean }>(
+    `SELECT (last_value::pg_catalog.numeric - CASE WHEN is_called THEN 0 ELSE ${sequence.increment} END)::pg_catalog.text AS last,
+       is_called AS used
      FROM ${name}`,
   );
-  return rows[0]?.last ?? null;
+  return rows[0] ?? null;
 }

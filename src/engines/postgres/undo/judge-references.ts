@@ -16,11 +16,11 @@ export interface Undoing {
   dropped: ReadonlySet<number>;
 }
 
-/** Leaves alone the rows `s` that satisfy the condition; how many. */
+/** Leaves alone, or has replaced, the rows `s` that satisfy the condition; how many. */
 export async function leave(
   { client }: Undoing,
   { rows }: UndoneTable,
-  why: 'o' | 'c',
+  why: 'o' | 'c' | 'r',
   condition: string,
 ): Promise<number> {
   const left = await client.query(`UPDATE ${rows} AS s SET holdfast_left = '${why}' WHERE ${condition}`);
@@ -47,6 +47,11 @@ export async function leaveReferred(undoing: Undoing, table: UndoneTable): Promi
     const isFree = reference.onDelete === 'a' && known;
     const other = isFree ? ` AND NOT ${isGivenAnew(undoing, table, reference)}` : '';
     left += await leave(undoing, table, 'o', `${actions.deletes('s')} AND ${found}${other})`);
+    const awaited = `EXISTS (SELECT FROM ${relation.source} AS t
+      WHERE ${isPlace('t', 's')} AND ${isAwaited(undoing, table, reference)}`;
+    if (reference.onDelete !== 'a') {
+      left += await leave(undoing, table, 'o', `${actions.deletes('s')} AND ${awaited})`);
+    }
     const isWithinKey = columns.every((column) => data.key?.includes(column) === true);
     if (!known || (isWithinKey && keyIsExact)) continue;
     // What acts on its own does so as soon as the value is written differently.
@@ -55,6 +60,9 @@ export async function leaveReferred(undoing: Undoing, table: UndoneTable): Promi
         ? `(${refersTo(reference, 'c', 's')}) IS NOT TRUE AND NOT ${isGivenAnew(undoing, table, reference)}`
         : imagesDiffer(table, columns, 't', 's');
     left += await leave(undoing, table, 'o', `${actions.updates('s')} AND ${found} AND ${loses})`);
+    if (reference.onUpdate !== 'a') {
+      left += await leave(undoing, table, 'o', `${actions.updates('s')} AND ${awaited} AND ${loses})`);
+    }
   }
   return left;
 }
@@ -71,6 +79,19 @@ function stays({ byOid, actions }: Undoing, reference: Reference): string {
 /** SQL: a row that comes has what row `c` refers to. */
 function isGivenAnew({ actions }: Undoing, { rows }: UndoneTable, reference: Reference): string {
   return `EXISTS (SELECT FROM ${rows} AS n WHERE ${actions.comes('n')} AND ${refersTo(reference, 'c', 'n')})`;
+}
+
+/**
+ * SQL: a row that comes refers to what row `t` holds and another row takes over. All of it happens in one statement:
+ * what the foreign key does when `t` goes, it does to the row that comes, too.
+ */
+export function isAwaited({ byOid, actions }: Undoing, table: UndoneTable, reference: Reference): string {
+  const child = byOid.get(reference.oid);
+  if (child === undefined || !isKnown(child, reference.columns) || !isKnown(table, reference.parentColumns)) {
+    return 'false';
+  }
+  return `EXISTS (SELECT FROM ${child.rows} AS k JOIN ${table.rows} AS n ON ${refersTo(reference, 'k', 'n')}
+    WHERE ${actions.comes('k')} AND ${actions.comes('n')} AND ${refersTo(reference, 'k', 't')})`;
 }
 
 /** What a row refers to when it is as it was has to be there in the end. */

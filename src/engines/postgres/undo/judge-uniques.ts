@@ -1,8 +1,21 @@
 import type { UniqueIndex } from '../compare/relation.ts';
+import { quoteIdentifier } from '../identifier.ts';
 import { indexValues, meetIn, refersTo } from '../import/stage-sql.ts';
-import { isKnown, leave, type Undoing } from './judge-references.ts';
+import { isAwaited, isKnown, leave, type Undoing } from './judge-references.ts';
 import { isPlace } from './rows.ts';
 import type { UndoneTable } from './undo-table.ts';
+
+/** An identity that only the server gives comes back with a row that is inserted anew, or not at all. */
+export async function replaceIdentities(undoing: Undoing, table: UndoneTable): Promise<void> {
+  const { relation, fixed } = table;
+  for (const column of [...fixed].map(quoteIdentifier)) {
+    const differs = `${undoing.actions.updates('s')} AND EXISTS (SELECT FROM ${relation.source} AS t
+      WHERE ${isPlace('t', 's')} AND t.${column} IS DISTINCT FROM s.${column})`;
+    if (isReplaceable(table))
+      await leave(undoing, table, 'r', `${differs} AND ${mayGo(undoing, table, 's')}`);
+    await leave(undoing, table, 'o', `${differs} AND s.holdfast_left IS NULL`);
+  }
+}
 
 /** What a row holds when it is as it was must not be held by another row in the end. */
 export async function leaveClashes(undoing: Undoing, table: UndoneTable): Promise<number> {
@@ -17,7 +30,7 @@ export async function leaveClashes(undoing: Undoing, table: UndoneTable): Promis
         `UPDATE ${rows} AS u SET holdfast_left = 'r' FROM (
            SELECT DISTINCT h.holdfast_n FROM ${met} JOIN ${rows} AS h
              ON h.holdfast_part = o.holdfast_part AND h.holdfast_place = o.holdfast_place
-           WHERE ${actions.updates('h')} AND h.holdfast_left IS NULL AND ${mayGo(undoing, table)}) AS m
+           WHERE ${actions.updates('h')} AND h.holdfast_left IS NULL AND ${mayGo(undoing, table, 'h')}) AS m
          WHERE m.holdfast_n = u.holdfast_n`,
       );
       left += moved.rowCount ?? 0;
@@ -57,12 +70,16 @@ function isReplaceable({ relation, types }: UndoneTable): boolean {
   return relation.columns.every(({ name, generated }) => generated || types.has(name));
 }
 
-/** SQL: to delete row `h` for a moment acts on no row that refers to it. */
-function mayGo({ dropped }: Undoing, { relation }: UndoneTable): string {
-  const acting = relation.referencedBy.filter(({ oid, onDelete }) => onDelete !== 'a' && !dropped.has(oid));
+/** SQL: to delete a row for a moment acts on no row that refers to it. */
+function mayGo(undoing: Undoing, table: UndoneTable, row: string): string {
+  const { relation } = table;
+  const acting = relation.referencedBy.filter(
+    ({ oid, onDelete }) => onDelete !== 'a' && !undoing.dropped.has(oid),
+  );
   const referred = acting.map(
-    (reference) => `NOT EXISTS (SELECT FROM ${relation.source} AS t JOIN ${reference.source} AS c
-      ON ${refersTo(reference, 'c', 't')} WHERE ${isPlace('t', 'h')})`,
+    (reference) => `NOT EXISTS (SELECT FROM ${relation.source} AS t WHERE ${isPlace('t', row)} AND (
+      EXISTS (SELECT FROM ${reference.source} AS c WHERE ${refersTo(reference, 'c', 't')})
+      OR ${isAwaited(undoing, table, reference)}))`,
   );
   return ['true', ...referred].join(' AND ');
 }

@@ -6,7 +6,7 @@ import { copyOut } from '../compare/copy-out.ts';
 import { type Actions, actionsOf } from './actions.ts';
 import type { CreatedTable } from './created-table.ts';
 import { leaveReferred, leaveReferring, type Undoing } from './judge-references.ts';
-import { leaveClashes } from './judge-uniques.ts';
+import { leaveClashes, replaceIdentities } from './judge-uniques.ts';
 import type { UndoneTable } from './undo-table.ts';
 
 /** What a rule does to a table. Which rows, is marked in its undo data until another rule is judged. */
@@ -49,8 +49,9 @@ export async function judge(
       created.flatMap(({ table, drop }) => (drop && table.relation ? [table.relation.oid] : [])),
     ),
   };
-  for (const { rows } of undone.tables) {
-    await client.query(`UPDATE ${rows} SET holdfast_left = NULL WHERE holdfast_left IS NOT NULL`);
+  for (const table of undone.tables) {
+    await client.query(`UPDATE ${table.rows} SET holdfast_left = NULL WHERE holdfast_left IS NOT NULL`);
+    await replaceIdentities(undoing, table);
   }
   for (let hasChanged = true; hasChanged; ) {
     hasChanged = false;

@@ -60,9 +60,11 @@ export function ruleComparison(judgement: Judgement, table: string): RuleCompari
   const created = judgement.created.find((one) => one.table.data.table === table);
   const { drop = false, table: found } = created ?? {};
   const rows = drop ? (found?.rows ?? 0) : 0;
+  // By the name of what is dropped: rows of the table beside it do not go.
+  const name = found?.data.created ?? table;
   return {
     conflict: judgement.rule,
-    change: { table, inserts: 0, updates: 0, deletes: rows, orphans: 0, uniqueClashes: 0 },
+    change: { table: name, inserts: 0, updates: 0, deletes: rows, orphans: 0, uniqueClashes: 0 },
     keysSha256: createHash('sha256').update(`${found?.relation?.oid} ${drop} ${found?.rows}`).digest('hex'),
     refusal:
       drop && found?.relation?.rights.owner === false

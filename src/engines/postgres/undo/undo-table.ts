@@ -20,6 +20,8 @@ export interface UndoneTable {
   types: ReadonlyMap<string, string>;
   /** those of them that production computes, with what it computes */
   generated: ReadonlyMap<string, string>;
+  /** those of them that an UPDATE cannot set: GENERATED ALWAYS AS IDENTITY */
+  fixed: ReadonlySet<string>;
   /** unique keys that are looked at when a transaction ends, not before */
   deferrable: ReadonlySet<string>;
   /** rows that others have changed or removed */
@@ -85,11 +87,12 @@ async function describeColumns(
   client: pg.Client,
   relation: Relation,
   stored: ReadonlySet<string>,
-): Promise<Pick<UndoneTable, 'types' | 'generated' | 'deferrable'>> {
+): Promise<Pick<UndoneTable, 'types' | 'generated' | 'fixed' | 'deferrable'>> {
   const { rows } = await client.query<{
     name: string;
     type: string;
     generated: string | null;
+    fixed: boolean;
     reads: string[];
   }>(
     `WITH RECURSIVE typed AS (
@@ -98,6 +101,7 @@ async function describeColumns(
        UNION ALL SELECT d.attnum, d.attname, t.typbasetype FROM typed d
        JOIN pg_catalog.pg_type t ON t.oid = d.type AND t.typtype = 'd')
      SELECT d.attname AS name, pg_catalog.format_type(d.type, -1) AS type,
+       a.attidentity = 'a' AS fixed,
        CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(f.adbin, f.adrelid) END AS generated,
        ARRAY(SELECT c.attname::pg_catalog.text FROM pg_catalog.pg_depend r JOIN pg_catalog.pg_attribute c
          ON c.attrelid = r.refobjid AND c.attnum = r.refobjsubid AND c.attnum <> a.attnum
@@ -132,6 +136,7 @@ async function describeColumns(
         .map(({ name, type }) => [name, type]),
     ),
     generated,
+    fixed: new Set(rows.flatMap(({ name, fixed }) => (fixed && stored.has(name) ? [name] : []))),
     deferrable: new Set(late.map(({ name }) => name)),
   };
 }

@@ -239,8 +239,7 @@ async function apply(client: pg.Client, stages: readonly UndoStage[]): Promise<v
   // Reading a part's rows to their end is what makes it happen before: a count is never less than nothing.
   parts.push(`cleared AS MATERIALIZED (SELECT ${sum(names)} AS n)`);
   for (const [index, stage] of stages.entries()) {
-    const { data, relation } = stage.judged.table;
-    const fixed = await alwaysIdentity(client, relation.oid);
+    const { data, relation, fixed } = stage.judged.table;
     const set = data.columns.filter((name) => !fixed.has(name)).map(quoteIdentifier);
     add(
       `updated_${index}`,
@@ -272,16 +271,6 @@ async function apply(client: pg.Client, stages: readonly UndoStage[]): Promise<v
     const stage = stages[Number(names[position]?.split('_')[1])] as UndoStage;
     throw planChanged(stage.judged.table.data.table);
   }
-}
-
-/** Columns that an UPDATE cannot set, and that no import has updated either. */
-async function alwaysIdentity(client: pg.Client, oid: number): Promise<Set<string>> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT attname AS name FROM pg_catalog.pg_attribute
-     WHERE attrelid = $1 AND attidentity = 'a' AND NOT attisdropped`,
-    [oid],
-  );
-  return new Set(rows.map(({ name }) => name));
 }
 
 function resultOf(
