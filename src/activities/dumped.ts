@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { compareFingerprints } from '../engines/compare-fingerprints.ts';
 import { compareSchemas } from '../engines/compare-schemas.ts';
-import type { RestoredTables } from '../engines/engine.ts';
-import type { Fingerprints, StoredObject, TableFingerprint } from '../model/backup.ts';
+import type { Engine, RestoredTables, RestoreTablesInput } from '../engines/engine.ts';
+import type { DumpedDatabase, StoredObject } from '../model/backup.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
@@ -22,7 +22,7 @@ export interface DumpedInput {
   tables: string[] | null;
 }
 
-/** Restores tables of a logical backup into an instance of their own. */
+/** Restores tables of a logical backup into an instance of their own; without `tables` every db of the backup. */
 export async function restoreDumped(
   deps: Dependencies,
   input: DumpedInput,
@@ -31,60 +31,68 @@ export async function restoreDumped(
   const { engine, config } = databaseOf(deps, input.database);
   const place = await findInstance(deps, input.instance);
   return withRepository(deps, 'restore', async (repository) => {
-    const { manifest, dumped } = await readLogical(deps, repository, input.database, input.base.backup);
+    const choice = await readLogical(deps, repository, input.database, input.base.backup);
+    const { manifest } = choice;
     const globals = manifest.globals === null ? null : await repository.getText(manifest.globals, run.signal);
+    const [first, ...others] = dumpsOf(choice, input.tables).map(({ name, objects }) => ({
+      database: name,
+      open: (signal: AbortSignal) => contentOf(repository, objects, signal),
+      sizeBytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    })) as [DumpSource, ...DumpSource[]];
     return engine.restoreTables(
       {
-        place,
-        serverMajor: input.base.serverMajor,
-        backup: manifest.id,
+        ...{ place, serverMajor: input.base.serverMajor, backup: manifest.id },
         timeline: manifest.positions.timeline ?? 1,
         position: `the snapshot of logical backup ${manifest.id}`,
         user: config.connection.user,
-        database: dumped.name,
-        tables: input.tables,
-        globals,
-        open: (signal) => contentOf(repository, dumped.objects, signal),
-        sizeBytes: dumped.objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        ...{ tables: input.tables, globals, ...first, others },
       },
       run,
     );
   });
 }
 
-/** The rows beside the fingerprints of the dump's own snapshot, and the schema beside production's. */
+type DumpSource = Pick<RestoreTablesInput, 'database' | 'open' | 'sizeBytes'>;
+
+/** The db that is connected to, first; the others where no tables are named. */
+const dumpsOf = ({ manifest, dumped }: LogicalChoice, tables: string[] | null): DumpedDatabase[] =>
+  tables === null ? [dumped, ...manifest.databases.filter((one) => one !== dumped)] : [dumped];
+
+/**
+ * The rows beside the fingerprints of the dump's own snapshot, and the schema beside production's. Throws CheckFailed,
+ * save for a verification, to which what failed is a finding.
+ */
 export async function checkDumped(
   deps: Dependencies,
-  input: DumpedInput & { restored: RestoredTables; besideProduction: boolean },
+  input: DumpedInput & { restored: RestoredTables; besideProduction: boolean; verifying?: true },
   run: Run,
 ): Promise<Check[]> {
   const { engine } = databaseOf(deps, input.database);
   const place = await findInstance(deps, input.instance);
   await engine.ensureRunning(place, run);
-  const { access, tables, named } = input.restored;
-  const dumped = await withRepository(deps, 'restore', async (repository) => {
+  const { access, named } = input.restored;
+  const checks = await withRepository(deps, 'restore', async (repository) => {
     const choice = await readLogical(deps, repository, input.database, input.base.backup);
-    return { ...choice, schema: await repository.getText(choice.dumped.schema, run.signal) };
+    const found: Check[] = [];
+    for (const dumped of dumpsOf(choice, named)) {
+      const schema = named === null ? ((await repository.getText(dumped.schema, run.signal)) ?? '') : null;
+      const own = await checkDump(engine, { ...input.restored, dumped, schema }, run);
+      found.push(...(dumped === choice.dumped ? own : own.map((check) => ofDb(check, dumped.name))));
+    }
+    return found;
   });
-  const { fingerprints } = dumped.dumped;
-  const hash = fingerprints?.hash ?? null;
-  const found = hash === null ? null : await engine.fingerprint(access, { hash, tables }, run);
-  const rows = checkRows(fingerprints, found?.tables ?? null);
-  const definitions =
-    named !== null || found === null
-      ? []
-      : [compareSchemas(dumped.schema ?? '', found.schema, input.restored.notices)];
   const production = input.besideProduction ? await productionAccess(deps, input.database) : null;
-  const others = await engine.check(
-    {
-      ...{ place, serverMajor: input.base.serverMajor, restored: access, production, tables: named },
-      madeHere: true,
-    },
-    run,
+  checks.push(
+    ...(await engine.check(
+      {
+        ...{ place, serverMajor: input.base.serverMajor, restored: access, production, tables: named },
+        madeHere: true,
+      },
+      run,
+    )),
   );
-  const checks = [rows, ...definitions, ...others];
   const failed = checks.filter(({ verdict }) => verdict === 'fail');
-  if (failed.length === 0) return checks;
+  if (failed.length === 0 || input.verifying === true) return checks;
   throw new HoldfastError(
     'CheckFailed',
     `backup ${input.base.backup} is not what was backed up: ${failed.map(({ detail }) => detail).join('; ')}`,
@@ -94,14 +102,35 @@ export async function checkDumped(
   );
 }
 
-function checkRows(expected: Fingerprints | null, found: TableFingerprint[] | null): Check {
-  if (expected !== null && found !== null) return compareFingerprints(expected.tables, found);
-  return {
-    name: 'rows',
-    verdict: 'inconclusive',
-    detail: 'the backup has no fingerprints to compare with (tiers.logical.fingerprints)',
-  };
+const ofDb = (check: Check, db: string): Check => ({ ...check, name: `${check.name} of db ${db}` });
+
+/** One db of the copy; `schema` null: only the rows of some tables. */
+async function checkDump(
+  engine: Engine,
+  copy: RestoredTables & { dumped: DumpedDatabase; schema: string | null },
+  run: Run,
+): Promise<Check[]> {
+  const { dumped, schema, notices } = copy;
+  const { fingerprints } = dumped;
+  if (fingerprints === null) return [notCounted(schema)];
+  const found = await engine.fingerprint(
+    { ...copy.access, database: dumped.name },
+    { hash: fingerprints.hash, tables: schema === null ? copy.tables : null },
+    run,
+  );
+  return schema === null
+    ? [compareFingerprints(fingerprints.tables, found.tables)]
+    : [
+        compareFingerprints(fingerprints.tables, found.tables, { whole: { notices } }),
+        compareSchemas(schema, found.schema, notices),
+      ];
 }
+
+const notCounted = (schema: string | null): Check => ({
+  name: 'rows',
+  verdict: 'inconclusive',
+  detail: `the backup has no fingerprints to compare ${schema === null ? '' : 'its rows and definitions '}with (tiers.logical.fingerprints)`,
+});
 
 /** The backup that was chosen, with the dump of the connected db. */
 export async function readLogical(

@@ -133,7 +133,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
     },
 
     async checkRestoredTables(
-      input: DumpedInput & { restored: RestoredTables; besideProduction: boolean },
+      input: DumpedInput & { restored: RestoredTables; besideProduction: boolean; verifying?: true },
     ): Promise<Check[]> {
       return asActivity((run) => checkDumped(deps, input, run));
     },
@@ -174,8 +174,8 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       database: string;
       base: Base;
       replayed: ReplayResult;
-      /** also where the base names no tables: all of production's schema */
-      besideProduction?: boolean;
+      /** of a verification: beside all of production's schema, and what failed is a finding */
+      verifying?: true;
       /** null: what the base names. Else only these, as people name them, and production is not asked */
       tables: string[] | null;
     }): Promise<Check[]> {
@@ -190,7 +190,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
             serverMajor: input.base.serverMajor,
             restored,
             production:
-              tables === null && input.besideProduction !== true
+              tables === null && input.verifying !== true
                 ? null
                 : await productionAccess(deps, input.database),
             tables: input.tables === null ? tables : await ownTables(engine, restored, input.tables, run),
@@ -198,7 +198,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
           run,
         );
         const failed = checks.filter((check) => check.verdict === 'fail');
-        if (failed.length === 0) return checks;
+        if (failed.length === 0 || input.verifying === true) return checks;
         throw new HoldfastError(
           'CheckFailed',
           `the restored copy is damaged: ${failed.map((check) => check.detail).join('; ')}`,

@@ -8,50 +8,69 @@ import type { Heartbeat } from '../repository/heartbeats.ts';
 
 /**
  * The copy's counts beside production's of before and after: between them, or not further off than the bounds. Beyond
- * that nobody can say whether the backup lacks rows or production has changed so much: `inconclusive`.
+ * that nobody can say whether the backup lacks rows or production has changed so much: `inconclusive`. A copy that is
+ * `older` than the counts does not have to have every table.
  */
-export function compareCounts(copy: Counts, [before, after]: [Counts, Counts], bounds: Bounds): Check {
-  const later = rowsByTable(after);
-  const ours = rowsByTable(copy);
-  const beyond: string[] = [];
+export function compareCounts(
+  copy: Counts,
+  [before, after]: [Counts, Counts],
+  { bounds, older }: { bounds: Bounds; older: boolean },
+): Check {
+  const [ours, later] = [byTable(copy), byTable(after)];
+  const wrong: string[] = [];
+  const said: string[] = [];
   let compared = 0;
-  for (const { table, rows: first } of before.tables) {
-    const [found, second] = [ours.get(table) ?? null, later.get(table) ?? null];
-    if (found === null || first === null || second === null) continue;
-    compared += 1;
-    if (isWithin(found, [first, second], bounds)) continue;
-    beyond.push(`${table} has ${countOf(found, 'row')} in the copy and ${first} to ${second} in production`);
+  for (const first of before.tables) {
+    const { table } = first;
+    const second = later.get(table);
+    // Dropped meanwhile, or never to be counted.
+    if (first.rows === null || second?.rows == null) continue;
+    const found = ours.get(table)?.rows ?? null;
+    if (found === null) {
+      (older ? said : wrong).push(`${table} is not in the copy`);
+    } else if (!first.exact || !second.exact) {
+      said.push(`${table} takes too long to count in production`);
+    } else {
+      compared += 1;
+      if (isWithin(found, [first.rows, second.rows], bounds)) continue;
+      wrong.push(
+        `${table} has ${countOf(found, 'row')} in the copy and ${first.rows} to ${second.rows} in production`,
+      );
+    }
   }
-  const scope = `${countOf(compared, 'table')}, the largest, within ${describeBounds(bounds)} of production`;
-  return beyond.length === 0
-    ? { name: 'counts', verdict: 'pass', detail: scope }
-    : {
-        name: 'counts',
-        verdict: 'inconclusive',
-        detail: `not within ${describeBounds(bounds)}: ${beyond.join('; ')}`,
-      };
+  const within = `within ${describeBounds(bounds)} of production`;
+  const name = 'counts';
+  if (wrong.length > 0) {
+    return { name, verdict: 'inconclusive', detail: `not ${within}: ${[...wrong, ...said].join('; ')}` };
+  }
+  const detail = [`${countOf(compared, 'table')}, the largest, ${within}`, ...said].join('; ');
+  const nothing = compared === 0 && before.tables.length > 0;
+  return { name, verdict: nothing ? 'inconclusive' : 'pass', detail };
 }
 
-const rowsByTable = ({ tables }: Counts) => new Map(tables.map(({ table, rows }) => [table, rows]));
+const byTable = ({ tables }: Counts) => new Map(tables.map((one) => [one.table, one]));
 
-/** Rows of the last while before the backup: where production has some and the copy has none, the backup lacks them. */
+/**
+ * Rows of the last while before the backup: where production has some and the copy has none, the backup lacks them, as
+ * far as the bounds allow to say so.
+ */
 export function compareRecent(copy: Counts, production: Counts, bounds: Bounds): Check[] {
   return copy.recent.map(({ table, rows: found }, index): Check => {
     const name = `recent rows of ${table}`;
     const there = production.recent[index]?.rows ?? null;
-    if (found === null) return { name, verdict: 'fail', detail: 'there is no such table in the copy' };
-    if (there === null)
-      return { name, verdict: 'inconclusive', detail: 'production has no such table, or took too long' };
+    const unknown = (detail: string): Check => ({ name, verdict: 'inconclusive', detail });
+    if (found === null) return unknown('there is no such table in the copy');
+    if (there === null) return unknown('production has no such table, or took too long to count');
     const detail = `${countOf(found, 'row')} in the copy, ${there} of the same time in production`;
-    if (found === 0 && there > 0) return { name, verdict: 'fail', detail };
-    if (found === 0) return { name, verdict: 'inconclusive', detail: `no row is as new as that: ${detail}` };
-    return { name, verdict: isWithin(found, [there, there], bounds) ? 'pass' : 'inconclusive', detail };
+    const agree = isWithin(found, [there, there], bounds);
+    if (found > 0) return { name, verdict: agree ? 'pass' : 'inconclusive', detail };
+    return agree ? unknown(`no row is as new as that: ${detail}`) : { name, verdict: 'fail', detail };
   });
 }
 
 /**
- * The newest commit of the watcher that the archived logs hold has to be in the copy, and must not be older than the
- * objective allows.
+ * The newest commit of the watcher that the archived logs hold has to be in the copy, and must not have been older than
+ * the objective allows when the logs were listed (`now`).
  */
 export function heartbeatCheck(
   heartbeats: readonly Heartbeat[],
@@ -75,6 +94,6 @@ export function heartbeatCheck(
   return {
     name,
     verdict: 'fail',
-    detail: `stale: ${detail}, and none later is archived: ${formatDuration(Math.trunc(ageMs / 1_000) * 1_000)}, where the RPO is ${formatDuration(copy.rpoMs)}`,
+    detail: `stale: ${detail}, and none later was archived ${formatDuration(Math.trunc(ageMs / 1_000) * 1_000)} after it, where the RPO is ${formatDuration(copy.rpoMs)}`,
   };
 }

@@ -5,6 +5,7 @@ import { formatDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { overdueAfterMs } from '../model/overdue.ts';
+import type { Manifests } from '../repository/manifests.ts';
 
 export type VerifiedTier = Extract<BackupTier, 'logical' | 'physical'>;
 
@@ -20,7 +21,9 @@ export interface Candidate {
 
 export interface VerificationChoice {
   candidates: Candidate[];
-  /** of what is missing or too old */
+  /** tiers without any backup */
+  missing: VerifiedTier[];
+  /** of what is missing, unreadable or too old */
   checks: Check[];
 }
 
@@ -32,11 +35,14 @@ const TIERS: readonly VerifiedTier[] = ['logical', 'physical'];
  */
 export function chooseForVerification(
   database: Pick<DatabaseView, 'name' | 'tiers'>,
-  manifests: readonly Manifest[],
+  { manifests, unreadable }: Manifests,
   { backup, now }: { backup: string | null; now: Date },
 ): VerificationChoice {
-  if (backup !== null) return { candidates: [named(database.name, manifests, backup)], checks: [] };
+  if (backup !== null) {
+    return { candidates: [named(database.name, manifests, backup)], missing: [], checks: [] };
+  }
   const candidates: Candidate[] = [];
+  const missing: VerifiedTier[] = [];
   const checks: Check[] = [];
   for (const tier of TIERS) {
     const gapMs = gapOf(database, tier);
@@ -45,10 +51,24 @@ export function chooseForVerification(
       .filter((manifest) => manifest.tier === tier)
       .toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt))[0];
     checks.push(ageCheck(tier, newest, { gapMs, now }));
-    if (newest === undefined) continue;
-    candidates.push({ tier, backup: newest.id, startedAt: newest.startedAt, newest: true });
+    checks.push(...unreadableChecks(tier, newest, unreadable));
+    if (newest === undefined) missing.push(tier);
+    else candidates.push({ tier, backup: newest.id, startedAt: newest.startedAt, newest: true });
   }
-  return { candidates, checks };
+  return { candidates, missing, checks };
+}
+
+/** A manifest that nobody can read may be of any tier: the newest backup of each may be another than is taken for it. */
+function unreadableChecks(
+  tier: VerifiedTier,
+  newest: Manifest | undefined,
+  unreadable: Manifests['unreadable'],
+): Check[] {
+  const since = newest === undefined ? 0 : Date.parse(newest.finishedAt);
+  const later = unreadable.filter(({ writtenAt }) => Date.parse(writtenAt) > since);
+  if (later.length === 0) return [];
+  const which = later.map(({ backup }) => backup).join(', ');
+  return [{ name: `${tier}: manifest`, verdict: 'fail', detail: `the manifest of ${which} cannot be read` }];
 }
 
 function named(database: string, manifests: readonly Manifest[], backup: string): Candidate {

@@ -4,10 +4,11 @@ import { checkHealth as askHealth } from '../instances/health.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
+import type { Verdict } from '../model/verification.ts';
 import { listHeartbeats } from '../repository/heartbeats.ts';
-import { listManifests, readManifest } from '../repository/manifests.ts';
+import { readManifest, readManifests } from '../repository/manifests.ts';
 import { checkObjects } from '../repository/objects.ts';
-import { type VerificationRecord, writeVerification } from '../repository/verifications.ts';
+import { type VerificationRecord, verdictBefore, writeVerification } from '../repository/verifications.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { findInstance } from './instances.ts';
@@ -17,7 +18,7 @@ import { compareCounts, compareRecent, heartbeatCheck } from './verification-che
 import { chooseForVerification, type VerificationChoice } from './verification-choice.ts';
 
 /** How long one count may hold up production, and the verification. */
-const COUNT_PATIENCE_MS = 60_000;
+const COUNT_PATIENCE_MS = 30_000;
 
 /** What production has, twice: around a replay, so that rows may come and go meanwhile. */
 export interface ProductionCounts {
@@ -53,8 +54,8 @@ export const createVerifyingActivities = (deps: Dependencies) => {
       return asActivity(() =>
         withRepository(deps, 'restore', async (repository) => {
           const database = databaseOf(deps, input.database);
-          const manifests = await listManifests(repository, input.database);
-          return chooseForVerification(database, manifests, { backup: input.backup, now: new Date() });
+          const found = await readManifests(repository, input.database);
+          return chooseForVerification(database, found, { backup: input.backup, now: new Date() });
         }),
       );
     },
@@ -93,7 +94,13 @@ export const createVerifyingActivities = (deps: Dependencies) => {
 
     /** The copy's counts between production's of before and after, and its newest rows beside production's. */
     async checkCounts(
-      input: CopyInput & { before: ProductionCounts; after: ProductionCounts; asOf: string },
+      input: CopyInput & {
+        before: ProductionCounts;
+        after: ProductionCounts;
+        asOf: string;
+        /** whether the copy is of before production was counted: younger tables are not in it */
+        older: boolean;
+      },
     ): Promise<Check[]> {
       return asActivity(async (run) => {
         const { engine } = databaseOf(deps, input.database);
@@ -116,12 +123,15 @@ export const createVerifyingActivities = (deps: Dependencies) => {
           },
           run,
         );
-        return [compareCounts(copy, [before, after], bounds), ...compareRecent(copy, after, bounds)];
+        return [
+          compareCounts(copy, [before, after], { bounds, older: input.older }),
+          ...compareRecent(copy, after, bounds),
+        ];
       });
     },
 
-    /** Whether what production committed last, as far as it was archived, is in the copy. */
-    async checkHeartbeat(input: CopyInput): Promise<Check[]> {
+    /** Whether what production committed last, as far as it was archived, is in the copy. `asOf`: when the logs were listed. */
+    async checkHeartbeat(input: CopyInput & { asOf: string }): Promise<Check[]> {
       return asActivity(() =>
         withRepository(deps, 'restore', async (repository) => {
           const { objectives } = databaseOf(deps, input.database);
@@ -129,7 +139,7 @@ export const createVerifyingActivities = (deps: Dependencies) => {
           return [
             heartbeatCheck(heartbeats, {
               ...{ lastLog: input.base.lastLog, timeline: input.base.timeline, lsn: input.replayed.lsn },
-              ...{ rpoMs: objectives.rpoMs, now: new Date() },
+              ...{ rpoMs: objectives.rpoMs, now: new Date(input.asOf) },
             }),
           ];
         }),
@@ -160,11 +170,16 @@ export const createVerifyingActivities = (deps: Dependencies) => {
       });
     },
 
-    async recordVerification(input: Omit<VerificationRecord, 'formatVersion'>): Promise<string> {
+    /** Keeps what was found beside the backup. Gives the verdict before, of the newest backup of that tier. */
+    async recordVerification(
+      input: Omit<VerificationRecord, 'formatVersion'>,
+    ): Promise<{ before: Verdict | null }> {
       return asActivity(() =>
-        withRepository(deps, 'backup', (repository) =>
-          writeVerification(repository, { formatVersion: 1, ...input }),
-        ),
+        withRepository(deps, 'backup', async (repository) => {
+          const before = await verdictBefore(repository, input);
+          await writeVerification(repository, { formatVersion: 1, ...input });
+          return { before };
+        }),
       );
     },
   };

@@ -153,6 +153,8 @@ export interface RestoreTablesInput {
   /** the dump from its first byte, as it lies in the repository. Opened more than once: its contents stand at its head */
   open(signal: AbortSignal): Readable;
   sizeBytes: number;
+  /** further dbs of the same backup, restored as a whole into the same server */
+  others?: Pick<RestoreTablesInput, 'database' | 'open' | 'sizeBytes'>[];
 }
 
 export interface RestoredTables extends ReplayResult {

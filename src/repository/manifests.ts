@@ -33,15 +33,30 @@ export async function readManifest(
   return newestValid(repository, versions);
 }
 
-/**
- * Every backup of a database, newest first. One whose manifest lies below a delete marker is listed while its
- * lock lasts: nobody had the right to remove it before.
- */
+/** What the manifests of a database are: those that can be read, newest first, and those that cannot. */
+export interface Manifests {
+  manifests: Manifest[];
+  unreadable: { backup: string; writtenAt: string }[];
+}
+
+/** Every backup of a database, newest first. */
 export async function listManifests(
   repository: Repository,
   database: string,
   now: Date = new Date(),
 ): Promise<Manifest[]> {
+  return (await readManifests(repository, database, now)).manifests;
+}
+
+/**
+ * One whose manifest lies below a delete marker counts while its lock lasts: nobody had the right to remove it
+ * before.
+ */
+export async function readManifests(
+  repository: Repository,
+  database: string,
+  now: Date = new Date(),
+): Promise<Manifests> {
   const byKey = new Map<string, ListedVersion[]>();
   const folder = manifestFolder(database);
   for await (const version of repository.versions(folder)) {
@@ -49,15 +64,24 @@ export async function listManifests(
     if (!version.key.endsWith('.json') || version.key.includes('/', folder.length)) continue;
     byKey.set(version.key, [...(byKey.get(version.key) ?? []), version]);
   }
-  const manifests = await mapBounded([...byKey.values()], READS_AT_ONCE, async (versions) => {
+  const unreadable: Manifests['unreadable'] = [];
+  const manifests = await mapBounded([...byKey], READS_AT_ONCE, async ([key, versions]) => {
     const manifest = await newestValid(repository, versions);
     const isRemoved = versions.some((version) => version.isLatest && version.isDeleteMarker);
     const isLocked = manifest?.lockedUntil != null && Date.parse(manifest.lockedUntil) > now.getTime();
-    return isRemoved && !isLocked ? null : manifest;
+    if (isRemoved && !isLocked) return null;
+    const writtenAt = versions.find(({ isLatest }) => isLatest)?.lastModified;
+    if (manifest === null && writtenAt !== undefined) {
+      unreadable.push({ backup: key.slice(folder.length, -'.json'.length), writtenAt });
+    }
+    return manifest;
   });
-  return manifests
-    .filter((manifest) => manifest !== null)
-    .sort((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
+  return {
+    manifests: manifests
+      .filter((manifest) => manifest !== null)
+      .sort((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt)),
+    unreadable,
+  };
 }
 
 /**

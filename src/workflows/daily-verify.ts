@@ -1,8 +1,10 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { Candidate } from '../activities/verification-choice.ts';
+import type { Check } from '../model/evidence.ts';
 import { parseInput } from '../model/input.ts';
 import type { Verification } from '../model/verification.ts';
 import { control } from './proxies.ts';
+import { verdictAlert } from './runbook/alerts.ts';
 import { beginRecovery, leaveEvidence, noFindings } from './runbook/evidence.ts';
 import { orEnd } from './runbook/failure.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
@@ -28,23 +30,30 @@ export async function dailyVerify(given: unknown): Promise<Verification> {
     parks: 'never',
   });
   const findings = noFindings();
-  const verified: Verified[] = [];
+  const restored: string[] = [];
 
   const work = async (): Promise<Ending> => {
     const settings = await beginRecovery(runbook, findings, { site: input.site, asks: false });
-    const { candidates, checks } = await runbook.step(
+    const { candidates, missing, checks } = await runbook.step(
       'choose backups',
       () => control.chooseForVerification({ database, backup: input.backup ?? null }),
       (choice) => choice.candidates.map(({ tier, backup }) => `${tier} ${backup}`).join(', ') || 'none',
     );
     findings.checks.push(...checks);
+    for (const tier of missing) {
+      const nothing = { tier, backup: '', startedAt: new Date().toISOString(), newest: true };
+      await conclude(new Verified(nothing, nothing.startedAt), checks);
+    }
     for (const candidate of candidates) {
       const one = new Verified(candidate, new Date().toISOString());
-      verified.push(one);
+      restored.push(candidate.backup);
       await runbook.chapter(candidate.tier, () => restoreAndLook(candidate, one));
-      await record(one, checks);
+      await conclude(one, checks);
     }
-    runbook.explain(summed(findings.checks).reasons.join('\n') || null);
+    // Beside what a clean-up that failed has said.
+    const { reasons } = summed(findings.checks);
+    const said = runbook.status.message === null ? reasons : [...reasons, runbook.status.message];
+    runbook.explain(said.join('\n') || null);
     return 'completed';
 
     async function restoreAndLook(candidate: Candidate, one: Verified): Promise<void> {
@@ -54,22 +63,24 @@ export async function dailyVerify(given: unknown): Promise<Verification> {
     }
   };
 
-  /** A backup's own record: what the catalog shows. Its age counts for it too. */
-  const record = async (one: Verified, ages: readonly (typeof findings.checks)[number][]): Promise<void> => {
-    const { tier, backup } = one.candidate;
-    const checks = [...ages.filter(({ name }) => name.startsWith(`${tier}:`)), ...one.checks];
-    await control.recordVerification({
-      ...summed(checks),
-      ...{ backup, database, tier, workflowId: workflowInfo().workflowId },
+  /** Keeps a backup's own verdict, for which its age counts too, and tells people where it is news or bad. */
+  const conclude = async (one: Verified, ages: readonly Check[]): Promise<void> => {
+    const { tier, backup, newest } = one.candidate;
+    const found = summed([...ages.filter(({ name }) => name.startsWith(`${tier}:`)), ...one.checks]);
+    const { before } = await control.recordVerification({
+      ...found,
+      ...{ backup, database, tier, newest, workflowId: workflowInfo().workflowId },
       steps: runbook.status.steps.filter(({ name }) => name.startsWith(`${tier}: `)),
       ...{ startedAt: one.startedAt, finishedAt: new Date().toISOString() },
     });
+    const news = found.verdict === 'fail' || found.verdict !== (before ?? 'pass');
+    if (newest && news) await runbook.tell(verdictAlert(runbook.status, tier, { ...found, backup }, before));
   };
 
   await runbook.run(work, () => leaveEvidence(runbook, input, findings));
   return {
     ...summed(findings.checks),
-    backup: verified.map(({ candidate }) => candidate.backup).join(', '),
+    backup: restored.join(', '),
     startedAt,
     finishedAt: new Date().toISOString(),
   };

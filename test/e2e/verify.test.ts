@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Catalog } from '../../src/model/backup.ts';
-import type { Check } from '../../src/model/evidence.ts';
-import type { RunbookStatus } from '../../src/model/runbook.ts';
-import type { Verification } from '../../src/model/verification.ts';
 import { readVerifications } from '../../src/repository/verifications.ts';
-import { expectNothingLeft, wholeShop } from './nothing-left.ts';
+import { wholeShop } from './nothing-left.ts';
 import { type Stack, startStack } from './stack.ts';
+import { named, verify } from './verifications.ts';
 
 let stack: Stack;
 beforeAll(async () => {
@@ -29,24 +27,14 @@ afterAll(async () => {
   await stack?.end();
 });
 
-async function verify(...more: string[]): Promise<Verification> {
-  const answer = await stack.holdfast('verify', 'shop', ...more, '--wait', '--output', 'json');
-  const { workflowId } = JSON.parse(answer.stdout) as RunbookStatus;
-  const found = (await stack.temporal.workflow.getHandle(workflowId).result()) as Verification;
-  expect(answer.code).toBe(found.verdict === 'pass' ? 0 : 1);
-  await expectNothingLeft(stack);
-  return found;
-}
-
-const named = (checks: readonly Check[]) => checks.map(({ name, verdict }) => `${name}: ${verdict}`);
-
 test('the newest backups of both tiers pass, by name, and the catalog says so', async () => {
   const before = await wholeShop(stack);
-  const found = await verify();
+  const found = await verify(stack, 'shop');
   expect(found.reasons).toEqual([]);
   expect(named(found.checks)).toEqual([
     ...['logical: age: pass', 'physical: age: pass'],
     ...['logical: objects: pass', 'logical: rows: pass', 'logical: definitions: pass'],
+    ...['logical: rows of db postgres: pass', 'logical: definitions of db postgres: pass'],
     ...['logical: extensions: pass', 'logical: schema: pass', 'logical: counts: pass'],
     ...['logical: recent rows of public.orders: pass', 'logical: health 1: pass', 'logical: health 2: pass'],
     ...['physical: integrity: pass', 'physical: collations: pass', 'physical: extensions: pass'],

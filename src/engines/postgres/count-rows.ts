@@ -10,6 +10,8 @@ import { quoteIdentifier, quoteQualified } from './identifier.ts';
 
 const LARGEST = 10;
 const TIMED_OUT = '57014';
+/** of an unlogged table that is read on a standby */
+const UNLOGGED = '0A000';
 
 /**
  * Engine.countRows: how many rows tables have, and how many of them are of a span of time. A count that takes longer
@@ -38,7 +40,8 @@ export async function countRows(access: ServerAccess, input: CountInput, run: Ru
 }
 
 async function largest(client: pg.ClientBase): Promise<string[]> {
-  const all = (await listTables(client)).filter(({ partitioned }) => !partitioned);
+  // What is unlogged is not in the logs: a copy that was replayed has none of it, and cannot read it.
+  const all = (await listTables(client)).filter(({ partitioned, unlogged }) => !partitioned && !unlogged);
   return all
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, LARGEST)
@@ -72,7 +75,7 @@ async function countOne(
   return { rows: estimate === null || estimate < 0 ? null : estimate, exact: false };
 }
 
-/** Null where it takes too long, or there is no such table any more. */
+/** Null where it takes too long, or there is no such table to be read. */
 async function counted(
   client: pg.ClientBase,
   query: { text: string; values?: unknown[] },
@@ -83,7 +86,7 @@ async function counted(
     return rows[0]?.rows ?? null;
   } catch (error) {
     const code = (error as { code?: string }).code ?? '';
-    if (code === TIMED_OUT || code === '42P01') return null;
+    if (code === TIMED_OUT || code === '42P01' || code === UNLOGGED) return null;
     if (code !== '42703' && code !== '42883') throw error;
     throw new HoldfastError(
       'InvalidConfiguration',

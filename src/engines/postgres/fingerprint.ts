@@ -17,6 +17,7 @@ export interface CountedTable {
   /** bytes of its main file and its toast */
   bytes: number;
   partitioned: boolean;
+  unlogged: boolean;
 }
 
 /** Sessions that count beside a dump: two keep a small host's cores busy without taking more than a dump does. */
@@ -30,8 +31,9 @@ export async function listTables(client: pg.ClientBase): Promise<CountedTable[]>
     name: string;
     bytes: string;
     kind: string;
+    unlogged: boolean;
   }>(
-    `SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence = 'u' AS unlogged,
             CASE c.relkind WHEN 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes
        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
@@ -40,8 +42,8 @@ export async function listTables(client: pg.ClientBase): Promise<CountedTable[]>
              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
       ORDER BY 2, 3`,
   );
-  return rows.map(({ oid, schema, name, bytes, kind }) => ({
-    ...{ oid: Number(oid), schema, name, partitioned: kind === 'p' },
+  return rows.map(({ oid, schema, name, bytes, kind, unlogged }) => ({
+    ...{ oid: Number(oid), schema, name, partitioned: kind === 'p', unlogged },
     bytes: Number(bytes ?? 0),
   }));
 }

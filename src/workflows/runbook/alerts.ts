@@ -1,7 +1,9 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { Alert } from '../../model/alert.ts';
+import type { DrillRecord } from '../../model/drill.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { RunbookStatus } from '../../model/runbook.ts';
+import type { Verdict, Verification } from '../../model/verification.ts';
 
 /** Of this run: what it is about is said once. */
 function alertOf(
@@ -44,6 +46,35 @@ export function failureAlert(status: RunbookStatus): Alert {
     severity: 'critical',
     title: `${status.runbook} of ${status.database} failed`,
     ...wordsOf(status.message),
+  });
+}
+
+/** A verification that found something else than the one before; one that fails is told each time. */
+export function verdictAlert(
+  status: RunbookStatus,
+  tier: string,
+  found: Pick<Verification, 'verdict' | 'reasons' | 'backup'>,
+  before: Verdict | null,
+): Alert {
+  const { verdict, reasons, backup } = found;
+  const was = before === null || before === verdict ? '' : `, and was ${before}`;
+  return alertOf(status, `verdict/${tier}`, {
+    severity: verdict === 'fail' ? 'critical' : verdict === 'pass' ? 'info' : 'warning',
+    title: `the newest ${tier} backup of ${status.database} is verified: ${verdict}${was}`,
+    text: reasons.join('\n') || `${backup} was restored and is what was backed up`,
+    hint: verdict === 'pass' ? null : `holdfast status ${status.workflowId}`,
+  });
+}
+
+/** A drill that did not come to its end, or took longer than the objective. */
+export function drillAlert(record: DrillRecord): Alert {
+  const { database, outcome, reasons } = record;
+  const failed = outcome === 'failed';
+  return alertOf(record, outcome, {
+    severity: failed ? 'critical' : 'warning',
+    title: failed ? `drill of ${database} failed` : `drill of ${database} missed the objective`,
+    text: reasons.join('\n'),
+    hint: `see holdfast report ${database}; try again: holdfast drill ${database}`,
   });
 }
 

@@ -33,7 +33,7 @@ export class Recovery {
   async bringTo(
     aim: Aim,
     tables: string[] | null,
-    options: { besideProduction?: true } = {},
+    options: { verifying?: true } = {},
   ): Promise<{ replayed: ReplayResult; checks: Check[] }> {
     if (this.#restored !== aim.base.backup) await this.#restore(aim.base);
     const replayed = await this.#replay(aim).catch(async (error: unknown) => {

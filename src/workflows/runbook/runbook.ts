@@ -206,15 +206,18 @@ export class Runbook {
     const summary = `time limit of ${name}`;
     const { remindMs } = this.#limits;
     if (remindMs === null || decided()) return this.#people(decided, timeLimitMs, summary);
-    await this.#tell(decisionAlert(this.status, name, timeLimitMs, 'waiting'));
-    const first = Math.max(0, timeLimitMs - remindMs);
+    await this.tell(decisionAlert(this.status, name, timeLimitMs, 'waiting'));
+    // One that ends so soon needs no reminder.
+    if (timeLimitMs <= remindMs) return this.#people(decided, timeLimitMs, summary);
+    const first = timeLimitMs - remindMs;
     await this.#people(decided, first, summary);
     if (decided() || this.#retargets.ready) return;
-    await this.#tell(decisionAlert(this.status, name, timeLimitMs - first, 'expiring'));
+    await this.tell(decisionAlert(this.status, name, timeLimitMs - first, 'expiring'));
     await this.#people(decided, timeLimitMs - first, summary);
   }
 
-  async #tell(alert: Alert): Promise<void> {
+  /** Where anybody is to be told at all. */
+  async tell(alert: Alert): Promise<void> {
     if (this.#limits.remindMs !== null) await raise(alert);
   }
 
@@ -309,7 +312,7 @@ export class Runbook {
         this.status.evidence = await leaveEvidence();
       });
       this.#setOutcome(ending);
-      if (ending === 'failed') await this.#tell(failureAlert(this.status));
+      if (ending === 'failed') await this.tell(failureAlert(this.status));
       await condition(allHandlersFinished);
     });
     if (ending === 'cancelled') throw problem;
@@ -358,8 +361,8 @@ export class Runbook {
     this.status.message = textOf(failure);
     this.#resumed = false;
     this.#setOutcome('parked');
-    await this.#tell(parkedAlert(this.status, name));
     this.#steps.mark(name, 'parked', `${failure.message}; signal resume when it is mended`);
+    await this.tell(parkedAlert(this.status, name));
     const untilRetried = failure.type === 'NoWorker' ? Math.min(noWorkerRetryMs, left) : left;
     try {
       await condition(() => this.#resumed, untilRetried);

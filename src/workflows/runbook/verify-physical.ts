@@ -6,47 +6,55 @@ import { control } from '../proxies.ts';
 import { provisionInstance } from './instance.ts';
 import { Recovery } from './recovery.ts';
 import type { Runbook } from './runbook.ts';
-import { described, tried, type Verified } from './verification.ts';
+import { described, migrated, tried, type Verified } from './verification.ts';
 
 /**
- * Restores a physical backup and replays it to the end of the logs, an older one to its own consistent point. Rows come
- * and go meanwhile: what is exact is the last commit that was archived, and the copy's own pages.
+ * Restores a physical backup and replays it to the end of the logs, one that is named to its own consistent point. Rows
+ * come and go meanwhile: what is exact is the last commit that was archived, and the copy's own pages.
  */
 export async function verifyPhysical(
   runbook: Runbook,
   settings: RecoverySettings,
   { backup, newest }: Candidate,
   verified: Verified,
-): Promise<Check[]> {
+): Promise<readonly Check[]> {
   const { database } = runbook.status;
   const target: Target = newest ? { latest: true } : { backup };
-  const before = await runbook.step('count production', () =>
-    control.countProduction({ database, asOf: null }),
-  );
+  const count = (step: string, asOf: string | null) =>
+    runbook.step(step, () => control.countProduction({ database, asOf }));
+  const before = newest ? await count('count production', null) : null;
+  const listedAt = new Date().toISOString();
   const base = await runbook.step('choose base', () =>
     control.chooseBase({ database, target, tables: null, preferred: backup }),
   );
+  if (base.backup !== backup) {
+    const detail = `the end of the logs is reached from ${base.backup}, and not from ${backup}`;
+    return [{ name: 'base', verdict: 'fail', detail }];
+  }
   const provisioned = await provisionInstance(runbook, settings, { database, base, release: null });
   const { instance, host } = provisioned;
   const recovery = new Recovery(runbook, provisioned, database);
-  const { replayed, checks } = await recovery.bringTo({ target, base }, null, { besideProduction: true });
-  verified.add(checks);
+  const { replayed, checks } = await recovery.bringTo({ target, base }, null, { verifying: true });
+  verified.add(migrated(checks));
   const copy = { database, instance, base, replayed };
-  if (newest) {
+  if (before !== null) {
     verified.add(
       await tried('heartbeat', () =>
-        runbook.step('look for the last commit', () => host.checkHeartbeat(copy), described),
+        runbook.step(
+          'look for the last commit',
+          () => host.checkHeartbeat({ ...copy, asOf: listedAt }),
+          described,
+        ),
       ),
-    );
-    const asOf = replayed.lastTransactionAt ?? new Date().toISOString();
-    const after = await runbook.step('count production again', () =>
-      control.countProduction({ database, asOf }),
     );
     verified.add(
-      await tried('counts', () =>
-        runbook.step('count the copy', () => host.checkCounts({ ...copy, before, after, asOf }), described),
-      ),
+      await tried('counts', async () => {
+        const asOf = replayed.lastTransactionAt ?? listedAt;
+        const after = await count('count production again', asOf);
+        const counts = { ...copy, before, after, asOf, older: false };
+        return runbook.step('count the copy', () => host.checkCounts(counts), described);
+      }),
     );
   }
-  return runbook.step('ask about its health', () => host.checkHealth(copy), described);
+  return tried('health', () => runbook.step('ask about its health', () => host.checkHealth(copy), described));
 }
