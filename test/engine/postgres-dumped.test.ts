@@ -1,23 +1,15 @@
 import { createReadStream } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
-import type { LogicalDump, RestoreTablesInput } from '../../src/engines/engine.ts';
+import type { RestoreTablesInput } from '../../src/engines/engine.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
-import { dump } from '../../src/engines/postgres/dump.ts';
 import { restoreTables } from '../../src/engines/postgres/dumped/restore-tables.ts';
-import { fingerprint } from '../../src/engines/postgres/fingerprint.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
-import { ensureRunning, stop } from '../../src/engines/postgres/server.ts';
-import type { InstanceRecord } from '../../src/instances/instance.ts';
-import { localInstances } from '../../src/instances/local.ts';
-import type { ServerAccess } from '../../src/model/access.ts';
-import type { TableFingerprint } from '../../src/model/backup.ts';
-import { fileSink } from './postgres-file-sink.ts';
-import { quietly, RESTORE_USER } from './postgres-recovery-fixture.ts';
+import { ensureRunning } from '../../src/engines/postgres/server.ts';
+import { type Dumped, startDumped } from './postgres-dumped-fixture.ts';
+import { quietly } from './postgres-recovery-fixture.ts';
 import { query } from './postgres-sides-fixture.ts';
 
 const SCHEMA = `
@@ -47,80 +39,25 @@ const SCHEMA = `
   CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION refuse();
   SELECT lo_from_bytea(0, 'a large object')`;
 
-let directory: string;
-let production: RunningPostgres;
-let dumped: LogicalDump;
-let count = 0;
-const site = () =>
-  localInstances({
-    ...{ site: 'local', host: 'here', directory: join(directory, 'site') },
-    ...{ user: RESTORE_USER, reserveBytes: 0 },
-  });
-
+let server: Dumped;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'hf-dumped-'));
-  await chmod(directory, 0o755);
-  production = await startPostgres({
-    ...{ directory: join(directory, 'production'), port: 0, major: 15, systemUser: 'postgres' },
-    ...{ password: 'secret-of-production', database: 'shop', settings: { fsync: 'off' } },
-  });
-  await query(production.access, SCHEMA);
-  dumped = await dump({ access: production.access, sink: fileSink(directory), fingerprints: true }, quietly);
+  server = await startDumped({ major: 15, database: 'shop' });
+  await query(server.production.access, SCHEMA);
+  await server.dump();
 });
 afterAll(async () => {
-  await production?.stop();
-  await rm(directory, { recursive: true, force: true });
+  await server?.end();
 });
 
-const dumpFile = () => join(directory, 'shop.dump.zst');
-
-async function place(): Promise<InstanceRecord> {
-  count += 1;
-  return site().provision({
-    ...{ id: `shop-${count}`, database: 'shop', engine: 'postgres' as const },
-    ...{ owner: { workflowId: 'test', runId: 'test' }, expiresAt: '2099-01-01T00:00:00Z' },
-  });
-}
-
-async function inputFor(tables: string[] | null, file = dumpFile()): Promise<RestoreTablesInput> {
-  return {
-    place: await place(),
-    ...{ serverMajor: 15, backup: '20260131T140500Z', timeline: 1, position: 'of a test' },
-    ...{ user: 'postgres', database: 'shop', tables },
-    globals: await readFile(join(directory, 'globals.sql'), 'utf8'),
-    open: () => createReadStream(file),
-    sizeBytes: 1,
-  };
-}
-
-async function withCopy(
-  tables: string[] | null,
-  work: (copy: Awaited<ReturnType<typeof restoreTables>>, input: RestoreTablesInput) => Promise<void>,
-): Promise<void> {
-  const input = await inputFor(tables);
-  try {
-    await work(await restoreTables(input, quietly), input);
-  } finally {
-    await site().remove((input.place as InstanceRecord).id, { stop: (record) => stop(record) });
-  }
-}
-
-const prints = async (access: ServerAccess, tables: string[]): Promise<TableFingerprint[]> => {
-  const hash = dumped.databases[0]?.fingerprints?.hash as string;
-  return (await fingerprint(access, { hash, tables }, quietly)).tables;
-};
-const dumpedPrints = (tables: string[]) =>
-  dumped.databases
-    .find(({ name }) => name === 'shop')
-    ?.fingerprints?.tables.filter(({ table }) => tables.includes(table));
-
 test('only the rows of the wanted tables and of what belongs to them, as they were, with everything defined', async () => {
-  await withCopy(['orders', 'events', '"odd table; DROP"'], async (copy) => {
+  await server.withCopy(['orders', 'events', '"odd table; DROP"'], async (copy) => {
     expect(copy.named).toEqual(['public.orders', 'public.events', 'public."odd table; DROP"']);
     const filled = ['public.events_2025', 'public.events_2026', 'public."odd table; DROP"', 'public.orders'];
     expect(copy.tables.toSorted()).toEqual(filled.toSorted());
     expect(copy.notices).toEqual([]);
-    expect(await prints(copy.access, filled)).toEqual(expect.arrayContaining(dumpedPrints(filled) ?? []));
+    expect(await server.prints(copy.access, filled)).toEqual(
+      expect.arrayContaining(server.dumpedPrints(filled)),
+    );
     const rows = await query(
       copy.access,
       `SELECT (SELECT count(*)::int FROM customers) AS customers, (SELECT count(*)::int FROM "odd table; DROP x") AS odd,
@@ -149,11 +86,12 @@ test('only the rows of the wanted tables and of what belongs to them, as they we
 });
 
 test('the whole db, every row of it', async () => {
-  await withCopy(null, async (copy) => {
-    const expected = dumped.databases.find(({ name }) => name === 'shop')?.fingerprints?.tables ?? [];
+  await server.withCopy(null, async (copy) => {
+    const expected =
+      server.dumped().databases.find(({ name }) => name === 'shop')?.fingerprints?.tables ?? [];
     expect(copy).toMatchObject({ named: null, notices: [] });
     expect(copy.tables.toSorted()).toEqual(expected.map(({ table }) => table).toSorted());
-    expect(await prints(copy.access, copy.tables)).toEqual(expected);
+    expect(await server.prints(copy.access, copy.tables)).toEqual(expected);
     expect(await query(copy.access, 'SELECT last_value::int AS last FROM customers_id_seq')).toEqual([
       { last: 50 },
     ]);
@@ -161,12 +99,17 @@ test('the whole db, every row of it', async () => {
 });
 
 test('it compares with production as any restored copy does', async () => {
-  await query(production.access, 'DELETE FROM orders WHERE id % 10 = 0');
+  await query(server.production.access, 'DELETE FROM orders WHERE id % 10 = 0');
   try {
-    await withCopy(['orders'], async (copy, { place }) => {
+    await server.withCopy(['orders'], async (copy, { place }) => {
       const [found] = await compare(
         {
-          ...{ production: production.access, restored: copy.access, tables: ['public.orders'], place },
+          ...{
+            production: server.production.access,
+            restored: copy.access,
+            tables: ['public.orders'],
+            place,
+          },
           ...{ serverMajor: 15, copyId: 'x' },
         },
         quietly,
@@ -175,14 +118,14 @@ test('it compares with production as any restored copy does', async () => {
     });
   } finally {
     await query(
-      production.access,
+      server.production.access,
       'ALTER TABLE orders DISABLE TRIGGER ALL; INSERT INTO orders (id, customer, total) OVERRIDING SYSTEM VALUE SELECT n, 1 + n % 50, n FROM generate_series(10, 1000, 10) n; ALTER TABLE orders ENABLE TRIGGER ALL',
     );
   }
 });
 
 test('isolated and read-only; a second run keeps it, and a write is noticed', async () => {
-  await withCopy(['customers'], async (copy, input) => {
+  await server.withCopy(['customers'], async (copy, input) => {
     const person = new pg.Client({ connectionString: copy.url });
     await person.connect();
     await expect(person.query('DELETE FROM customers')).rejects.toThrow(/read-only transaction/);
@@ -198,14 +141,16 @@ test('isolated and read-only; a second run keeps it, and a write is noticed', as
     process.kill(pid as number, 'SIGKILL');
     await expect.poll(() => serverPid(input.place)).toBeNull();
     await ensureRunning(input.place, quietly);
-    expect(await prints(copy.access, ['public.customers'])).toEqual(dumpedPrints(['public.customers']));
+    expect(await server.prints(copy.access, ['public.customers'])).toEqual(
+      server.dumpedPrints(['public.customers']),
+    );
     await query(copy.access, 'SET default_transaction_read_only = off; DELETE FROM customers');
     await expect(ensureRunning(input.place, quietly)).rejects.toMatchObject({ type: 'InstanceLost' });
   });
 });
 
 test('what an attempt left that was killed half way is no part of the next', async () => {
-  const input = await inputFor(['orders']);
+  const input = await server.inputFor(['orders']);
   const cut = new AbortController();
   const run = {
     signal: cut.signal,
@@ -216,24 +161,13 @@ test('what an attempt left that was killed half way is no part of the next', asy
   await expect(restoreTables(input, run)).rejects.toThrow('no longer wanted');
   expect(await serverPid(input.place)).toBeNull();
   const copy = await restoreTables(input, quietly);
-  expect(await prints(copy.access, ['public.orders'])).toEqual(dumpedPrints(['public.orders']));
-  await site().remove((input.place as InstanceRecord).id, { stop: (record) => stop(record) });
+  expect(await server.prints(copy.access, ['public.orders'])).toEqual(server.dumpedPrints(['public.orders']));
+  await server.remove(input);
 });
 
 describe('refused, with what is wrong, and without a server left running', () => {
-  const refusal = async (tables: string[], change: Partial<RestoreTablesInput> = {}) => {
-    const input = { ...(await inputFor(tables)), ...change };
-    const error = await restoreTables(input, quietly).then(
-      () => null,
-      (cause: unknown) => cause as Error & { type: string; hint: string },
-    );
-    expect(await serverPid(input.place)).toBeNull();
-    await site().remove((input.place as InstanceRecord).id, { stop: (record) => stop(record) });
-    return error;
-  };
-
   test('a dump without the table', async () => {
-    expect(await refusal(['public.ordres'])).toMatchObject({
+    expect(await server.refusal(['public.ordres'])).toMatchObject({
       type: 'UnknownTable',
       message: 'in backup 20260131T140500Z there is no table public.ordres',
       hint: expect.stringContaining('public.orders'),
@@ -241,16 +175,16 @@ describe('refused, with what is wrong, and without a server left running', () =>
   });
 
   const copyOf = async (name: string, change: (bytes: Buffer) => Buffer) => {
-    const path = join(directory, name);
-    await writeFile(path, change(await readFile(dumpFile())));
+    const path = join(server.directory, name);
+    await writeFile(path, change(await readFile(server.dumpFile())));
     return { open: () => createReadStream(path) };
   };
 
   test('a truncated dump', async () => {
-    const path = join(directory, 'cut.zst');
-    await writeFile(path, await readFile(dumpFile()));
-    await truncate(path, Math.floor((await readFile(dumpFile())).length * 0.7));
-    expect(await refusal(['orders'], { open: () => createReadStream(path) })).toMatchObject({
+    const path = join(server.directory, 'cut.zst');
+    await writeFile(path, await readFile(server.dumpFile()));
+    await truncate(path, Math.floor((await readFile(server.dumpFile())).length * 0.7));
+    expect(await server.refusal(['orders'], { open: () => createReadStream(path) })).toMatchObject({
       type: 'BackupUnusable',
       message: expect.stringContaining('20260131T140500Z is damaged'),
     });
@@ -262,18 +196,19 @@ describe('refused, with what is wrong, and without a server left running', () =>
       bytes[at] = (bytes[at] as number) ^ 0xff;
       return bytes;
     });
-    expect(await refusal(['orders'], flipped)).toMatchObject({ type: 'BackupUnusable' });
+    expect(await server.refusal(['orders'], flipped)).toMatchObject({ type: 'BackupUnusable' });
   });
 
   test('something else than a dump', async () => {
     const other = await copyOf('other.zst', () => Buffer.from('hello'));
-    expect(await refusal(['orders'], other)).toMatchObject({ type: 'BackupUnusable' });
+    expect(await server.refusal(['orders'], other)).toMatchObject({ type: 'BackupUnusable' });
   });
 
   test('a repository that goes away', async () => {
     const gone = {
-      open: () => createReadStream(join(directory, 'is-not-there')) as ReturnType<RestoreTablesInput['open']>,
+      open: () =>
+        createReadStream(join(server.directory, 'is-not-there')) as ReturnType<RestoreTablesInput['open']>,
     };
-    expect((await refusal(['orders'], gone))?.message).toMatch(/ENOENT|ended/);
+    expect((await server.refusal(['orders'], gone))?.message).toMatch(/ENOENT|ended/);
   });
 });

@@ -29,9 +29,11 @@ export interface ReplayState {
   reached: Reached | null;
   /**
    * there where the recovery was ended at its target (replay-end.ts), with the number that the next transaction
-   * will have; null while it is being ended
+   * will have; null while it is being ended. `unlogged`: it has rows that do not outlive the server's process
    */
-  ended?: { nextXid: string | null };
+  ended?: { nextXid: string | null; unlogged?: boolean };
+  /** what people have to know of a copy made from a dump */
+  notices?: string[];
 }
 
 const pathOf = (place: InstancePlace) => join(place.directory, 'replay.json');

@@ -59,6 +59,7 @@ async function ensureEnded(place: InstancePlace, state: ReplayState, run: Run): 
   if (nextXid === null) throw lost(place, 'its recovery was not ended orderly');
   if ((await serverPid(place)) === null) {
     if (state.bootId !== (await bootId())) throw lost(place, 'the machine was restarted since');
+    if (state.ended?.unlogged) throw lost(place, 'it has unlogged tables, which its end has emptied');
     await endStrays(place);
     const log = newLog(place);
     await writeSettings(place, { ...state, archiveGet: null, fsync: false });

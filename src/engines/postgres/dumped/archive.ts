@@ -24,6 +24,8 @@ export interface Restored {
 }
 
 const MOST_ERRORS = 20;
+/** Whoever looks at the copy may only read; this is the one who fills it. Its rows fire no trigger, also of foreign keys. */
+const FILLING = '-c default_transaction_read_only=off -c session_replication_role=replica';
 /** A newer pg_restore sets what an older server does not know: nothing is lost by that. */
 const HARMLESS = /unrecognized configuration parameter/;
 
@@ -44,28 +46,32 @@ export async function listContents(archive: Archive, run: ArchiveRun): Promise<s
  */
 export async function restoreEntries(
   archive: Archive,
-  into: { access: ServerAccess; listFile: string; options: readonly string[] },
+  into: {
+    access: ServerAccess;
+    listFile: string;
+    options: readonly string[];
+    /** definitions are made of rows that are there: what the server says of them may quote one */
+    besideRows?: boolean;
+  },
   run: ArchiveRun & { onBytes?: (bytes: number) => void },
 ): Promise<Restored> {
-  const { access, listFile, options } = into;
+  const { access, listFile, options, besideRows = false } = into;
   const errors: string[] = [];
-  let ended = false;
-  const args = ['--no-password', `--dbname=${access.database}`, `--use-list=${listFile}`, ...options];
+  let [ended, entry] = [false, ''];
+  const args = ['--no-password', `--dbname=${conninfo(access)}`, `--use-list=${listFile}`, ...options];
   await read(archive, run, (zstd, signal) =>
     startTool(run.pgRestore, args, {
       ...{ signal, user: run.place.user, stdin: zstd },
-      env: {
-        ...clientEnvironment(access),
-        // Whoever looks at the copy may only read; this is the one who fills it.
-        PGOPTIONS: '-c default_transaction_read_only=off',
-      },
+      env: { ...clientEnvironment(access), PGOPTIONS: FILLING },
       onLine: (line) => {
         if (/^pg_restore: warning: errors ignored on restore/.test(line)) ended = true;
+        entry = /^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$/.exec(line)?.[1] ?? entry;
         const error = /^pg_restore: error: (?:could not execute query: ERROR: +)?(.*)$/.exec(line)?.[1];
         if (error === undefined || HARMLESS.test(error) || errors.length >= MOST_ERRORS) return;
-        errors.push(withoutRows(error));
+        errors.push(besideRows ? `${entry} could not be made` : withoutRows(error));
       },
       classify: ({ exitCode, output }) => {
+        if (/database .* does not exist/.test(output)) ended = true;
         if (exitCode === 1 && ended) return new HoldfastError('CheckFailed', 'went past errors');
         return unreadable(archive, output);
       },
@@ -75,6 +81,10 @@ export async function restoreEntries(
   });
   return { errors };
 }
+
+/** A name alone would be taken for a whole connection string where it has `=` in it. */
+const conninfo = ({ database }: ServerAccess): string =>
+  `dbname='${database.replaceAll(/['\\]/g, String.raw`\$&`)}'`;
 
 /** Of an error while rows are copied the table alone: the rest may quote a row. */
 function withoutRows(error: string): string {

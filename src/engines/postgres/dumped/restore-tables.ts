@@ -6,8 +6,7 @@ import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { InstancePlace, RestoredTables, RestoreTablesInput } from '../../engine.ts';
-import { runTool } from '../../process.ts';
-import { clientEnvironment, withConnection } from '../connection.ts';
+import { withConnection } from '../connection.ts';
 import type { InstanceParameters } from '../control-data.ts';
 import { listTables } from '../fingerprint.ts';
 import { quoteQualified } from '../identifier.ts';
@@ -28,9 +27,9 @@ import { resolveTables } from '../resolve.ts';
 import { awaitAnswer, ensureRunning, newLog, startServer, stop } from '../server.ts';
 import { writeSettings } from '../settings.ts';
 import { listContents, makeCluster, type Restored, restoreEntries } from './archive.ts';
-import { allRows, definitions, type Owned, rowsOf } from './contents.ts';
+import { type Contents, contentsOf, type Owned } from './contents.ts';
 import { neededFor } from './needed.ts';
-import { rolesOf } from './roles.ts';
+import { makeRoles } from './roles.ts';
 
 /** Nothing of production's applies: a copy of some tables has few sessions, and no logs to replay. */
 const PARAMETERS: InstanceParameters = {
@@ -53,16 +52,20 @@ export async function restoreTables(input: RestoreTablesInput, run: Run): Promis
   const before = await readReplayState(place);
   if (before?.ended?.nextXid != null && before.reached !== null) {
     await ensureRunning(place, run);
-    return restored(input, { ...before, reached: before.reached }, [], run);
+    return restored(input, { ...before, reached: before.reached }, run);
   }
   try {
     const state = await startEmpty(input, run);
     const notices = await fill(input, run);
+    for (const other of input.others ?? []) {
+      notices.push(...(await fill({ ...input, ...other, tables: null, globals: null }, run)));
+    }
     const nextXid = await ask(admin(input), run, nextTransaction);
-    const ended = { ...state, ended: { nextXid } };
+    const unlogged = await ask(instanceAccess(place, input), run, hasUnlogged);
+    const ended = { ...state, ended: { nextXid, unlogged }, notices };
     await writeReplayState(place, ended);
     await requireIsolation(place, ended, run);
-    return await restored(input, ended, notices, run);
+    return await restored(input, ended, run);
   } catch (error) {
     await stop(place);
     run.signal.throwIfAborted();
@@ -73,13 +76,12 @@ export async function restoreTables(input: RestoreTablesInput, run: Run): Promis
 async function restored(
   input: RestoreTablesInput,
   state: ReplayState & { reached: Reached },
-  notices: string[],
   run: Run,
 ): Promise<RestoredTables> {
   const access = instanceAccess(input.place, input);
   const named = input.tables === null ? null : await resolveTables(access, input.tables, run);
   const tables = await ask(access, run, (client) => tablesWithRows(client, named));
-  return { ...resultOf(input.place, state), named, tables: tables.map(nameOf), notices };
+  return { ...resultOf(input.place, state), named, tables: tables.map(nameOf), notices: state.notices ?? [] };
 }
 
 /** An empty server in the instance's place, whatever an earlier attempt left there. */
@@ -103,43 +105,39 @@ async function startEmpty(input: RestoreTablesInput, run: Run): Promise<ReplaySt
   await writeSettings(place, { ...state, archiveGet: null, fsync: false });
   await endStrays(place);
   const pid = await startServer(place, { serverMajor, log, environment: {} });
-  await awaitAnswer(place, { user, database: 'postgres' }, pid, run);
+  await awaitAnswer(place, { user, database: 'template1' }, pid, run);
   return state;
 }
 
 /** Gives what people have to know of it. */
 async function fill(input: RestoreTablesInput, run: Run): Promise<string[]> {
-  const { place, serverMajor, globals, user } = input;
-  const { pgRestore, psql } = await dumpPrograms(serverMajor);
+  const { place, globals } = input;
+  const { pgRestore } = await dumpPrograms(input.serverMajor);
   const restoring = { pgRestore, place, signal: run.signal };
   const access = instanceAccess(place, input);
   if (globals !== null) {
     run.progress({ phase: 'making roles' });
-    await runTool(psql, ['--no-psqlrc', '--quiet', '--no-password', '--file=-'], {
-      ...{ signal: run.signal, user: place.user, stdin: rolesOf(globals, user) },
-      env: { ...clientEnvironment(admin(input)), PGOPTIONS: '-c default_transaction_read_only=off' },
-    });
+    await ask(admin(input), run, (client) => makeRoles(client, globals));
   }
   run.progress({ phase: 'making the definitions' });
-  const list = await listContents(input, restoring);
+  const contents = contentsOf(await listContents(input, restoring));
+  const whole = input.tables === null;
+  await dropFresh(input, run);
   const made = await restoreEntries(
     input,
     {
-      access: input.database === 'postgres' ? access : admin(input),
-      listFile: await writeList(place, 'definitions', definitions(list)),
-      options: ['--no-tablespaces', ...(input.database === 'postgres' ? [] : ['--create'])],
+      access: admin(input),
+      listFile: await writeList(place, 'definitions', contents.definitions),
+      options: ['--no-tablespaces', '--create', ...(whole ? ['--section=pre-data'] : [])],
     },
     restoring,
   );
+  await requireDatabase(input, made, run);
   const named = await resolve(input, access, made, run);
-  const entries = await ask(access, run, (client) => entriesFor(client, list, named));
+  const rows = await ask(access, run, (client) => entriesFor(client, contents, named));
   const filled = await restoreEntries(
     input,
-    {
-      access,
-      listFile: await writeList(place, 'rows', entries),
-      options: ['--disable-triggers'],
-    },
+    { access, listFile: await writeList(place, 'rows', rows), options: [] },
     {
       ...restoring,
       onBytes: (done) =>
@@ -149,15 +147,52 @@ async function fill(input: RestoreTablesInput, run: Run): Promise<string[]> {
         }),
     },
   );
-  requireRows(input, filled);
+  run.progress({ phase: whole ? 'making indexes, constraints and triggers' : 'making triggers' });
+  const late = whole ? [...contents.definitions, ...contents.triggers] : contents.triggers;
+  const behind = await restoreEntries(
+    input,
+    {
+      access,
+      listFile: await writeList(place, 'late', late),
+      options: ['--no-tablespaces', ...(whole ? ['--section=post-data'] : [])],
+      besideRows: true,
+    },
+    restoring,
+  );
+  made.errors.push(...behind.errors);
+  // Rows of what this site cannot make have nowhere to go: which tables lack rows is seen by counting.
+  const excused = named === null && made.errors.length > 0;
+  if (!excused) requireRows(input, filled);
   await analyze(access, named, run);
-  return noticesOf(made.errors);
+  return noticesOf(excused ? [...made.errors, ...filled.errors] : made.errors);
 }
 
-async function entriesFor(client: pg.Client, list: string, named: string[] | null): Promise<string[]> {
-  if (named === null) return allRows(list);
+async function entriesFor(client: pg.Client, contents: Contents, named: string[] | null): Promise<string[]> {
+  if (named === null) return contents.rows;
   const { tables, sequences } = await neededFor(client, named);
-  return rowsOf(list, tables, sequences);
+  return contents.rowsOf(tables, sequences);
+}
+
+/** A new server has dbs of these names already, in its own encoding. */
+async function dropFresh(input: RestoreTablesInput, run: Run): Promise<void> {
+  if (!['postgres', 'template1'].includes(input.database)) return;
+  await ask(admin(input), run, async (client) => {
+    await client.query('SET default_transaction_read_only = off');
+    await client.query(`ALTER DATABASE ${input.database} IS_TEMPLATE false`);
+    await client.query(`DROP DATABASE ${input.database}`);
+  });
+}
+
+async function requireDatabase(input: RestoreTablesInput, { errors }: Restored, run: Run): Promise<void> {
+  const there = await ask(admin(input), run, (client) =>
+    client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [input.database]),
+  );
+  if (there.rowCount === 1) return;
+  throw new HoldfastError(
+    'CheckFailed',
+    `db "${input.database}" of backup ${input.backup} could not be made on this site: ${errors[0] ?? 'nobody said why'}`,
+    { hint: 'give the site the locale that the db has, then start the runbook again' },
+  );
 }
 
 type Named = Pick<Owned, 'schema' | 'name'>;
@@ -165,6 +200,13 @@ type Named = Pick<Owned, 'schema' | 'name'>;
 async function tablesWithRows(client: pg.Client, named: string[] | null): Promise<Named[]> {
   if (named !== null) return (await neededFor(client, named)).tables;
   return (await listTables(client)).filter(({ partitioned }) => !partitioned);
+}
+
+async function hasUnlogged(client: pg.ClientBase): Promise<boolean> {
+  const { rowCount } = await client.query(
+    "SELECT FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'",
+  );
+  return (rowCount ?? 0) > 0;
 }
 
 const nameOf = ({ schema, name }: Named): string => formatNameParts([schema, name]);
@@ -200,7 +242,9 @@ function requireRows({ backup }: RestoreTablesInput, { errors }: Restored): void
   throw new HoldfastError(
     'CheckFailed',
     `rows of backup ${backup} could not be restored: ${errors.slice(0, 3).join('; ')}`,
-    { hint: 'see the server log of the instance; keep it with holdfast connect while the runbook is parked' },
+    {
+      hint: 'where a check, generated column or index of the table reads another one, name that too with --table; else recover the rows with holdfast restore pitr',
+    },
   );
 }
 
@@ -219,8 +263,9 @@ async function analyze(access: ServerAccess, named: string[] | null, run: Run): 
   });
 }
 
-const admin = ({ place, user }: RestoreTablesInput): ServerAccess =>
-  instanceAccess(place, { user, database: 'postgres' });
+/** A db beside the one that is made anew. */
+const admin = ({ place, user, database }: RestoreTablesInput): ServerAccess =>
+  instanceAccess(place, { user, database: database === 'template1' ? 'postgres' : 'template1' });
 
 function ask<T>(access: ServerAccess, run: Run, work: (client: pg.Client) => Promise<T>): Promise<T> {
   return withConnection(access, { signal: run.signal, applicationName: 'restore' }, work);
