@@ -41,6 +41,10 @@ describe('saved histories of every branch replay on the code of today', async ()
       ...['base-damaged', 'not-reached', 'hand-over-again'].map((how) => `retarget-${how}`),
       ...['undone', 'undo-overwritten', 'undo-plan-changed', 'undo-parked'],
       ...['rejected', 'expired', 'cancelled', 'refused'].map((how) => `undo-${how}`),
+      ...['drill', 'drilled', 'drill-failed', 'drill-skipped', 'drill-gave-way', 'drill-cancelled'],
+      ...['verified', 'verification-cancelled'],
+      ...['damaged', 'missing', 'alert', 'not-removed'].map((how) => `verified-${how}`),
+      ...['without-production', 'without-worker'].map((how) => `verified-${how}`),
       'production-change',
     ];
     expect(files).toEqual(expect.arrayContaining(branches.map((branch) => `${branch}.history`)));

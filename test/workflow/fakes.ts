@@ -2,6 +2,7 @@ import type { createPlanningActivities } from '../../src/activities/planning.ts'
 import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
 import type { Base, Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
 import type { createUndoActivities } from '../../src/activities/undoing.ts';
+import type { createVerifyingActivities } from '../../src/activities/verifying.ts';
 import type { ReplayResult } from '../../src/engines/engine.ts';
 import type { Evidence } from '../../src/model/evidence.ts';
 import {
@@ -15,7 +16,8 @@ import { comparisonWith } from '../comparison.ts';
 
 export type RunbookActivities = ReturnType<typeof createPlanningActivities> &
   ReturnType<typeof createRecoveryActivities> &
-  ReturnType<typeof createUndoActivities>;
+  ReturnType<typeof createUndoActivities> &
+  ReturnType<typeof createVerifyingActivities>;
 
 export interface Fakes {
   activities: RunbookActivities;
