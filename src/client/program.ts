@@ -50,6 +50,11 @@ const GROUPS: Record<string, Entry[]> = {
       load: async () => (await import('./commands/verify.ts')).verifyCommand(),
     },
     {
+      name: 'drill',
+      summary: 'recover something at random, up to but not into production, and measure it',
+      load: async () => (await import('./commands/drill.ts')).drillCommand(),
+    },
+    {
       name: 'connect',
       summary: 'open psql on a restored instance, or on a database',
       load: async () => (await import('./commands/connect.ts')).connectCommand(),

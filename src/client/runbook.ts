@@ -25,6 +25,7 @@ export type StartedType =
   | 'pointInTimeRecovery'
   | 'selectiveTableRestore'
   | 'dailyVerify'
+  | 'restoreDrill'
   | 'undoImport'
   | 'logicalBackup'
   | 'physicalBackup';

@@ -4,7 +4,7 @@ import { HoldfastError } from '../model/failure.ts';
 import { nearestNames } from '../model/nearest.ts';
 import { deriveObjectives, type Objectives } from '../model/objective.ts';
 import { deriveProtection, type Protection } from '../model/protection.ts';
-import { defaultVerify } from '../model/schedule-spread.ts';
+import { defaultDrill, defaultVerify } from '../model/schedule-spread.ts';
 import type { Retention, Tiers } from '../model/tier.ts';
 import type { Config, DatabaseConfig } from './schema.ts';
 
@@ -18,6 +18,8 @@ export interface DatabaseView {
   retention: Retention;
   /** null: switched off by hand */
   verify: VerifyView | null;
+  /** when it is drilled: cron, UTC; null: switched off by hand */
+  drill: string | null;
   /** pgBackRest's name for it */
   stanza: string;
 }
@@ -33,6 +35,7 @@ export function describeDatabase(config: Config, name: string): DatabaseView {
     approval: approvalOf(config, database),
     retention: retentionOf(database),
     verify: verifyOf(name, database),
+    drill: drillOf(name, database),
     stanza: stanzaOf(name, database),
   };
 }
@@ -98,6 +101,10 @@ export interface VerifyView extends Exclude<DatabaseConfig['verify'], 'off'> {
 
 export function verifyOf(name: string, { verify }: DatabaseConfig): VerifyView | null {
   return verify === 'off' ? null : { ...verify, schedule: verify.schedule ?? defaultVerify(name) };
+}
+
+export function drillOf(name: string, { drill }: DatabaseConfig): string | null {
+  return drill === 'off' ? null : (drill.schedule ?? defaultDrill(name));
 }
 
 export function stanzaOf(name: string, database: DatabaseConfig): string {

@@ -167,6 +167,11 @@ export const databaseSchema = z.strictObject({
       error: 'must be off, or {schedule, highValue, bounds, health}',
     })
     .prefault({}),
+  drill: z
+    .union([z.literal('off'), z.strictObject({ schedule: cron.optional() })], {
+      error: 'must be off, or {schedule: <cron>}',
+    })
+    .prefault({}),
   approval: approvalOverrideSchema.optional(),
 });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DRILLED } from './drill.ts';
 import { durationSchema } from './duration.ts';
 import { HoldfastError } from './failure.ts';
 import { CONFLICT_RULES } from './plan.ts';
@@ -43,11 +44,17 @@ export const INPUTS = {
     backup: z.string().min(1).optional(),
     site: z.string().min(1).optional(),
   }),
+  restoreDrill: z.strictObject({
+    ...runbook,
+    runbook: z.enum([...DRILLED, 'fullDisasterRecovery']).optional(),
+    site: z.string().min(1).optional(),
+  }),
   undoImport: z.strictObject({ ...runbook, workflowId: z.string().min(1) }),
   logicalBackup: z.strictObject({ database: z.string().min(1) }),
   physicalBackup: z.strictObject({ database: z.string().min(1), kind: z.enum(['full', 'diff']) }),
   logArchiveWatch: z.strictObject({ host: z.string().min(1) }),
   instanceReaper: z.strictObject({}),
+  watchdog: z.strictObject({}),
 } as const;
 
 export type WorkflowType = keyof typeof INPUTS;

@@ -7,6 +7,8 @@ const LOGICAL_FROM_HOUR = 2;
 const PHYSICAL_FROM_HOUR = 20;
 /** After the logical backups, which it reads. */
 const VERIFY_FROM_HOUR = 8;
+/** After the verifications: people who are told of it are at work. */
+const DRILL_FROM_HOUR = 12;
 
 /** Daily, between 02:00 and 05:59. */
 export function defaultLogical(name: string): string {
@@ -18,6 +20,12 @@ export function defaultLogical(name: string): string {
 export function defaultVerify(name: string): string {
   const { hour, minute } = slotOf(`verify/${name}`, VERIFY_FROM_HOUR);
   return `${minute} ${hour} * * *`;
+}
+
+/** Monthly, on one of the first 28 days, between 12:00 and 15:59. */
+export function defaultDrill(name: string): string {
+  const { hour, minute } = slotOf(`drill/${name}`, DRILL_FROM_HOUR);
+  return `${minute} ${hour} ${1 + (hashOf(`drill day/${name}`) % 28)} * *`;
 }
 
 /**

@@ -3,6 +3,7 @@ export const ID_PREFIXES = {
   pointInTimeRecovery: 'pitr',
   selectiveTableRestore: 'table',
   dailyVerify: 'verify',
+  restoreDrill: 'drill',
   undoImport: 'undo',
   logicalBackup: 'backup/logical',
   physicalBackup: 'backup/physical',
@@ -18,8 +19,11 @@ export function stampOf(at: Date): string {
   return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 }
 
+/** Temporal's own limit is 1,000 bytes. */
+const LONGEST_ID = 900;
+
 /** One run delivers the alert of a key: a second one with the same is refused by the server. */
-export const alertWorkflowId = (key: string): string => `alert/${key}`;
+export const alertWorkflowId = (key: string): string => `alert/${encodeURI(key)}`.slice(0, LONGEST_ID);
 
 /**
  * The id of the one run that may change a production database: whoever holds it is the only one. Its memo

@@ -37,6 +37,10 @@ export const verificationFolder = (database: string): string => `verification/${
 export const verificationKey = (database: string, backup: string): string =>
   `${verificationFolder(database)}${backup}.json`;
 
+export const drillFolder = (database: string): string => `drill/${database}/`;
+export const drillKey = (database: string, workflowId: string): string =>
+  `${drillFolder(database)}${encodeId(workflowId)}.json`;
+
 export const UNDO_FOLDER = 'undo/';
 export const undoFolder = (database: string, workflowId: string): string =>
   `${UNDO_FOLDER}${database}/${encodeId(workflowId)}/`;

@@ -3,12 +3,14 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import type { Logger } from 'pino';
 import { createAlertActivities } from '../activities/alerting.ts';
 import type { Dependencies } from '../activities/dependencies.ts';
+import { createDrillActivities } from '../activities/drilling.ts';
 import { createPlanningActivities } from '../activities/planning.ts';
 import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
 import { createUndoActivities } from '../activities/undoing.ts';
 import { createVerifyingActivities } from '../activities/verifying.ts';
+import { createWatchdogActivities } from '../activities/watching.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { configurePrograms } from '../engines/postgres/programs.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -74,7 +76,9 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
           ...createPlanningActivities(deps),
           ...createReapingActivities(deps),
           ...createVerifyingActivities(deps),
+          ...createDrillActivities(deps),
           ...createAlertActivities(deps),
+          ...createWatchdogActivities(deps),
           abandonLogicalBackup,
         },
       });

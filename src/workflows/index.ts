@@ -6,5 +6,7 @@ export { logicalBackup } from './logical-backup.ts';
 export { physicalBackup } from './physical-backup.ts';
 export { pointInTimeRecovery } from './point-in-time-recovery.ts';
 export { productionChange } from './production-change.ts';
+export { restoreDrill } from './restore-drill.ts';
 export { selectiveTableRestore } from './selective-table-restore.ts';
 export { undoImport } from './undo-import.ts';
+export { watchdog } from './watchdog.ts';

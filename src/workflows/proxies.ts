@@ -1,22 +1,26 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, proxyActivities, TimeoutFailure } from '@temporalio/workflow';
 import type { createAlertActivities } from '../activities/alerting.ts';
+import type { createDrillActivities } from '../activities/drilling.ts';
 import type { createPlanningActivities } from '../activities/planning.ts';
 import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
 import type { createRecoveryActivities } from '../activities/recovery.ts';
 import type { createUndoActivities } from '../activities/undoing.ts';
 import type { createVerifyingActivities } from '../activities/verifying.ts';
+import type { createWatchdogActivities } from '../activities/watching.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { summaryOf } from './summaries.ts';
 
 type Alerting = ReturnType<typeof createAlertActivities>;
+type Drilling = ReturnType<typeof createDrillActivities>;
 type Planning = ReturnType<typeof createPlanningActivities>;
 type Protection = ReturnType<typeof createProtectionActivities>;
 type Recovery = ReturnType<typeof createRecoveryActivities>;
 type Reaping = ReturnType<typeof createReapingActivities>;
 type Verifying = ReturnType<typeof createVerifyingActivities>;
 type Undoing = ReturnType<typeof createUndoActivities>;
+type Watching = ReturnType<typeof createWatchdogActivities>;
 
 const BRIEFLY = {
   initialInterval: '1s',
@@ -26,7 +30,9 @@ const BRIEFLY = {
 } as const;
 
 /** Light work that any worker can do: configuration, repository, decisions. */
-export const control = activitiesOn<Planning & Reaping & Verifying & Pick<Alerting, 'describeChannels'>>({
+export const control = activitiesOn<
+  Planning & Reaping & Verifying & Drilling & Watching & Pick<Alerting, 'describeChannels'>
+>({
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
   heartbeatTimeout: '30s',

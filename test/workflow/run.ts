@@ -20,7 +20,9 @@ export async function withWorkers<T>(
   work: () => Promise<T>,
   queues: string[] = [hostQueue('local'), siteQueue('local')],
 ): Promise<T> {
-  const shared = { connection: environment.nativeConnection, activities };
+  // A cancellation arrives with a heartbeat.
+  const maxHeartbeatThrottleInterval = '200ms';
+  const shared = { connection: environment.nativeConnection, activities, maxHeartbeatThrottleInterval };
   const control = await Worker.create({
     ...shared,
     taskQueue: CONTROL_QUEUE,

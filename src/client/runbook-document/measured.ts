@@ -1,4 +1,5 @@
 import type { Evidence } from '../../model/evidence.ts';
+import { median } from '../../model/median.ts';
 import { secondsOf } from '../../model/runbook.ts';
 import { mapBounded } from '../../repository/bounded.ts';
 import { evidenceFolder } from '../../repository/layout.ts';
@@ -74,11 +75,4 @@ function stepsOf(runs: readonly Evidence[]): Measured['steps'] {
     taken.set(name, [...(taken.get(name) ?? []), seconds]);
   }
   return [...taken].map(([name, seconds]) => ({ name, seconds: median(seconds) }));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }

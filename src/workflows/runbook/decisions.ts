@@ -11,10 +11,12 @@ import {
   refusalOf,
   ruleRefusal,
 } from '../../model/decision.ts';
+import { DRILL_PERSON } from '../../model/drill.ts';
 import { describeIssues } from '../../model/input.ts';
 import { SIGNALS, UPDATES } from '../../model/message.ts';
 import type { Plan, PlanRule } from '../../model/plan.ts';
 import type { DecisionRecord, RunbookStatus } from '../../model/runbook.ts';
+import { isDrill } from './drill.ts';
 import { endWith } from './failure.ts';
 
 const decideUpdate = defineUpdate<DecisionRecord, [Decide]>(UPDATES.decide);
@@ -82,13 +84,16 @@ export class Decisions {
    */
   ask(name: string, plan: Plan): void {
     this.#status.plan = plan;
-    const nobody = this.#policy.people === 0;
+    const nobody = this.#policy.people === 0 && !isDrill();
     const refusal = nobody ? ruleRefusal(plan, {}) : null;
     if (refusal !== null) throw policyCannot(refusal);
     this.#status.waitingFor = name;
     this.#askedAt = this.#status.decisions.length;
-    if (!nobody) return;
-    this.#record({ by: 'policy', action: 'approve', plan: plan.digest, comment: 'approval.people is 0' });
+    const { digest } = plan;
+    // Before anybody could say anything: nothing is ever approved in a drill.
+    if (isDrill()) this.#record({ by: DRILL_PERSON, action: 'reject', plan: digest, comment: 'drill' });
+    if (nobody)
+      this.#record({ by: 'policy', action: 'approve', plan: digest, comment: 'approval.people is 0' });
   }
 
   /** What the decisions on the plan that is shown come to; null: not yet enough. */

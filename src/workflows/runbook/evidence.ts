@@ -3,6 +3,7 @@ import type { ChangeSettings, RecoverySettings } from '../../activities/recovery
 import type { ExportedTable, ImportResult } from '../../engines/engine.ts';
 import type { Check, Evidence } from '../../model/evidence.ts';
 import { control } from '../proxies.ts';
+import { isDrill } from './drill.ts';
 import type { Runbook } from './runbook.ts';
 
 /** What the evidence says of a runbook; filled in as it happens, since what comes after may fail or be cancelled. */
@@ -36,11 +37,11 @@ export function begin(runbook: Runbook, findings: Findings, settings: ChangeSett
   findings.objectives = settings.objectives;
   runbook.begin(settings.engine, {
     approval: settings.approval,
-    asks,
+    asks: asks && !isDrill(),
     parkLimitMs: settings.parkLimitMs,
     noWorkerRetryMs: settings.noWorkerAfterMs,
     // Absent in the history of a run that an earlier version began.
-    remindMs: settings.remindMs ?? null,
+    remindMs: isDrill() ? null : (settings.remindMs ?? null),
   });
 }
 

@@ -25,6 +25,7 @@ import { raise } from '../alerts.ts';
 import { decisionAlert, failureAlert, parkedAlert } from './alerts.ts';
 import { Decisions } from './decisions.ts';
 import { detailsOf } from './details.ts';
+import { isDrill } from './drill.ts';
 import { endWith, type Failure, failureOf, parks, textOf } from './failure.ts';
 import { type Aim, Retargets } from './retarget.ts';
 import { Steps, stepOf } from './steps.ts';
@@ -82,7 +83,7 @@ export class Runbook {
     /** whether a step that an operator can mend waits for it; default: where there is an instance that would be lost */
     parks?: 'always' | 'never';
   }) {
-    this.#parks = options.parks ?? 'with an instance';
+    this.#parks = isDrill() ? 'never' : (options.parks ?? 'with an instance');
     this.status = {
       workflowId: workflowInfo().workflowId,
       runbook: options.runbook,

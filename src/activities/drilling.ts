@@ -1,0 +1,130 @@
+import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
+import type { Manifest } from '../model/backup.ts';
+import type { DrillChoice, Drilled, DrillRecord } from '../model/drill.ts';
+import { HoldfastError } from '../model/failure.ts';
+import type { Run } from '../model/progress.ts';
+import { readRecoverability } from '../repository/catalog.ts';
+import { readDrills, writeDrill } from '../repository/drills.ts';
+import { readRelations } from '../repository/relations.ts';
+import type { Repository } from '../repository/repository.ts';
+import { databaseOf, productionAccess, withRepository } from './access.ts';
+import type { Dependencies } from './dependencies.ts';
+import { basesOf, chooseDrilled, randomMoment, shuffled } from './drill-choice.ts';
+import { asActivity } from './run.ts';
+
+/** How often a drill looks whether it is in the way of a recovery. */
+const LOOK_EVERY_MS = 15_000;
+/** Tables of a backup that production is asked for, one after the other, before none is taken. */
+const MOST_TABLES_ASKED = 20;
+/** Drills that a new one is compared with. */
+const EARLIER = 12;
+
+/** What a drill works on, beside what its runbook does. */
+export interface DrillPlan {
+  choice: DrillChoice;
+  /** seconds of earlier drills of the same runbook that came to an end, newest first */
+  earlier: number[];
+  lookEveryMs: number;
+}
+
+/** Runbooks that matter more than a drill. */
+const RECOVERIES = ['pointInTimeRecovery', 'selectiveTableRestore', 'fullDisasterRecovery', 'undoImport'];
+
+export const createDrillActivities = (deps: Dependencies) => ({
+  /** Chooses at random what is recovered. Throws UnknownBackup where there is nothing to recover from. */
+  async chooseDrill(input: { database: string; runbook: Drilled | null }): Promise<DrillPlan> {
+    return asActivity((run) =>
+      withRepository(deps, 'restore', async (repository) => {
+        const { database } = input;
+        const { stanza } = databaseOf(deps, database);
+        const known = await readRecoverability(repository, database, { stanza });
+        const drills = await readDrills(repository, database);
+        const runbook = input.runbook ?? chooseDrilled(known.manifests, drills);
+        const moment =
+          runbook === 'pointInTimeRecovery' ? randomMoment(known, Math.random, new Date()) : null;
+        const base = runbook === null ? undefined : (moment?.base ?? basesOf(runbook, known.manifests)[0]);
+        if (runbook === null || base === undefined) throw nothingToRestore(database, runbook);
+        const table = await randomTable(deps, repository, { database, base }, run);
+        const tables = table === null ? null : [table];
+        if (tables === null && runbook === 'selectiveTableRestore') throw noTable(base);
+        const earlier = drills
+          .filter(
+            (drill) => drill.runbook === runbook && (drill.outcome === 'met' || drill.outcome === 'missed'),
+          )
+          .flatMap(({ recoverySeconds }) => recoverySeconds ?? []);
+        return {
+          choice: { runbook, target: moment?.target ?? null, tables },
+          earlier: earlier.slice(0, EARLIER),
+          lookEveryMs: LOOK_EVERY_MS,
+        };
+      }),
+    );
+  },
+
+  /** A recovery of this database that runs now and is no drill's; null: there is none. */
+  async findRecovery(input: { database: string; drill: string }): Promise<string | null> {
+    return asActivity(async () => {
+      const query = [
+        `${SEARCH_ATTRIBUTES.database} = '${input.database}'`,
+        `${SEARCH_ATTRIBUTES.runbook} IN (${RECOVERIES.map((type) => `'${type}'`).join(', ')})`,
+        "ExecutionStatus = 'Running'",
+      ].join(' AND ');
+      for await (const { workflowId } of deps.client.workflow.list({ query })) {
+        if (!workflowId.startsWith(`${input.drill}/`)) return workflowId;
+      }
+      return null;
+    });
+  },
+
+  async recordDrill(input: DrillRecord): Promise<string> {
+    return asActivity(() => withRepository(deps, 'backup', (repository) => writeDrill(repository, input)));
+  },
+});
+
+/** A table that this backup holds and that production still has; null: none was found. */
+async function randomTable(
+  deps: Dependencies,
+  repository: Repository,
+  { database, base }: { database: string; base: Manifest },
+  run: Run,
+): Promise<string | null> {
+  const { engine, config } = databaseOf(deps, database);
+  const held = await tablesIn(repository, base, config.connection.database, run);
+  const access = await productionAccess(deps, database);
+  for (const table of shuffled(held, Math.random).slice(0, MOST_TABLES_ASKED)) {
+    try {
+      await engine.resolveTables(access, [table], run);
+      return table;
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.type !== 'UnknownTable') throw error;
+    }
+  }
+  return null;
+}
+
+/** The tables of the connected db as this backup knew them. */
+async function tablesIn(repository: Repository, base: Manifest, db: string, run: Run): Promise<string[]> {
+  if (base.tier === 'logical') {
+    const dumped = base.databases.find(({ name }) => name === db);
+    return dumped?.fingerprints?.tables.map(({ table }) => table) ?? [];
+  }
+  const relations = await readRelations(repository, [base], run.signal);
+  return [...new Set(relations.filter((relation) => relation.db === db).map(({ table }) => table))];
+}
+
+function nothingToRestore(database: string, runbook: Drilled | null): HoldfastError {
+  const tier = runbook === 'selectiveTableRestore' ? 'logical' : 'physical';
+  return new HoldfastError(
+    'UnknownBackup',
+    runbook === null
+      ? `there is no backup of ${database} to recover from`
+      : `there is no ${tier} backup of ${database}, from which ${runbook} recovers`,
+    { hint: `take one: holdfast backup ${database} --tier ${tier}` },
+  );
+}
+
+function noTable({ id }: Manifest): HoldfastError {
+  return new HoldfastError('UnknownTable', `backup ${id} names no table that production has`, {
+    hint: 'fingerprints name the tables of a backup: tiers.logical.fingerprints',
+  });
+}
