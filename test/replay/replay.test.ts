@@ -22,7 +22,7 @@ describe('saved histories of every branch replay on the code of today', async ()
     for await (const replay of replays) expect(replay.error).toBeUndefined();
   });
 
-  it('has every branch of the point-in-time recovery, the undo and the lock', () => {
+  it('has every branch of the recoveries, the undo and the lock', () => {
     const branches = [
       ...[
         'approved',
@@ -47,6 +47,8 @@ describe('saved histories of every branch replay on the code of today', async ()
       ...['verified', 'verification-cancelled'],
       ...['damaged', 'missing', 'alert', 'not-removed'].map((how) => `verified-${how}`),
       ...['without-production', 'without-worker'].map((how) => `verified-${how}`),
+      ...['approved', 'rejected', 'expired', 'cancelled', 'check-failed'].map((how) => `table-${how}`),
+      ...['unknown', 'parked', 'exported', 'exported-rows'].map((how) => `table-${how}`),
       'production-change',
     ];
     expect(files).toEqual(expect.arrayContaining(branches.map((branch) => `${branch}.history`)));
