@@ -1,4 +1,5 @@
-import type { ChannelConfig } from '../config/schema.ts';
+import { channelsOf } from '../config/channels.ts';
+import type { ChannelConfig, SecretReference } from '../config/schema.ts';
 import { readSecret } from '../config/secrets.ts';
 import type { Alert } from '../model/alert.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -12,17 +13,14 @@ import { asActivity } from './run.ts';
 
 /** Alerts going out. Secrets are read here and nowhere earlier. */
 export const createAlertActivities = (deps: Dependencies) => ({
-  /** The channels of the configuration, by names that hold no secret: `slack 1`. */
   async describeChannels(_: object): Promise<string[]> {
-    return asActivity(async () => deps.config.config.notify.channels.map(nameOf));
+    return asActivity(async () => [...channelsOf(deps.config.config).keys()]);
   },
 
   /** Sends one alert through one channel. Receivers tell a repetition by its key. */
   async sendAlert(input: { alert: Alert; channel: string }): Promise<void> {
     return asActivity(async (run) => {
-      const { channels } = deps.config.config.notify;
-      const index = channels.findIndex((channel, at) => nameOf(channel, at) === input.channel);
-      const config = channels[index];
+      const config = channelsOf(deps.config.config).get(input.channel);
       if (config === undefined) {
         throw new HoldfastError('InvalidConfiguration', `there is no channel ${input.channel} any more`);
       }
@@ -32,20 +30,27 @@ export const createAlertActivities = (deps: Dependencies) => ({
   },
 });
 
-const nameOf = (channel: ChannelConfig, index: number): string => `${Object.keys(channel)[0]} ${index + 1}`;
-
-async function openChannel(
-  { config: { directory } }: Dependencies,
-  config: ChannelConfig,
-  name: string,
-): Promise<Channel> {
-  if ('slack' in config) return slack(name, { url: await readSecret(config.slack.url, directory) });
+async function openChannel(deps: Dependencies, config: ChannelConfig, name: string): Promise<Channel> {
+  const read = (reference: SecretReference) => secretOf(deps, reference);
+  if ('slack' in config) return slack(name, { url: await read(config.slack.url) });
   if ('sns' in config) return sns(name, config.sns);
   const { url, secret } = config.webhook;
-  return webhook(name, {
-    url: await readSecret(url, directory),
-    secret: await readSecret(secret, directory),
-  });
+  return webhook(name, { url: await read(url), secret: await read(secret) });
+}
+
+/** One that is not there yet may be when somebody has put it right: the alert waits for it. */
+async function secretOf({ config }: Dependencies, reference: SecretReference): Promise<string> {
+  try {
+    return await readSecret(reference, config.directory);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const { type, message, hint } = error;
+    throw new HoldfastError(type, message, {
+      retryable: true,
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
 }
 
 /** The UI shows a run by its id alone, too: the run id is not known where an alert is raised from outside. */

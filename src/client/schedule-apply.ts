@@ -6,8 +6,8 @@ import {
   type ScheduleHandle,
   ScheduleNotFoundError,
 } from '@temporalio/client';
+import { type DesiredSchedule, SCHEDULE_PREFIX } from '../config/schedules.ts';
 import { fieldsOfDescription, fieldsOfDesired, optionsOf, ownerOfDescription } from './schedule-form.ts';
-import { type DesiredSchedule, SCHEDULE_PREFIX } from './schedules.ts';
 
 /** What has to happen to one schedule. `paused` is a person's doing, and stays. */
 export interface ScheduleChange {

@@ -4,9 +4,9 @@ import {
   type ScheduleUpdateOptions,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import type { DesiredSchedule } from '../config/schedules.ts';
 import { type CronFields, formatCron } from '../model/cron.ts';
 import { formatDuration } from '../model/duration.ts';
-import type { DesiredSchedule } from './schedules.ts';
 
 /** Where a started run, and so its schedule, says whose it is. */
 export const OWNER_MEMO = 'holdfastRepository';

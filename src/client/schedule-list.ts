@@ -1,6 +1,6 @@
 import { type Client, type ScheduleDescription, WorkflowNotFoundError } from '@temporalio/client';
+import { SCHEDULE_PREFIX } from '../config/schedules.ts';
 import { inParallel } from './schedule-apply.ts';
-import { SCHEDULE_PREFIX } from './schedules.ts';
 
 /** A schedule with what came of it. Times are ISO 8601. */
 export interface ScheduleRow {

@@ -14,6 +14,7 @@ export function checkConfig(config: Config): ConfigIssue[] {
   return [
     ...checkSites(config),
     ...checkApproval(config.approval.import, ['approval', 'import']),
+    ...checkNotify(config),
     ...Object.entries(config.databases).flatMap(([name, database]) => checkDatabase(config, name, database)),
     ...checkDistinct(config),
   ];
@@ -36,6 +37,9 @@ export function noticesOf(config: Config): string[] {
     notices.push(`databases may lie in the region of their backups: ${repository.allowSameRegion}`);
   }
   if (Object.keys(config.sites).length === 0) notices.push('there is no site: nothing can be restored');
+  if (config.notify.channels.length === 0) {
+    notices.push('notify.channels is empty: nobody is told when a backup fails or a decision waits');
+  }
   const unknown = Object.entries(config.databases).filter(([, database]) => database.region === undefined);
   if (unknown.length > 0) {
     const names = unknown.slice(0, 5).map(([name]) => name);
@@ -75,6 +79,17 @@ function checkApproval(
   if (approvers.size === 0 || policy.people <= approvers.size) return [];
   const message = `${policy.people} different people have to approve, but only ${approvers.size} may`;
   return [{ path, message, hint: 'name more approvers, or ask for fewer people' }];
+}
+
+/** What goes over a network is encrypted; addresses that are secrets are looked at where they are used. */
+function checkNotify({ notify }: Config): ConfigIssue[] {
+  return notify.channels.flatMap((channel, index): ConfigIssue[] => {
+    if (!('sns' in channel) || channel.sns.endpoint === undefined) return [];
+    const { protocol, hostname } = new URL(channel.sns.endpoint);
+    if (protocol === 'https:' || isLocal(hostname)) return [];
+    const path = ['notify', 'channels', index, 'sns', 'endpoint'];
+    return [{ path, message: 'must be an https URL: http is for loopback only' }];
+  });
 }
 
 function checkDatabase(config: Config, name: string, database: DatabaseConfig): ConfigIssue[] {

@@ -1,5 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { log, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { CancellationScope, log, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import type { Alert } from '../model/alert.ts';
 import { alertWorkflowId } from '../model/workflow-id.ts';
 import { deliverAlert } from './deliver-alert.ts';
@@ -10,13 +10,16 @@ import { deliverAlert } from './deliver-alert.ts';
  */
 export async function raise(alert: Alert): Promise<void> {
   try {
-    await startChild(deliverAlert, {
-      workflowId: alertWorkflowId(alert.key),
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      args: [alert],
-      staticSummary: alert.title.slice(0, 200),
-    });
+    // A cancellation of this run must not reach the delivery.
+    await CancellationScope.nonCancellable(() =>
+      startChild(deliverAlert, {
+        workflowId: alertWorkflowId(alert.key),
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        args: [alert],
+        staticSummary: alert.title.slice(0, 200),
+      }),
+    );
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return;
     log.error('an alert could not be raised', { key: alert.key, reason: String(error) });

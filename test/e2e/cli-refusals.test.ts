@@ -130,8 +130,10 @@ describe('without the servers', () => {
     expect(catalog.code).toBe(1);
     expect(catalog.error).toMatch(/127\.0\.0\.1:9[\s\S]*HINT: /);
     const all = await cli.holdfast('status', '--all');
-    expect(all.code).toBe(0);
+    expect(all.code).toBe(1);
     expect(all.out).toMatch(/shop .*UNKNOWN/);
+    expect(all.out).toMatch(/what the repository holds of shop cannot be read: .*127\.0\.0\.1:9/);
+    expect(all.out).toMatch(/none of the \d+ schedules is in Temporal[\s\S]*holdfast schedules apply/);
     expect(all.out).toContain('nothing is running');
   });
 

@@ -3,7 +3,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { applySchedules, diffSchedules, type ScheduleChange } from '../../src/client/schedule-apply.ts';
 import { listSchedules } from '../../src/client/schedule-list.ts';
-import { desiredSchedules, ownerOf } from '../../src/client/schedules.ts';
+import { desiredSchedules, ownerOf } from '../../src/config/schedules.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { createTestEnvironment } from './environment.ts';
 

@@ -1,8 +1,11 @@
 import { Command } from 'commander';
+import { describeChannels } from '../../config/channels.ts';
 import { noticesOf } from '../../config/checks.ts';
 import { objectivesOf, protectionOf } from '../../config/describe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import { formatDuration } from '../../model/duration.ts';
+import type { Config } from '../../config/schema.ts';
+import { describeReference } from '../../config/secrets.ts';
+import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { action, openContext, withGlobalOptions } from '../options.ts';
 import { formatParagraph, style, terminalWidth } from '../output.ts';
 import { temporalPlace } from '../temporal.ts';
@@ -23,6 +26,8 @@ interface CheckAnswer {
     /** how the tiers follow from the objectives */
     arithmetic: string[];
   }[];
+  /** who hears of failures; names and places of secrets, not the secrets */
+  notify: { channels: string[]; expiresBeforeSeconds: number; deadManSwitch: string | null };
   notices: string[];
 }
 
@@ -63,11 +68,33 @@ export function checkAnswer(loaded: LoadedConfig): CheckAnswer {
     path: loaded.path,
     temporal: { address, namespace },
     databases,
+    notify: notifyAnswer(loaded.config),
     notices: noticesOf(loaded.config),
   };
 }
 
-function formatAnswer({ path, temporal, databases, notices }: CheckAnswer): string {
+function notifyAnswer(config: Config): CheckAnswer['notify'] {
+  const { expiresBefore, deadManSwitch } = config.notify;
+  return {
+    channels: describeChannels(config),
+    expiresBeforeSeconds: parseDuration(expiresBefore) / 1_000,
+    deadManSwitch: deadManSwitch === undefined ? null : describeReference(deadManSwitch),
+  };
+}
+
+function formatNotify({ channels, expiresBeforeSeconds, deadManSwitch }: CheckAnswer['notify']): string[] {
+  const told = channels.length === 0 ? 'nobody' : channels.join(', ');
+  const reminder =
+    channels.length === 0
+      ? ''
+      : `; again ${formatDuration(expiresBeforeSeconds * 1_000)} before a decision expires`;
+  return [
+    `alerts go to: ${told}${reminder}`,
+    ...(deadManSwitch === null ? [] : [`dead man's switch: its address is ${deadManSwitch}`]),
+  ];
+}
+
+function formatAnswer({ path, temporal, databases, notify, notices }: CheckAnswer): string {
   const width = terminalWidth();
   const lines = [`${path} is right`, `temporal: ${temporal.address}, namespace ${temporal.namespace}`];
   for (const { name, engine, objectives, arithmetic } of databases) {
@@ -77,6 +104,7 @@ function formatAnswer({ path, temporal, databases, notices }: CheckAnswer): stri
     lines.push(...arithmetic.map((line) => formatParagraph(line, '  ', width)));
   }
   if (databases.length === 0) lines.push('', 'there are no databases in it yet');
+  lines.push('', ...formatNotify(notify));
   if (notices.length > 0) lines.push('', style('yellow', 'to know:'));
   lines.push(...notices.map((notice) => formatParagraph(notice, '  ', width)));
   return lines.join('\n');

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
+import { desiredSchedules, ownerOf } from '../../config/schedules.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { formatTable, formatTime, style, terminalWidth } from '../output.ts';
 import { applySchedules, diffSchedules, type ScheduleChange } from '../schedule-apply.ts';
 import { listSchedules, type ScheduleRow } from '../schedule-list.ts';
-import { desiredSchedules, ownerOf } from '../schedules.ts';
 import { withSession } from '../session.ts';
 
 export function schedulesCommand(): Command {

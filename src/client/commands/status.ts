@@ -1,9 +1,12 @@
 import { Command } from 'commander';
+import { readCatalogs } from '../../watchdog/catalogs.ts';
+import { lookForProblems } from '../../watchdog/look.ts';
 import { EXIT, type ExitCode, exitCodeOfOutcome } from '../exit.ts';
-import { readFleet } from '../fleet.ts';
+import { summarize } from '../fleet.ts';
 import { showLook } from '../look.ts';
 import { follow, observe } from '../observe.ts';
 import { action, withGlobalOptions } from '../options.ts';
+import { readCatalogOf } from '../recoverable.ts';
 import { listRuns } from '../runs.ts';
 import { type Session, withSession } from '../session.ts';
 import { formatFleet } from '../view/fleet.ts';
@@ -15,11 +18,15 @@ export function statusCommand(): Command {
     .description('steps, plan and progress of a run; without an id, what is running')
     .argument('[id]', 'workflow id, as the commands print it and `holdfast list` shows it')
     .option('--watch', 'go on until the run has ended')
-    .option('--all', 'every database: what would be lost now, the newest backups, what is running')
+    .option(
+      '--all',
+      'every database: what would be lost now, what should have run and did not, what is running',
+    )
     .addHelpText(
       'after',
       `
 Exit code: 0 runs or completed, 1 failed or parked, 3 waits for a decision, 4 rejected, expired or cancelled.
+With --all: 1 when there is any problem.
 
 Examples:
   holdfast status pitr/shop/20260131T140500Z --watch
@@ -54,7 +61,11 @@ async function showMany(session: Session, all: boolean): Promise<ExitCode> {
     session.print(runs, runs.length === 0 ? 'nothing is running' : formatRuns(runs, now));
     return EXIT.done;
   }
-  const databases = await readFleet(session.config);
-  session.print({ databases, runs }, formatFleet(databases, runs, now));
-  return EXIT.done;
+  const { client, config: loaded } = session;
+  const { config } = loaded;
+  const catalogs = await readCatalogs(config, (database) => readCatalogOf(loaded, database));
+  const databases = summarize(config, catalogs);
+  const { problems, more } = await lookForProblems({ config, client, catalogs, now });
+  session.print({ databases, problems, more, runs }, formatFleet(databases, runs, { problems, more }, now));
+  return problems.length === 0 ? EXIT.done : EXIT.failed;
 }

@@ -1,9 +1,9 @@
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig } from '../../config/load.ts';
+import { desiredSchedules, ownerOf } from '../../config/schedules.ts';
 import type { Config } from '../../config/schema.ts';
 import { type StartedRun, startRun } from '../runbook.ts';
 import { applySchedules, type ScheduleChange } from '../schedule-apply.ts';
-import { desiredSchedules, ownerOf } from '../schedules.ts';
 import { DATABASE } from './configuration.ts';
 import type { UpResult } from './stack.ts';
 import { type DevDescription, readState, writeState } from './state.ts';

@@ -1,13 +1,15 @@
+import type { Found } from '../../model/problem.ts';
 import type { DatabaseSummary } from '../fleet.ts';
 import { formatAge, formatTable, style } from '../output.ts';
 import type { RunRow } from '../runs.ts';
 import { formatSpan } from './duration.ts';
 import { formatRuns } from './runs.ts';
 
-/** Every database, what would be lost if it died now against its objective, and what is running. */
+/** Every database, what would be lost if it died now against its objective, what is wrong, and what is running. */
 export function formatFleet(
   databases: readonly DatabaseSummary[],
   runs: readonly RunRow[],
+  found: Pick<Found, 'problems' | 'more'>,
   now: Date,
 ): string {
   const age = (time: string | null) => (time === null ? style('yellow', 'never') : formatAge(time, now));
@@ -29,13 +31,22 @@ export function formatFleet(
       age(database.newest.physical),
     ]),
   );
-  const problems = databases.flatMap(({ database, problem }) =>
-    problem === null ? [] : [style('red', `${database}: ${problem}`)],
-  );
   const running = runs.length === 0 ? 'nothing is running' : formatRuns(runs, now);
-  return [databases.length === 0 ? 'no databases' : table, problems.join('\n'), running]
+  return [databases.length === 0 ? 'no databases' : table, formatProblems(found, now), running]
     .filter((part) => part !== '')
     .join('\n\n');
+}
+
+/** Those of each database together, in its order; last those of none. */
+function formatProblems({ problems, more }: Pick<Found, 'problems' | 'more'>, now: Date): string {
+  if (problems.length === 0) return 'everything that should have run has';
+  const byDatabase = problems.toSorted((a, b) => (a.database ?? '~').localeCompare(b.database ?? '~'));
+  const lines = byDatabase.flatMap(({ severity, what, since, hint }) => [
+    `${style(severity === 'critical' ? 'red' : 'yellow', what)}${since === null ? '' : ` (for ${formatSpan(lostMs(since, now))})`}`,
+    ...(hint === null ? [] : [`  ${hint}`]),
+  ]);
+  if (more > 0) lines.push(`and ${more} more`);
+  return lines.join('\n');
 }
 
 function verdictOf(database: DatabaseSummary, now: Date): string {

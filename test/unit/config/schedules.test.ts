@@ -1,35 +1,50 @@
 import { expect, test } from 'vitest';
-import { desiredSchedules } from '../../../src/client/schedules.ts';
+import { desiredSchedules } from '../../../src/config/schedules.ts';
 import { INPUTS } from '../../../src/model/input.ts';
-import { databaseText, exampleConfig } from '../config/example.ts';
+import { databaseText, exampleConfig } from './example.ts';
 
 const ids = (databases: string) => desiredSchedules(exampleConfig({ databases })).map(({ id }) => id);
 
-test('every tier of every database has its schedule, each watched host one, and there is a reaper', () => {
+test('every tier of every database has its schedule, each watched host one, and there are a reaper and a watchdog', () => {
   expect(ids(databaseText('shop') + databaseText('users') + databaseText('old', '', 'db2'))).toEqual([
     'holdfast/logical/shop',
+    'holdfast/verify/shop',
+    'holdfast/drill/shop',
     'holdfast/physical-full/shop',
     'holdfast/physical-diff/shop',
     'holdfast/logical/users',
+    'holdfast/verify/users',
+    'holdfast/drill/users',
     'holdfast/physical-full/users',
     'holdfast/physical-diff/users',
     'holdfast/logical/old',
+    'holdfast/verify/old',
+    'holdfast/drill/old',
     'holdfast/physical-full/old',
     'holdfast/physical-diff/old',
     'holdfast/log-archive-watch/db1',
     'holdfast/log-archive-watch/db2',
     'holdfast/instance-reaper',
+    'holdfast/watchdog',
   ]);
 });
 
 test('what is off has none', () => {
-  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off}'))).toEqual([
+  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off}\nverify: off\ndrill: off'))).toEqual([
     'holdfast/logical/shop',
     'holdfast/instance-reaper',
+    'holdfast/watchdog',
   ]);
   expect(
     ids(databaseText('shop', 'tiers: {logical: off, physical: {full: "0 1 * * *", diff: off}}')),
-  ).toEqual(['holdfast/physical-full/shop', 'holdfast/log-archive-watch/db1', 'holdfast/instance-reaper']);
+  ).toEqual([
+    'holdfast/verify/shop',
+    'holdfast/drill/shop',
+    'holdfast/physical-full/shop',
+    'holdfast/log-archive-watch/db1',
+    'holdfast/instance-reaper',
+    'holdfast/watchdog',
+  ]);
 });
 
 test('the inputs are those that the workflows accept', () => {

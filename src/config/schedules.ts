@@ -1,15 +1,15 @@
-import { describeDatabase } from '../config/describe.ts';
-import type { Config } from '../config/schema.ts';
 import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
 import { formatCron, largestGapMs, parseCron } from '../model/cron.ts';
 import type { WorkflowInput, WorkflowType } from '../model/input.ts';
 import { CONTROL_QUEUE } from '../model/queue.ts';
+import { describeDatabase } from './describe.ts';
+import type { Config } from './schema.ts';
 
 /** Every schedule of ours is called so. */
 export const SCHEDULE_PREFIX = 'holdfast/';
 
 const MINUTE = 60_000;
-/** Long-lived watchers and the reaper: a schedule that starts them again where they ended. */
+/** Long-lived watchers, the reaper and the watchdog: a schedule that starts them again where they ended. */
 const KEEP_ALIVE_MS = 5 * MINUTE;
 
 /** A schedule as it has to be, in a form that can be compared with what the server has. */
@@ -39,7 +39,7 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
   const watched = new Set<string>();
   const schedules: DesiredSchedule[] = [];
   for (const name of Object.keys(config.databases)) {
-    const { tiers, verify, config: database } = describeDatabase(config, name);
+    const { tiers, verify, drill, config: database } = describeDatabase(config, name);
     if (tiers.log !== null) watched.add(database.host);
     const attributes = {
       [SEARCH_ATTRIBUTES.database]: name,
@@ -49,6 +49,9 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
     if (tiers.logical !== null) add({ tier: 'logical', crons: tiers.logical.schedule, overlap: 'SKIP' });
     if (verify !== null && (tiers.logical ?? tiers.physical) !== null) {
       add({ tier: 'verify', crons: [verify.schedule], overlap: 'SKIP' });
+    }
+    if (drill !== null && (tiers.logical ?? tiers.physical) !== null) {
+      add({ tier: 'drill', crons: [drill], overlap: 'SKIP' });
     }
     if (tiers.physical === null) continue;
     // A full is rare: better late, behind a running one, than a week without.
@@ -64,6 +67,7 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
   if (Object.keys(config.sites).length > 0) {
     schedules.push(keepAlive('instanceReaper', 'instance-reaper', {}, owner));
   }
+  schedules.push(keepAlive('watchdog', 'watchdog', {}, owner));
   return schedules;
 }
 
@@ -73,7 +77,7 @@ export function ownerOf({ repository }: Config): string {
 }
 
 interface Job {
-  tier: 'logical' | 'physical-full' | 'physical-diff' | 'verify';
+  tier: 'logical' | 'physical-full' | 'physical-diff' | 'verify' | 'drill';
   crons: string[];
   overlap: DesiredSchedule['overlap'];
 }
@@ -96,6 +100,11 @@ const JOBS = {
   verify: {
     workflowType: 'dailyVerify',
     prefix: 'verify',
+    input: SCHEDULED,
+  },
+  drill: {
+    workflowType: 'restoreDrill',
+    prefix: 'drill',
     input: SCHEDULED,
   },
 } as const;
