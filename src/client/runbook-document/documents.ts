@@ -1,6 +1,7 @@
 import type { RunbookFacts } from './facts.ts';
-import { fullRecoveryDocument, selectiveTableDocument } from './not-there-yet.ts';
+import { fullRecoveryDocument } from './not-there-yet.ts';
 import { pointInTimeDocument } from './point-in-time.ts';
+import { selectiveTableDocument } from './selective-table.ts';
 
 export interface RunbookDocument {
   /** without its extension; also the name of its file */

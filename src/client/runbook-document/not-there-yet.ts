@@ -2,41 +2,9 @@ import type { RunbookFacts } from './facts.ts';
 import { holdfast, shell, variable } from './markdown.ts';
 import { about, breakGlass, head, measuredTimes, whoDecides } from './sections.ts';
 
-const TABLE = variable('TABLE');
-const MOMENT = variable('MOMENT');
 const REASON = variable('REASON');
 
-/** Selective table restore: this version has no runbook for it, and the document says what does the same. */
-export function selectiveTableDocument(facts: RunbookFacts): string {
-  const { name } = facts.database;
-  return `${[
-    head(
-      facts,
-      'selective table restore',
-      'For single tables out of a logical backup, where a full server need not be restored.',
-    ),
-    `## Not there yet
-
-**The runbook \`selectiveTableRestore\` is not in this version.** Two ways lead to the same today:
-
-1. Point-in-time recovery with \`--table\` brings rows of single tables back, from the physical backups and the logs, to any moment, with a plan and an approval. It restores the whole server on the side, so that it takes the time and the disk of one. It is in the document *point-in-time recovery*; in short:
-
-${shell(
-  'TABLE=public.orders',
-  `MOMENT=${facts.writtenAt.toISOString().slice(0, 19)}Z`,
-  "REASON='INC-42: what happened'",
-  holdfast(facts, 'restore', 'pitr', name, '--time', MOMENT, '--table', TABLE, '--reason', REASON),
-)}
-
-2. By hand from a logical backup, by its \`RESTORE.md\` (below), into a server that is not production. \`pg_restore --list\` shows what the dump holds; \`pg_restore --table\` takes single tables out of it.`,
-    about(facts),
-    whoDecides(facts),
-    measuredTimes(facts, 'selectiveTableRestore'),
-    breakGlass(facts),
-  ].join('\n\n')}\n`;
-}
-
-/** Full disaster recovery: as above. */
+/** Full disaster recovery: this version has no runbook for it, and the document says what does the same. */
 export function fullRecoveryDocument(facts: RunbookFacts): string {
   const { name, config } = facts.database;
   return `${[

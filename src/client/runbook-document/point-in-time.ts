@@ -1,5 +1,6 @@
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
 import type { RunbookFacts } from './facts.ts';
+import { cleanUp, decide, look, REASON, undo } from './from-the-plan-on.ts';
 import { holdfast, shell, tableOf, temporal, type Variable, variable } from './markdown.ts';
 import { about, breakGlass, head, ID, measuredTimes, steering, stepTime, whoDecides } from './sections.ts';
 
@@ -7,9 +8,6 @@ const TABLE = variable('TABLE');
 const SINCE = variable('SINCE');
 const MOMENT = variable('MOMENT');
 const LSN = variable('LSN');
-const REASON = variable('REASON');
-const PLAN = variable('PLAN');
-const UNDO = variable('UNDO');
 
 /** Point-in-time recovery: rows, or the whole database to look at, as of a moment. */
 export function pointInTimeDocument(facts: RunbookFacts): string {
@@ -25,10 +23,10 @@ export function pointInTimeDocument(facts: RunbookFacts): string {
     findMoment(facts),
     start(facts),
     whatHappens(facts),
-    decide(facts),
+    decide(facts, 4),
     retarget(facts),
-    look(facts),
-    undo(facts),
+    look(facts, 6),
+    undo(facts, 7),
     steering(facts),
     cleanUp(),
     breakGlass(facts),
@@ -131,58 +129,6 @@ ${tableOf(['step', 'what it does', 'took'], rows)}
 Workers needed: on \`${CONTROL_QUEUE}\`, ${sites}, and the queue of the instance's host. The database's own host is \`${hostQueue(host)}\`; it need not be up for a recovery without an import.`;
 }
 
-const RULES: [string, string, string][] = [
-  [
-    'insert-missing',
-    'rows that are gone come back; nothing that is there is touched',
-    'the default: rows were deleted',
-  ],
-  [
-    'restore-changed',
-    'as before, and changed rows get their earlier values',
-    'a wrong UPDATE; later right changes of the same rows are lost',
-  ],
-  [
-    'replace',
-    'as before, and rows that were added since are deleted: the table is as it was',
-    'all that came after the moment is wrong',
-  ],
-  [
-    'side-by-side',
-    'the earlier table lands beside the present one, as `<table>_restored_…`',
-    'to look and merge by hand',
-  ],
-];
-
-function decide(facts: RunbookFacts): string {
-  const sentence = { by: 'YOUR NAME', action: 'approve', plan: 'DIGEST' };
-  return `## 4. Choose a rule and approve
-
-The plan shows what each rule would insert, update and delete, what it leaves alone (orphans: rows whose parent is missing, or to which others refer; clashes: rows whose unique value another row holds), and whether it is possible for these tables.
-
-${tableOf(['rule', 'what it does', 'when'], RULES)}
-
-An approval is for exactly one plan, named by its digest: a plan that has changed since is not approved by it. \`--conflict\` chooses a rule of the plan. \`--drift\` is how many rows beyond the plan may be touched, because production went on; left out, none. Beyond it nothing is done and a new plan is shown.
-
-${shell(
-  holdfast(facts, 'status', ID),
-  'PLAN=0123456789ab                    # the digest that status shows',
-  holdfast(facts, 'approve', ID, '--plan', PLAN),
-  holdfast(facts, 'approve', ID, '--plan', PLAN, '--conflict', 'restore-changed', '--drift', '100'),
-  holdfast(facts, 'reject', ID, '--plan', PLAN, '--comment', 'the wrong moment'),
-)}
-
-By Temporal's own program:
-
-${shell(
-  temporal(
-    facts,
-    ...['workflow', 'update', 'execute', '--workflow-id', ID, '--name', 'decide'],
-    ...['--input', JSON.stringify(sentence)],
-  ),
-)}`;
-}
-
 function retarget(facts: RunbookFacts): string {
   return `## 5. The wrong moment: retarget
 
@@ -196,34 +142,4 @@ ${shell(
     ...['--input', JSON.stringify({ target: { time: '2026-01-31T14:05:00Z' } })],
   ),
 )}`;
-}
-
-function look(facts: RunbookFacts): string {
-  const { name } = facts.database;
-  return `## 6. Look at both sides
-
-The restored server is read-only and listens on a private socket of its host: run this there, as root or as the site's user. The second opens production.
-
-${shell(holdfast(facts, 'connect', ID), holdfast(facts, 'connect', name))}`;
-}
-
-function undo(facts: RunbookFacts): string {
-  const { name } = facts.database;
-  return `## 7. Take an import back
-
-\`undo\` plans, asks and takes back what an import did. Rows that others have changed since are listed and left alone (\`keep-changed\`), unless the decision says \`overwrite-changed\`. What it needs is kept until the time that the evidence of the import names.
-
-${shell(
-  holdfast(facts, 'undo', ID, '--reason', REASON),
-  `UNDO=undo/${name}/20260131T150000Z   # as it was printed`,
-  holdfast(facts, 'status', UNDO),
-  holdfast(facts, 'approve', UNDO, '--plan', PLAN),
-  holdfast(facts, 'approve', UNDO, '--plan', PLAN, '--conflict', 'overwrite-changed'),
-)}`;
-}
-
-function cleanUp(): string {
-  return `## Clean up
-
-Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well. Undo data is removed when it expires; files of an export stay until somebody removes them. A table made by \`side-by-side\` is yours: drop it when you have merged it.`;
 }

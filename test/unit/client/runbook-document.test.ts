@@ -76,12 +76,12 @@ test('the inputs given to Temporal are JSON, and that of a start is one the work
     const at = words.indexOf('--input');
     return at < 0 ? [] : [{ words, input: JSON.parse(words[at + 1] ?? '') as unknown }];
   });
-  expect(inputs).toHaveLength(3);
-  const started = inputs.find(({ words }) => words.includes('start'));
-  expect(
-    parseInput('pointInTimeRecovery', { ...(started?.input as object), target: { xid: '4711' } }),
-  ).toMatchObject({
-    database: 'shop',
+  expect(inputs).toHaveLength(4);
+  const startOf = (type: string) => inputs.find(({ words }) => words.includes(type))?.input as object;
+  const recovery = { ...startOf('pointInTimeRecovery'), target: { xid: '4711' } };
+  expect(parseInput('pointInTimeRecovery', recovery)).toMatchObject({ database: 'shop' });
+  expect(parseInput('selectiveTableRestore', startOf('selectiveTableRestore'))).toMatchObject({
+    ...{ database: 'shop', tables: ['SCHEMA.TABLE'] },
   });
   for (const words of lines)
     expect(words.slice(-4)).toEqual(['--address', 'temporal:7233', '--namespace', 'default']);
@@ -103,15 +103,22 @@ test('names, objectives, queues, tiers and the approval policy are those of the 
 });
 
 test('a runbook that is not there is said to be so, with what works instead', () => {
-  const documents = documentsOf();
-  for (const [name, type] of [
-    ['selective-table-restore', 'selectiveTableRestore'],
-    ['full-disaster-recovery', 'fullDisasterRecovery'],
-  ] as const) {
-    expect(documents[name]).toContain(`runbook \`${type}\` is not in this version`);
-    expect(documents[name]).toContain('aws s3 cp "s3://example-backups/manifest/shop/$BACKUP.RESTORE.md" -');
-    expect(documents[name]).toContain('Not measured yet');
-  }
+  const document = documentsOf()['full-disaster-recovery'];
+  expect(document).toContain('runbook `fullDisasterRecovery` is not in this version');
+  expect(document).toContain('aws s3 cp "s3://example-backups/manifest/shop/$BACKUP.RESTORE.md" -');
+  expect(document).toContain('Not measured yet');
+});
+
+test('the selective restore has its own commands, names and times', () => {
+  const selective = { ...run(12, 3), status: { ...run(12, 3).status, runbook: 'selectiveTableRestore' } };
+  const document = documentsOf({ measured: measuredOf([selective as Evidence]) })['selective-table-restore'];
+  expect(document).toContain(
+    'holdfast restore table shop --table "$TABLE" --backup "$BACKUP" --reason "$REASON"',
+  );
+  expect(document).toContain('ID=table/shop/');
+  expect(document).toMatch(/\| restore \| a new, isolated server.*\| 3s \|/);
+  expect(document).not.toContain('retarget');
+  expect(document).not.toContain('not in this version');
 });
 
 describe('measured times', () => {
