@@ -10,9 +10,10 @@ import type { Row } from './measure.ts';
 import { benchOverhead } from './overhead.ts';
 import { benchRecovery } from './recovery.ts';
 import { memoryRow, tableOf } from './report.ts';
+import { benchSelective } from './selective.ts';
 import { withStack } from './stack.ts';
 
-const NAMES = ['overhead', 'logical', 'recovery', 'compare', 'import'] as const;
+const NAMES = ['overhead', 'logical', 'recovery', 'compare', 'import', 'selective'] as const;
 type Name = (typeof NAMES)[number];
 
 interface Options {
@@ -55,7 +56,7 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
     if (wants('overhead')) rows.push(await benchOverhead({ pairs, signal, say }));
     if (wants('compare')) rows.push(await benchCompare({ pairs, scale, signal, say }));
     if (wants('import')) rows.push(await benchImport({ pairs, scale, signal, say }));
-    if (wants('logical') || wants('recovery')) {
+    if (wants('logical') || wants('recovery') || wants('selective')) {
       const measured = withStack({ signal, say }, async (stack) => {
         const bytes = await loadData(stack, scale, signal);
         say(`loaded ${(bytes / 1e9).toFixed(2)} GB`);
@@ -63,6 +64,7 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
         await backUp(stack, 'shop');
         if (wants('logical')) rows.push(...(await benchLogical(stack, { pairs, signal, say })));
         if (wants('recovery')) rows.push(await benchRecovery(stack, { pairs, scale, signal, say }));
+        if (wants('selective')) rows.push(await benchSelective(stack, { pairs, signal, say }));
         const memory = memoryRow(stack.memory, Math.max(...rows.map((row) => row.load)));
         if (memory !== null) rows.push(memory);
       });
