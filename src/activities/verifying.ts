@@ -165,8 +165,7 @@ export const createVerifyingActivities = (deps: Dependencies) => {
           },
           run,
         );
-        await engine.ensureRunning(place, run);
-        return found;
+        return [...found, ...(await changed(() => engine.ensureRunning(place, run)))];
       });
     },
 
@@ -184,3 +183,15 @@ export const createVerifyingActivities = (deps: Dependencies) => {
     },
   };
 };
+
+/** Whether the copy is still what it was; nothing is said where it is. */
+async function changed(look: () => Promise<void>): Promise<Check[]> {
+  try {
+    await look();
+    return [];
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.type !== 'InstanceLost') throw error;
+    const detail = `after these questions the copy is not what it was: ${error.message}`;
+    return [{ name: 'health', verdict: 'inconclusive', detail }];
+  }
+}

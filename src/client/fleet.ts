@@ -1,6 +1,7 @@
 import { describeDatabase } from '../config/describe.ts';
 import type { Config } from '../config/schema.ts';
-import type { BackupTier } from '../model/backup.ts';
+import type { BackupTier, CatalogBackup } from '../model/backup.ts';
+import { worstOf } from '../model/verification.ts';
 import type { Looked } from '../watchdog/catalogs.ts';
 
 /** One database at a glance. */
@@ -9,6 +10,8 @@ export interface DatabaseSummary {
   lastRecoverableAt: string | null;
   rpoSeconds: number;
   newest: Record<Exclude<BackupTier, 'snapshot'>, string | null>;
+  /** of the newest backups that were verified */
+  verified: CatalogBackup['verified'];
   gaps: number;
   /** why its catalog could not be read */
   problem: string | null;
@@ -30,7 +33,20 @@ function summaryOf(config: Config, name: string, { catalog, unread }: Looked): D
     rpoSeconds: describeDatabase(config, name).objectives.rpoMs / 1_000,
     lastRecoverableAt: catalog?.lastRecoverableAt ?? null,
     newest: { logical: newest('logical'), physical: newest('physical') },
+    verified: lastVerified(catalog?.backups ?? []),
     gaps: catalog?.gaps.length ?? 0,
     problem: unread,
   };
+}
+
+/** Of both tiers the worse verdict and the older time: one pass must not hide what failed beside it. */
+function lastVerified(backups: readonly CatalogBackup[]): CatalogBackup['verified'] {
+  const byTier = (['logical', 'physical'] as const).flatMap((tier) => {
+    const newestFirst = backups
+      .filter((backup) => backup.tier === tier && backup.verified !== null)
+      .toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
+    return newestFirst[0]?.verified ?? [];
+  });
+  const oldest = byTier.map(({ at }) => at).toSorted((a, b) => Date.parse(a) - Date.parse(b))[0];
+  return oldest === undefined ? null : { verdict: worstOf(byTier.map(({ verdict }) => verdict)), at: oldest };
 }

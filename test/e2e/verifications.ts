@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'vitest';
 import type { Manifest, StoredObject } from '../../src/model/backup.ts';
 import type { Check } from '../../src/model/evidence.ts';
@@ -63,6 +65,22 @@ export async function overwrite(
   for await (const piece of stack.repository.stream(object)) pieces.push(piece as Buffer);
   const { versionId } = await stack.repository.put(object.key, change(Buffer.concat(pieces)));
   return versionId;
+}
+
+/** A server on loopback that takes connections and never answers. */
+export async function listenSilently(): Promise<{ port: number; close(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
 
 /** Flips one bit in the middle. */

@@ -6,13 +6,25 @@ import type { Verification } from '../../src/model/verification.ts';
 import { manifestKey } from '../../src/repository/layout.ts';
 import { readVerifications } from '../../src/repository/verifications.ts';
 import { type Stack, startStack } from './stack.ts';
-import { dumpOf, flipped, forge, named, newestOf, overwrite, verify } from './verifications.ts';
+import {
+  dumpOf,
+  flipped,
+  forge,
+  listenSilently,
+  named,
+  newestOf,
+  overwrite,
+  verify,
+} from './verifications.ts';
 
 const DAY = 86_400_000;
 
 let stack: Stack;
 let real: Manifest;
+/** takes connections and never answers */
+let silent: { port: number; close(): Promise<void> };
 beforeAll(async () => {
+  silent = await listenSilently();
   stack = await startStack({
     orders: 300,
     patch: (config, directory) => {
@@ -22,11 +34,32 @@ beforeAll(async () => {
         tiers: { log: 'off', physical: 'off' },
         postgres: { stanza: 'old', dataDirectory: join(directory, 'old') },
       };
+      config.databases.unwell = {
+        ...config.databases.old,
+        postgres: { stanza: 'unwell', dataDirectory: join(directory, 'unwell') },
+        verify: {
+          health: [
+            { command: ['/bin/sh', '-c', 'sleep 600 & sleep 600'], timeout: '1s' },
+            { sql: 'SELECT pg_sleep(600) IS NULL', timeout: '1s' },
+            { http: `http://127.0.0.1:${silent.port}/health`, timeout: '1s' },
+            { sql: 'SELECT count(*) > 1000 FROM orders' },
+            { sql: 'SELECT * FROM nowhere' },
+            { command: ['/bin/sh', '-c', 'exit 3'] },
+            {
+              command: [
+                ...['psql', '-qc', 'SET default_transaction_read_only = off'],
+                ...['-c', 'DELETE FROM order_items'],
+              ],
+            },
+          ],
+        },
+      };
     },
   });
 });
 afterAll(async () => {
   await stack?.end();
+  await silent?.close();
 });
 
 const failed = ({ checks }: Verification) =>
@@ -132,6 +165,25 @@ describe('a dump', () => {
     const record = (await readVerifications(stack.repository, 'shop')).find((one) => one.backup === backup);
     expect(record?.verdict).toBe('fail');
   });
+});
+
+test('health checks that hang, fail, or write into the copy are said, each by itself', async () => {
+  await forge(stack, real, (manifest) => {
+    manifest.database = 'unwell';
+  });
+  const found = await verify(stack, 'unwell');
+  expect(found.verdict).toBe('fail');
+  const health = found.checks.filter(({ name }) => /health/.test(name));
+  expect(health.map(({ name, verdict, detail }) => `${name} ${verdict} ${detail}`)).toEqual([
+    'logical: health 1 fail /bin/sh did not answer within 1s',
+    expect.stringMatching(/^logical: health 2 fail a query/),
+    expect.stringMatching(/^logical: health 3 fail http:.* did not answer within 1s/),
+    'logical: health 4 fail the query is false: SELECT count(*) > 1000 FROM orders',
+    expect.stringMatching(/^logical: health 5 fail a query: .*nowhere/),
+    expect.stringMatching(/^logical: health 6 fail \/bin\/sh/),
+    expect.stringMatching(/^logical: health 7 pass psql/),
+    expect.stringMatching(/^logical: health inconclusive .*somebody has written into it/),
+  ]);
 });
 
 describe('what pgBackRest keeps', () => {

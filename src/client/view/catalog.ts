@@ -79,7 +79,7 @@ function formatBackups(backups: readonly CatalogBackup[], now: Date): string {
       formatTime(backup.finishedAt, 'up'),
       formatBytes(backup.sizeBytes),
       formatLock(backup.lockedUntil, now),
-      ...(proved ? [backup.verified?.verdict ?? 'never'] : []),
+      ...(proved ? [formatVerified(backup.verified, now)] : []),
     ]);
   return formatTable(
     [
@@ -92,6 +92,14 @@ function formatBackups(backups: readonly CatalogBackup[], now: Date): string {
     ],
     rows,
   );
+}
+
+/** `pass, 3h ago`; a proof has an age. */
+export function formatVerified(verified: CatalogBackup['verified'], now: Date): string {
+  if (verified === null) return 'never';
+  const { verdict, at } = verified;
+  const colour = verdict === 'pass' ? 'green' : verdict === 'fail' ? 'red' : 'yellow';
+  return `${style(colour, verdict)}, ${formatAge(at, now)}`;
 }
 
 /** How long the lock still holds: `29d`; `-` where there is none, or it has run out. */

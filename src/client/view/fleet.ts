@@ -2,6 +2,7 @@ import type { Found } from '../../model/problem.ts';
 import type { DatabaseSummary } from '../fleet.ts';
 import { formatAge, formatTable, style } from '../output.ts';
 import type { RunRow } from '../runs.ts';
+import { formatVerified } from './catalog.ts';
 import { formatSpan } from './duration.ts';
 import { formatRuns } from './runs.ts';
 
@@ -21,6 +22,7 @@ export function formatFleet(
       { head: '' },
       { head: 'logical', align: 'right' },
       { head: 'physical', align: 'right' },
+      { head: 'verified' },
     ],
     databases.map((database) => [
       database.database,
@@ -29,6 +31,7 @@ export function formatFleet(
       verdictOf(database, now),
       age(database.newest.logical),
       age(database.newest.physical),
+      formatVerified(database.verified, now),
     ]),
   );
   const running = runs.length === 0 ? 'nothing is running' : formatRuns(runs, now);

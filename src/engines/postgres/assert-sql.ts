@@ -1,4 +1,5 @@
 import type { ServerAccess } from '../../model/access.ts';
+import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { withConnection } from './connection.ts';
 
@@ -19,8 +20,17 @@ export async function assertSql(
   return withConnection(access, session, async (client) => {
     // As an application would write it: names without a schema are looked for where they usually are.
     await client.query("SELECT pg_catalog.set_config('search_path', 'public', false)");
-    const { rows } = await client.query<unknown[]>({ text: sql, rowMode: 'array' });
+    const { rows } = await client.query<unknown[]>({ text: sql, rowMode: 'array' }).catch(explain);
     const value = rows.length === 1 ? rows[0]?.[0] : undefined;
     return typeof value === 'boolean' ? value : null;
   });
+}
+
+/** What is wrong with the query itself is told: it names no more than the query does. */
+function explain(error: unknown): never {
+  const { code = '', message } = error as { code?: string; message: string };
+  if (code === '57014')
+    throw new HoldfastError('CheckFailed', 'it was not answered in time', { cause: error });
+  if (code.startsWith('42')) throw new HoldfastError('CheckFailed', message, { cause: error });
+  throw error;
 }

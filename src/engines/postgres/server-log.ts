@@ -108,9 +108,14 @@ export function numberOf(log: string | null): bigint | null {
   return log === null ? null : (parseSegmentName(log)?.number ?? null);
 }
 
+/** What pgBackRest says of a file that it found, and read: the repository itself is all right. */
+const DAMAGED_FILE = /^ *repo\d+: \S+ \[(?:FormatError|ChecksumError|CryptoError)\].*/m;
+
 function repositoryFailure(log: string, wanted: string, code: string): HoldfastError {
   const said =
     [...log.matchAll(/(?:ERROR|WARN): (\[\d+\]: .*)/g)].at(-1)?.[1]?.slice(0, 300) ?? `exit code ${code}`;
+  const damaged = DAMAGED_FILE.exec(log)?.[0].trim();
+  if (damaged !== undefined) return damagedLog(wanted, damaged);
   if (
     /AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|\b403\b|CryptoError|decrypt/.test(log)
   ) {
@@ -118,15 +123,16 @@ function repositoryFailure(log: string, wanted: string, code: string): HoldfastE
       hint: 'renew the credentials for restores and resume: the replay goes on from where it is',
     });
   }
-  if (/checksum|ChecksumError|FormatError/.test(said)) {
-    return new HoldfastError('ChecksumMismatch', `log ${wanted} is damaged: ${said}`, {
-      hint: 'recover to a time before it, or from a backup that was taken after it',
-    });
-  }
+  if (/checksum|ChecksumError|FormatError/.test(said)) return damagedLog(wanted, said);
   return new HoldfastError('RepositoryUnavailable', `log ${wanted} could not be fetched: ${said}`, {
     hint: 'it is tried again; the replay goes on from where it is',
   });
 }
+
+const damagedLog = (wanted: string, said: string): HoldfastError =>
+  new HoldfastError('ChecksumMismatch', `log ${wanted} is damaged: ${said}`, {
+    hint: 'recover to a time before it, or from a backup that was taken after it',
+  });
 
 /** The last message of weight, without what could quote a row. */
 function fatal(log: string): string {

@@ -100,6 +100,17 @@ test('why a server ended', () => {
   expect(why(`ERROR: [039]: HTTP request failed with 403 (Forbidden): AccessDenied\n${get} 39`)).toBe(
     'RepositoryRefused',
   );
+  // As pgBackRest 2.45 writes it: what is wrong with the file stands in the line below.
+  const raised = 'ERROR: [042]: raised from local-1 protocol: unable to get 000000010000000000000007:';
+  const file = '       repo1: 15-1/0000000100000000/000000010000000000000007-3b46.zst';
+  const retried = '       [FileReadError] on retry after 0ms';
+  for (const kind of ['FormatError', 'ChecksumError', 'CryptoError']) {
+    const what = `${file} [${kind}] zst error: [-20] Data corruption detected`;
+    expect(why([raised, what, retried, `${get} 42`].join('\n'))).toBe('ChecksumMismatch');
+  }
+  expect(why(`${raised}\n${file} [HostConnectError] timeout\n${retried}\n${get} 42`)).toBe(
+    'RepositoryUnavailable',
+  );
   expect(why('FATAL:  something else')).toBe('ToolFailed');
   expect(lastCommitInLog('LOG:  last completed transaction was at log time 2026-01-31 11:59:58.5+00')).toBe(
     '2026-01-31T11:59:58.5Z',

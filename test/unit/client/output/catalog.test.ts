@@ -59,6 +59,14 @@ describe('the catalog as text', () => {
     );
   });
 
+  it('shows what was proved of a backup, and how long ago', () => {
+    const [first, second] = CATALOG.backups as [CatalogBackup, CatalogBackup];
+    const verified = { verdict: 'fail', at: '2026-01-10T21:00:00Z' } as const;
+    const text = show({ ...CATALOG, backups: [first, { ...second, verified }] }, null);
+    expect(text).toMatch(/^second .* fail, 3h ago$/m);
+    expect(text).toMatch(/^first .* never$/m);
+  });
+
   it('never promises a moment outside an interval', () => {
     expect(show(CATALOG, null)).toContain('recoverable 2026-01-01T00:00:01Z to 2026-01-04T00:00:00Z');
     expect(show(CATALOG, null)).toContain('2026-01-08T00:00:00Z to 2026-01-10T23:58:00Z');
