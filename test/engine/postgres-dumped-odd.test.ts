@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ExportInput } from '../../src/engines/engine.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
+import { exportTables } from '../../src/engines/postgres/export.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
 import { canonicalSchema } from '../../src/engines/postgres/schema.ts';
 import { ensureRunning } from '../../src/engines/postgres/server.ts';
@@ -209,6 +211,25 @@ test('an unlogged table in a copy that crashed is not taken for an empty one', a
     process.kill((await serverPid(place)) as number, 'SIGKILL');
     await expect.poll(() => serverPid(place)).toBeNull();
     await expect(ensureRunning(place, quietly)).rejects.toMatchObject({ type: 'InstanceLost' });
+  });
+});
+
+test('an unlogged table, which no physical backup has, can be exported from a dump', async () => {
+  await server.withCopy(['scratch'], async ({ access }, { place }) => {
+    let text = '';
+    const put: ExportInput['put'] = async (name, content) => {
+      for await (const piece of content) text += piece;
+      return { place: name, sizeBytes: text.length, sha256: '' };
+    };
+    const files = await exportTables(
+      {
+        ...{ restored: access, place, serverMajor: 15, tables: ['public.scratch'] },
+        ...{ format: 'csv', rows: null, put },
+      },
+      quietly,
+    );
+    expect(files).toMatchObject([{ table: 'public.scratch', rows: 6 }]);
+    expect(text).toBe('id\n1\n2\n3\n4\n5\n6\n');
   });
 });
 
