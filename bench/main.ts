@@ -12,9 +12,12 @@ import { benchRecovery } from './recovery.ts';
 import { memoryRow, tableOf } from './report.ts';
 import { benchSelective } from './selective.ts';
 import { withStack } from './stack.ts';
+import { benchVerification } from './verification.ts';
 
-const NAMES = ['overhead', 'logical', 'recovery', 'compare', 'import', 'selective'] as const;
+const NAMES = ['overhead', 'logical', 'recovery', 'compare', 'import', 'selective', 'verification'] as const;
 type Name = (typeof NAMES)[number];
+/** those that share one stack, and its data */
+const ON_STACK: readonly Name[] = ['logical', 'recovery', 'selective', 'verification'];
 
 interface Options {
   pairs: number;
@@ -56,7 +59,7 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
     if (wants('overhead')) rows.push(await benchOverhead({ pairs, signal, say }));
     if (wants('compare')) rows.push(await benchCompare({ pairs, scale, signal, say }));
     if (wants('import')) rows.push(await benchImport({ pairs, scale, signal, say }));
-    if (wants('logical') || wants('recovery') || wants('selective')) {
+    if (ON_STACK.some(wants)) {
       const measured = withStack({ signal, say }, async (stack) => {
         const bytes = await loadData(stack, scale, signal);
         say(`loaded ${(bytes / 1e9).toFixed(2)} GB`);
@@ -65,6 +68,7 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
         if (wants('logical')) rows.push(...(await benchLogical(stack, { pairs, signal, say })));
         if (wants('recovery')) rows.push(await benchRecovery(stack, { pairs, scale, signal, say }));
         if (wants('selective')) rows.push(await benchSelective(stack, { pairs, signal, say }));
+        if (wants('verification')) rows.push(await benchVerification(stack, { pairs, signal, say }));
         const memory = memoryRow(stack.memory, Math.max(...rows.map((row) => row.load)));
         if (memory !== null) rows.push(memory);
       });

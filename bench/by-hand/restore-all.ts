@@ -12,14 +12,23 @@ import type { Repository } from '../../src/repository/repository.ts';
 
 const USER = 'holdfast-restore';
 const MAJOR = 15;
+const COUNT_ALL = `SELECT format('SELECT count(*) FROM %s;', c.oid::regclass)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') \\gexec
+`;
 
 /**
  * What a person does who wants one table and knows no better: a new server with the settings of ours, the roles, and
- * `pg_restore` of the whole dump as it comes out of the bucket.
+ * `pg_restore` of the whole dump as it comes out of the bucket; with `count`, `count(*)` of every table.
  */
 export async function restoreAllByHand(
   directory: string,
-  { repository, manifest, database }: { repository: Repository; manifest: Manifest; database: string },
+  {
+    repository,
+    manifest,
+    database,
+    count = false,
+  }: { repository: Repository; manifest: Manifest; database: string; count?: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const dumped = manifest.databases.find(({ name }) => name === database);
@@ -75,6 +84,11 @@ export async function restoreAllByHand(
       ...{ ...tool, env, stdin: zstd },
     });
     await restore.finished;
+    if (count) {
+      await runTool(await bin('psql'), ['--no-psqlrc', '--quiet', '--file=-', `--dbname=${database}`], {
+        ...{ ...tool, env, stdin: COUNT_ALL },
+      });
+    }
   } finally {
     await site.remove(place.id, { stop: (record) => stop(record) });
   }
