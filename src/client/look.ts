@@ -21,5 +21,5 @@ export function showLook(session: Session, { status, activities, result }: Obser
 
 /** A runbook returns its own status, which is printed already. */
 function isStatus(result: unknown): boolean {
-  return typeof result === 'object' && result !== null && 'workflowId' in result && 'steps' in result;
+  return typeof result === 'object' && result !== null && 'steps' in result && 'decisions' in result;
 }

@@ -89,6 +89,11 @@ const GROUPS: Record<string, Entry[]> = {
       load: async () => (await import('./commands/status.ts')).statusCommand(),
     },
     {
+      name: 'report',
+      summary: 'objectives, proofs, drills and open findings; --html: a page for an auditor',
+      load: async () => (await import('./commands/report.ts')).reportCommand(),
+    },
+    {
       name: 'list',
       summary: 'runbooks and backups that ran or run',
       load: async () => (await import('./commands/list.ts')).listCommand(),
