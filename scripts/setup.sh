@@ -12,6 +12,7 @@ TEMPORAL_SERVER=1.29.1
 TEMPORAL_GO=1.25
 MINIO=v0.0.0-20260212201848-7aac2a2c5b7c
 MINIO_GO=1.24
+MOTO=5.2.5
 declare -A POSTGRES=([13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [16]=16.14.0-beta.17 [17]=17.10.0)
 declare -A POSTGRES_INTEGRITY=(
   [13]=sha512-0ipxynPYHBsr6aM8BS4yKdLNdYwWD08Xpu05JrvMkcLezmCr0hd0hA9Bq4mR+CdmY0flRKEtgkPbZhvhvDR4+w==
@@ -58,7 +59,7 @@ die() {
 }
 
 components=(util_linux node node_modules zstd pgbackrest postgres_15 restore_user
-  postgres_13 postgres_14 postgres_16 postgres_17 temporal minio)
+  postgres_13 postgres_14 postgres_16 postgres_17 temporal minio moto)
 declare -A what=(
   [util_linux]='setpriv and unshare, which run restored servers apart from everything else'
   [node]='the JavaScript runtime'
@@ -73,13 +74,14 @@ declare -A what=(
   [postgres_17]='server, and client programs that serve 13 to 17'
   [temporal]='Temporal server, its UI and command line'
   [minio]='S3 server for the demo and the tests'
+  [moto]='stands for AWS (SNS) in the tests'
   [chromium]='browser for the tests of web pages'
 )
 declare -A title=(
   [util_linux]=util-linux [restore_user]='user holdfast-restore' [node_modules]=node_modules
   [postgres_13]='PostgreSQL 13' [postgres_14]='PostgreSQL 14' [postgres_15]='PostgreSQL 15'
   [postgres_16]='PostgreSQL 16' [postgres_17]='PostgreSQL 17' [pgbackrest]=pgBackRest
-  [temporal]=Temporal [minio]=MinIO [node]=Node [zstd]=zstd [chromium]=Chromium
+  [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
 )
 
 check=
@@ -159,6 +161,17 @@ find_minio() {
   version=${MINIO#*-}
   version=${version%-*}
   cached "minio-$version/bin/minio"
+}
+
+# It does not tell its version, and takes a second to start.
+find_moto() {
+  link=moto_server
+  if on_path moto_server; then
+    version='the one on PATH'
+    return 0
+  fi
+  version=$MOTO
+  cached "moto-$MOTO/bin/moto_server"
 }
 
 find_zstd() {
@@ -250,6 +263,7 @@ how() {
     restore_user) printf 'as root, useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin holdfast-restore' ;;
     temporal) go_hint "$TEMPORAL_GO" "the Temporal CLI $TEMPORAL or newer" ;;
     minio) go_hint "$MINIO_GO" 'minio, a release of 2024 or later,' ;;
+    moto) printf "put moto_server on PATH: python3 -m pip install 'moto[server]==%s'" "$MOTO" ;;
   esac
 }
 
@@ -278,6 +292,11 @@ blocked() {
       if [ "$1" != postgres_17 ]; then
         type -P npm >/dev/null || printf 'npm is not on PATH'
       elif ! python3 -m pip --version >/dev/null 2>&1 && ! { is_debian && is_root; }; then
+        printf 'python3 with pip is not on PATH'
+      fi
+      ;;
+    moto)
+      if ! python3 -m pip --version >/dev/null 2>&1 && ! { is_debian && is_root; }; then
         printf 'python3 with pip is not on PATH'
       fi
       ;;
@@ -393,6 +412,19 @@ get_minio() {
   CGO_ENABLED=0 GOBIN=$work/minio/bin nice go install "github.com/minio/minio@$MINIO"
   "$work/minio/bin/minio" --version
   keep "$work/minio" "minio-${short%-*}"
+}
+
+get_moto() {
+  python3 -m pip --version || apt_install python3 python3-pip
+  python3 -m pip install --disable-pip-version-check --only-binary :all: --target "$work/moto/lib" "moto[server]==$MOTO"
+  mkdir "$work/moto/bin"
+  cat >"$work/moto/bin/moto_server" <<'SH'
+#!/bin/sh
+PYTHONPATH=$(dirname "$(dirname "$(readlink -f "$0")")")/lib exec python3 -m moto.server "$@"
+SH
+  chmod a+x "$work/moto/bin/moto_server"
+  "$work/moto/bin/moto_server" --help
+  keep "$work/moto" "moto-$MOTO"
 }
 
 # How long the slow ones take on two cores, to know whether to wait.
