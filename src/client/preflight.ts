@@ -65,6 +65,15 @@ export async function refuseSecondChange(client: Client, database: string): Prom
   }
 }
 
+/** Throws where the site is not known, or nobody serves what a restore there needs. */
+export async function requireSite(client: Client, config: Config, site: string | undefined): Promise<void> {
+  const place = siteOf(config, site);
+  const hosts = config.sites[place]?.hosts ?? [];
+  // Of several hosts any one will do, and none is known to be the one.
+  const oneHost = hosts.length === 1 ? hosts.map(hostNeed) : [];
+  await requireWorkers(client, [CONTROL_NEED, siteNeed(place), ...oneHost]);
+}
+
 /** The site of a restore: the one named, else the first. Throws InvalidInput that lists them. */
 export function siteOf(config: Config, site: string | undefined): string {
   const sites = Object.keys(config.sites);

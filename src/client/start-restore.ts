@@ -3,7 +3,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { WorkflowInput } from '../model/input.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { CONTROL_NEED, hostNeed, refuseSecondChange, requireWorkers, siteNeed, siteOf } from './preflight.ts';
+import { refuseSecondChange, requireSite } from './preflight.ts';
 import { checkTables } from './recoverable.ts';
 import { startRun } from './runbook.ts';
 import type { Session } from './session.ts';
@@ -28,12 +28,9 @@ export async function startRestore<T extends RestoreType>(
       hint: 'PostgreSQL is',
     });
   }
-  const site = siteOf(config.config, input.site);
   const imports = input.tables !== undefined && input.export === undefined;
   if (imports) await refuseSecondChange(client, input.database);
-  const hosts = config.config.sites[site]?.hosts ?? [];
-  const oneHost = hosts.length === 1 ? hosts.map(hostNeed) : [];
-  await requireWorkers(client, [CONTROL_NEED, siteNeed(site), ...oneHost]);
+  await requireSite(client, config.config, input.site);
   for (const doubt of await look(database)) {
     if (doubt !== null) process.stderr.write(`note: ${doubt}\n`);
   }

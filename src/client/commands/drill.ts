@@ -5,7 +5,7 @@ import { parseInput } from '../../model/input.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
-import { CONTROL_NEED, hostNeed, requireWorkers, siteNeed, siteOf } from '../preflight.ts';
+import { requireSite } from '../preflight.ts';
 import { startRun } from '../runbook.ts';
 import { type Session, withSession } from '../session.ts';
 import { announce, awaitRun } from '../started.ts';
@@ -75,10 +75,7 @@ async function drill(session: Session, database: string, options: Options): Prom
     ...(site === undefined ? {} : { site }),
   });
   const { engine } = describeDatabase(config.config, database).config;
-  const place = siteOf(config.config, site);
-  const hosts = config.config.sites[place]?.hosts ?? [];
-  const oneHost = hosts.length === 1 ? hosts.map(hostNeed) : [];
-  await requireWorkers(client, [CONTROL_NEED, siteNeed(place), ...oneHost]);
+  await requireSite(client, config.config, site);
   const started = await startRun(client, { type: 'restoreDrill', engine, input });
   await announce(session, started, options.wait === true);
   if (options.wait !== true) return EXIT.done;

@@ -5,7 +5,7 @@ import type { Verification } from '../../model/verification.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
-import { CONTROL_NEED, hostNeed, requireWorkers, siteNeed, siteOf } from '../preflight.ts';
+import { requireSite } from '../preflight.ts';
 import { startRun } from '../runbook.ts';
 import { type Session, withSession } from '../session.ts';
 import { announce, awaitRun } from '../started.ts';
@@ -55,10 +55,7 @@ async function verify(session: Session, database: string, options: Options): Pro
     ...(site === undefined ? {} : { site }),
   });
   const { engine } = describeDatabase(config.config, database).config;
-  const place = siteOf(config.config, site);
-  const hosts = config.config.sites[place]?.hosts ?? [];
-  const oneHost = hosts.length === 1 ? hosts.map(hostNeed) : [];
-  await requireWorkers(client, [CONTROL_NEED, siteNeed(place), ...oneHost]);
+  await requireSite(client, config.config, site);
   const started = await startRun(client, { type: 'dailyVerify', engine, input });
   await announce(session, started, options.wait === true);
   if (options.wait !== true) return EXIT.done;

@@ -1,7 +1,9 @@
+import type { DrillRecord } from '../../model/drill.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { median } from '../../model/median.ts';
 import { secondsOf } from '../../model/runbook.ts';
 import { mapBounded } from '../../repository/bounded.ts';
+import { readDrills } from '../../repository/drills.ts';
 import { evidenceFolder } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 
@@ -11,11 +13,13 @@ const READS_AT_ONCE = 8;
 /** Steps in which only people are waited for. */
 const WAITING = new Set(['decide', 'hand over']);
 
+/** Production was changed; the copy was exported or handed over, which is another matter; or it was a drill. */
+export type How = 'imported' | 'not imported' | 'drilled';
+
 /** What the completed runs of one runbook took, in seconds, without the time that people took. */
 export interface Measured {
   runbook: string;
-  /** production was changed; else the copy was exported or handed over, which is another matter */
-  imported: boolean;
+  how: How;
   runs: number;
   medianSeconds: number;
   slowestSeconds: number;
@@ -24,7 +28,7 @@ export interface Measured {
   steps: { name: string; seconds: number }[];
 }
 
-/** The times of a database's completed runs, read from its evidence. */
+/** The times of a database's completed runs, read from its evidence, and of its drills. */
 export async function readMeasured(repository: Repository, database: string): Promise<Measured[]> {
   const listed: { key: string; lastModified: string }[] = [];
   for await (const { key, lastModified } of repository.list(evidenceFolder(database))) {
@@ -34,45 +38,70 @@ export async function readMeasured(repository: Repository, database: string): Pr
   const read = await mapBounded(listed.slice(0, NEWEST), READS_AT_ONCE, ({ key }) =>
     repository.getJson<Evidence>(key),
   );
-  return measuredOf(read.filter((evidence) => evidence !== null));
+  return measuredOf(
+    read.filter((evidence) => evidence !== null),
+    await readDrills(repository, database),
+  );
 }
 
-/** By runbook, in the order of their names, and whether production was changed: first where it was. */
-export function measuredOf(all: readonly Evidence[]): Measured[] {
+/** By runbook, in the order of their names: first where production was changed, drills last. All newest first. */
+export function measuredOf(all: readonly Evidence[], drills: readonly DrillRecord[] = []): Measured[] {
   const completed = all
     .filter(({ status }) => status.outcome === 'completed')
     .sort((a, b) => Date.parse(b.writtenAt) - Date.parse(a.writtenAt));
-  return [...Map.groupBy(completed, ({ status }) => status.runbook)]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([runbook, runs]) => {
-      const [imports, others] = [runs.filter(hasImported), runs.filter((run) => !hasImported(run))];
-      return [
-        ...(imports.length === 0 ? [] : [measure(runbook, true, imports)]),
-        ...(others.length === 0 ? [] : [measure(runbook, false, others)]),
-      ];
-    });
+  const runbooks = new Set([
+    ...completed.map(({ status }) => status.runbook),
+    ...drills.flatMap(({ runbook }) => runbook ?? []),
+  ]);
+  return [...runbooks].sort().flatMap((runbook) => {
+    const runs = completed.filter(({ status }) => status.runbook === runbook);
+    const drilled = drills.filter((drill) => drill.runbook === runbook).flatMap(ofDrill);
+    return [
+      ...measure(runbook, 'imported', runs.filter(hasImported).map(ofRun)),
+      ...measure(runbook, 'not imported', runs.filter((run) => !hasImported(run)).map(ofRun)),
+      ...measure(runbook, 'drilled', drilled),
+    ];
+  });
 }
 
 const hasImported = ({ imported }: Evidence): boolean => imported != null;
 
-/** Newest run first. */
-function measure(runbook: string, imported: boolean, runs: readonly Evidence[]): Measured {
-  const seconds = runs.map(({ recoverySeconds }) => recoverySeconds);
-  return {
-    ...{ runbook, imported, runs: runs.length, medianSeconds: median(seconds) },
-    slowestSeconds: Math.max(...seconds),
-    newestAt: runs[0]?.writtenAt ?? '',
-    steps: stepsOf(runs),
-  };
+/** What one run took. */
+interface Taken {
+  seconds: number;
+  at: string;
+  steps: { name: string; seconds: number }[];
 }
 
-function stepsOf(runs: readonly Evidence[]): Measured['steps'] {
-  const taken = new Map<string, number[]>();
-  for (const step of runs.flatMap(({ status }) => status.steps)) {
-    const { name, state } = step;
+function ofRun({ recoverySeconds, writtenAt, status }: Evidence): Taken {
+  const steps = status.steps.flatMap((step) => {
     const seconds = secondsOf(step);
-    if (state !== 'done' || WAITING.has(name) || seconds === null) continue;
-    taken.set(name, [...(taken.get(name) ?? []), seconds]);
-  }
-  return [...taken].map(([name, seconds]) => ({ name, seconds: median(seconds) }));
+    const counts = step.state === 'done' && !WAITING.has(step.name) && seconds !== null;
+    return counts ? [{ name: step.name, seconds }] : [];
+  });
+  return { seconds: recoverySeconds, at: writtenAt, steps };
+}
+
+/** None of a drill that did not come to its end. */
+function ofDrill({ recoverySeconds, finishedAt, steps }: DrillRecord): Taken[] {
+  return recoverySeconds === null ? [] : [{ seconds: recoverySeconds, at: finishedAt, steps }];
+}
+
+/** Newest run first; nothing where there is none. */
+function measure(runbook: string, how: How, runs: readonly Taken[]): Measured[] {
+  const [newest] = runs;
+  if (newest === undefined) return [];
+  const seconds = runs.map((run) => run.seconds);
+  const steps = Map.groupBy(
+    runs.flatMap((run) => run.steps),
+    ({ name }) => name,
+  );
+  return [
+    {
+      ...{ runbook, how, runs: runs.length, medianSeconds: median(seconds) },
+      slowestSeconds: Math.max(...seconds),
+      newestAt: newest.at,
+      steps: [...steps].map(([name, same]) => ({ name, seconds: median(same.map((step) => step.seconds)) })),
+    },
+  ];
 }

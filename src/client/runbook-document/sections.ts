@@ -75,16 +75,22 @@ export function measuredTimes(facts: RunbookFacts, runbook: string): string {
   return [heading, ...measured.map((each) => measuredRuns(facts, each))].join('\n\n');
 }
 
+const MEASURED: Record<Measured['how'], string> = {
+  imported: 'With a change of production',
+  'not imported': 'Without one (export, hand-over)',
+  drilled: 'In drills, with the import as its plan estimates it',
+};
+
 function measuredRuns(facts: RunbookFacts, measured: Measured): string {
-  const { imported, runs, medianSeconds, slowestSeconds, newestAt } = measured;
-  const what = imported ? 'With a change of production' : 'Without one (export, hand-over)';
+  const { how, runs, medianSeconds, slowestSeconds, newestAt } = measured;
+  const what = MEASURED[how];
   const objective = facts.database.objectives.rtoMs;
   const verdict = slowestSeconds * 1_000 <= objective ? 'within' : '**beyond**';
   const steps = tableOf(
     ['step', 'median'],
     measured.steps.map(({ name, seconds }) => [name, span(seconds)]),
   );
-  return `${what}: ${countOf(runs, 'completed run')}, the newest of ${newestAt.slice(0, 10)}: median ${span(medianSeconds)}, slowest ${span(slowestSeconds)}, without the time that people took. The slowest is ${verdict} the RTO of ${formatDuration(objective)}.\n\n${steps}`;
+  return `${what}: ${countOf(runs, how === 'drilled' ? 'drill' : 'completed run')}, the newest of ${newestAt.slice(0, 10)}: median ${span(medianSeconds)}, slowest ${span(slowestSeconds)}, without the time that people took. The slowest is ${verdict} the RTO of ${formatDuration(objective)}.\n\n${steps}`;
 }
 
 /** `45s`; below a second `0.4s`. */

@@ -8,6 +8,7 @@ import { factsOf, type RunbookFacts } from '../../../src/client/runbook-document
 import { type Measured, measuredOf } from '../../../src/client/runbook-document/measured.ts';
 import { describeDatabase, protectionOf } from '../../../src/config/describe.ts';
 import { parseConfig } from '../../../src/config/load.ts';
+import type { DrillRecord } from '../../../src/model/drill.ts';
 import type { Evidence } from '../../../src/model/evidence.ts';
 import { parseInput } from '../../../src/model/input.ts';
 
@@ -134,13 +135,28 @@ describe('measured times', () => {
     expect(text).toContain('within the RTO of 30m');
   });
 
+  test('drills have theirs beside those of real runs', () => {
+    const drills = [
+      { runbook: 'pointInTimeRecovery', recoverySeconds: 60, finishedAt: '2026-02-02T00:00:00Z' },
+      { runbook: 'pointInTimeRecovery', recoverySeconds: null, finishedAt: '2026-02-01T00:00:00Z' },
+    ].map((drill) => ({ ...drill, steps: [{ name: 'restore', seconds: 40 }] }) as DrillRecord);
+    const measured = measuredOf([run(10, 5)], drills);
+    expect(measured).toMatchObject([
+      { how: 'not imported', runs: 1, medianSeconds: 10 },
+      { how: 'drilled', runs: 1, medianSeconds: 60, steps: [{ name: 'restore', seconds: 40 }] },
+    ]);
+    expect(documentsOf({ measured })['point-in-time-recovery']).toContain(
+      'In drills, with the import as its plan estimates it: 1 drill, the newest of 2026-02-02: median 1m',
+    );
+  });
+
   test('are without the time that a step was parked, and tell imports from exports and hand-overs', () => {
     const parked = run(20, 900);
     Object.assign(parked.status.steps[0] ?? {}, { parkedSeconds: 880 });
     const measured = measuredOf([{ ...run(50, 5), imported: { transaction: '790' } }, parked, run(2, 1)]);
     expect(measured).toMatchObject([
-      { imported: true, runs: 1, medianSeconds: 50, steps: [{ name: 'restore', seconds: 5 }] },
-      { imported: false, runs: 2, medianSeconds: 11, steps: [{ name: 'restore', seconds: 10.5 }] },
+      { how: 'imported', runs: 1, medianSeconds: 50, steps: [{ name: 'restore', seconds: 5 }] },
+      { how: 'not imported', runs: 2, medianSeconds: 11, steps: [{ name: 'restore', seconds: 10.5 }] },
     ]);
     const text = documentsOf({ measured })['point-in-time-recovery'];
     expect(text).toContain(
