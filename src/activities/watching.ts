@@ -30,10 +30,12 @@ export const createWatchdogActivities = (deps: Dependencies) => ({
       run.progress({ phase: 'reading the catalogs' });
       const catalogs = await readCatalogs(config, (database) => catalogOf(deps, database));
       run.progress({ phase: 'looking at schedules and runs' });
-      const found = await lookForProblems({ config, client, catalogs, now: new Date() });
+      const report = await lastReport(client);
+      const before = report?.problems ?? [];
+      const found = await lookForProblems({ config, client, catalogs, before, now: new Date() });
       const { channels, deadManSwitch } = config.notify;
       return {
-        ...{ found, before: await lastReport(client) },
+        ...{ found, before: report },
         ...{ tells: channels.length > 0, pings: deadManSwitch !== undefined },
       };
     });

@@ -18,9 +18,11 @@ export async function lookForProblems(input: {
   config: Config;
   client: Client;
   catalogs: ReadonlyMap<string, Looked>;
+  /** what is known from an earlier look */
+  before: readonly Problem[];
   now: Date;
 }): Promise<Found> {
-  const { config, client, catalogs, now } = input;
+  const { config, client, catalogs, before, now } = input;
   const desired = desiredSchedules(config);
   const schedules = await readSchedules(client, desired);
   const unread = [...catalogs].flatMap(([name, { unread }]) => (unread === null ? [] : [name]));
@@ -28,7 +30,7 @@ export async function lookForProblems(input: {
     ...repositoryProblems(catalogs),
     ...scheduleProblems(desired, schedules),
     ...watcherProblems(await readWatchers(client, desired), now),
-    ...(await failedRuns(client, [...catalogs.keys()], now)),
+    ...(await failedRuns(client, [...catalogs.keys()], { before, now })),
     ...[...catalogs].flatMap(([name, { catalog }]) =>
       catalog === null
         ? []

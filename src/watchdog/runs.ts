@@ -21,11 +21,14 @@ interface FailedRun {
   status: string;
 }
 
-/** Jobs whose last run failed. */
+/**
+ * Jobs whose last run failed. Temporal forgets runs (after three days, by default): one that was known `before` is mended
+ * only by a good one.
+ */
 export async function failedRuns(
   client: Client,
   databases: readonly string[],
-  now: Date,
+  { before, now }: { before: readonly Problem[]; now: Date },
 ): Promise<Problem[]> {
   const from = new Date(now.getTime() - BACK_MS).toISOString();
   const types = JOBS.map((type) => `'${type}'`).join(', ');
@@ -41,8 +44,15 @@ export async function failedRuns(
     const known = newest.get(key);
     if (known === undefined || known.closedAt < run.closedAt) newest.set(key, run);
   }
-  const problems = await mapBounded([...newest], AT_ONCE, async ([key, run]) =>
-    (await isMended(client, run)) ? [] : [problemOf(key, run)],
+  const found = new Map([...newest].map(([key, run]) => [`failed/${key}`, problemOf(key, run)]));
+  for (const problem of before) {
+    const { key, database } = problem;
+    if (key.startsWith('failed/') && database !== null && databases.includes(database) && !found.has(key)) {
+      found.set(key, problem);
+    }
+  }
+  const problems = await mapBounded([...found.values()], AT_ONCE, async (problem) =>
+    (await isMended(client, problem)) ? [] : [problem],
   );
   return problems.flat();
 }
@@ -58,8 +68,9 @@ function runOf(info: WorkflowExecutionInfo): FailedRun | null {
 }
 
 /** One of its kind came to a good end after it. */
-async function isMended(client: Client, { database, type, closedAt }: FailedRun): Promise<boolean> {
-  const query = `${RUNBOOK} = '${type}' AND ${DATABASE} = '${database}' AND ExecutionStatus = 'Completed' AND CloseTime > '${closedAt.toISOString()}'`;
+async function isMended(client: Client, { key, since }: Problem): Promise<boolean> {
+  const [, type, database] = key.split('/');
+  const query = `${RUNBOOK} = '${type}' AND ${DATABASE} = '${database}' AND ExecutionStatus = 'Completed' AND CloseTime > '${since}'`;
   for await (const _ of client.workflow.list({ query, pageSize: 1 })) return true;
   return false;
 }

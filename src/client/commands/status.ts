@@ -65,7 +65,7 @@ async function showMany(session: Session, all: boolean): Promise<ExitCode> {
   const { config } = loaded;
   const catalogs = await readCatalogs(config, (database) => readCatalogOf(loaded, database));
   const databases = summarize(config, catalogs);
-  const { problems, more } = await lookForProblems({ config, client, catalogs, now });
+  const { problems, more } = await lookForProblems({ config, client, catalogs, before: [], now });
   session.print({ databases, problems, more, runs }, formatFleet(databases, runs, { problems, more }, now));
   return problems.length === 0 ? EXIT.done : EXIT.failed;
 }

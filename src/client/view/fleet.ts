@@ -1,4 +1,4 @@
-import type { Found } from '../../model/problem.ts';
+import type { Found, Problem } from '../../model/problem.ts';
 import type { DatabaseSummary } from '../fleet.ts';
 import { formatAge, formatTable, style } from '../output.ts';
 import type { RunRow } from '../runs.ts';
@@ -35,15 +35,21 @@ export function formatFleet(
     ]),
   );
   const running = runs.length === 0 ? 'nothing is running' : formatRuns(runs, now);
-  return [databases.length === 0 ? 'no databases' : table, formatProblems(found, now), running]
+  return [databases.length === 0 ? 'no databases' : table, formatProblems(found, databases, now), running]
     .filter((part) => part !== '')
     .join('\n\n');
 }
 
 /** Those of each database together, in its order; last those of none. */
-function formatProblems({ problems, more }: Pick<Found, 'problems' | 'more'>, now: Date): string {
+function formatProblems(
+  { problems, more }: Pick<Found, 'problems' | 'more'>,
+  databases: readonly DatabaseSummary[],
+  now: Date,
+): string {
   if (problems.length === 0) return 'everything that should have run has';
-  const byDatabase = problems.toSorted((a, b) => (a.database ?? '~').localeCompare(b.database ?? '~'));
+  const names = [...databases.map(({ database }) => database), null];
+  const rankOf = ({ database }: Problem) => names.indexOf(database);
+  const byDatabase = problems.toSorted((a, b) => rankOf(a) - rankOf(b));
   const lines = byDatabase.flatMap(({ severity, what, since, hint }) => [
     `${style(severity === 'critical' ? 'red' : 'yellow', what)}${since === null ? '' : ` (for ${formatSpan(lostMs(since, now))})`}`,
     ...(hint === null ? [] : [`  ${hint}`]),

@@ -1,35 +1,45 @@
 import { expect, test } from 'vitest';
 import { summarize } from '../../../src/client/fleet.ts';
-import type { Catalog, CatalogBackup } from '../../../src/model/backup.ts';
+import { formatFleet } from '../../../src/client/view/fleet.ts';
+import type { Catalog } from '../../../src/model/backup.ts';
+import type { Problem } from '../../../src/model/problem.ts';
+import type { Looked } from '../../../src/watchdog/catalogs.ts';
 import { databaseText, exampleConfig } from '../config/example.ts';
 
-const backup = (
-  tier: 'logical' | 'physical',
-  day: number,
-  verified: CatalogBackup['verified'],
-): CatalogBackup => ({
-  id: `${tier}-${day}`,
-  ...{ tier, kind: 'full', sizeBytes: 1, dependsOn: [], lockedUntil: null, verified },
-  startedAt: `2026-01-0${day}T02:00:00Z`,
-  finishedAt: `2026-01-0${day}T03:00:00Z`,
+const NOW = new Date('2026-01-31T12:00:00Z');
+const config = exampleConfig({ databases: databaseText('shop') + databaseText('users') });
+const catalog: Catalog = {
+  ...{ database: 'shop', backups: [], intervals: [], gaps: [], rpoSeconds: 60 },
+  lastRecoverableAt: '2026-01-31T11:59:00Z',
+};
+const databases = summarize(
+  config,
+  new Map<string, Looked>([
+    ['shop', { catalog, unread: null }],
+    ['users', { catalog: null, unread: 'S3 is away' }],
+  ]),
+);
+const problem = (what: string, more: Partial<Problem> = {}): Problem => ({
+  ...{ key: what, database: 'shop', severity: 'critical', what, since: null, hint: null, told: 'nothing' },
+  ...more,
+});
+const shown = (problems: Problem[], more = 0) => formatFleet(databases, [], { problems, more }, NOW);
+
+test('says that all is well where it is', () => {
+  const text = shown([]);
+  expect(text).toMatch(/shop +1m +1d +met/);
+  expect(text).toMatch(/users .*UNKNOWN/);
+  expect(text).toContain('everything that should have run has');
 });
 
-function verifiedOf(backups: CatalogBackup[]) {
-  const config = exampleConfig({ databases: databaseText('shop') });
-  const catalog: Catalog = {
-    ...{ database: 'shop', backups, intervals: [], gaps: [], lastRecoverableAt: null, rpoSeconds: null },
-  };
-  return summarize(config, new Map([['shop', { catalog, unread: null }]]))[0]?.verified;
-}
-
-test('one pass hides neither the fail of the other tier nor that of the newest backup', () => {
-  const [pass, fail] = [
-    { verdict: 'pass', at: '2026-01-05T05:00:00Z' } as const,
-    { verdict: 'fail', at: '2026-01-05T04:00:00Z' } as const,
-  ];
-  expect(verifiedOf([backup('logical', 5, fail), backup('physical', 5, pass)])).toEqual(fail);
-  expect(verifiedOf([backup('logical', 5, fail), backup('logical', 1, pass)])).toEqual(fail);
-  expect(verifiedOf([backup('logical', 5, pass), backup('logical', 1, fail)])).toEqual(pass);
-  expect(verifiedOf([backup('logical', 6, null), backup('logical', 5, pass)])).toEqual(pass);
-  expect(verifiedOf([backup('logical', 6, null)])).toBe(null);
+test('shows problems by database, with how long and what to do', () => {
+  const text = shown(
+    [
+      problem('of none', { database: null }),
+      problem('of users', { database: 'users', hint: 'holdfast catalog users' }),
+      problem('of shop', { since: '2026-01-31T09:00:00Z' }),
+    ],
+    2,
+  );
+  expect(text).toContain('of shop (for 3h)\nof users\n  holdfast catalog users\nof none\nand 2 more');
 });

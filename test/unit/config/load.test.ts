@@ -27,7 +27,7 @@ test('the example that `holdfast init` writes is right, and so are the fields th
   const text = await readFile('holdfast.example.yaml', 'utf8');
   expect(() => parseConfig(text, 'x')).not.toThrow();
   // `#field:` and `#  field:` are fields, `# Text:` is prose.
-  const all = text.replace(/^(\s*)#(?=(?: {2})*[a-zA-Z]+:)/gm, '$1');
+  const all = text.replace(/^(\s*)#(?=(?: {2})*(?:- \{?)?[a-zA-Z]+:)/gm, '$1');
   const config = parseConfig(all, 'x');
   expect(config.repository).toMatchObject({ endpoint: 'https://s3.example.com', prefix: 'team-a/' });
   expect(config.databases.shop?.tiers).toMatchObject({

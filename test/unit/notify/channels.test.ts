@@ -6,7 +6,7 @@ import { ping } from '../../../src/notify/post.ts';
 import { slack, slackBody } from '../../../src/notify/slack.ts';
 import { snsMessage } from '../../../src/notify/sns.ts';
 import { signatureOf, webhook } from '../../../src/notify/webhook.ts';
-import { startReceiver } from './http-receiver.ts';
+import { startReceiver } from '../../http-receiver.ts';
 
 const MESSAGE: Message = {
   key: 'backup/logical/shop/1/run/failed',
