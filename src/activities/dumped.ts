@@ -1,12 +1,12 @@
-import { Readable } from 'node:stream';
 import { compareFingerprints } from '../engines/compare-fingerprints.ts';
 import { compareSchemas } from '../engines/compare-schemas.ts';
 import type { Engine, RestoredTables, RestoreTablesInput } from '../engines/engine.ts';
-import type { DumpedDatabase, StoredObject } from '../model/backup.ts';
+import type { DumpedDatabase } from '../model/backup.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { chooseLogical, type LogicalChoice } from '../repository/choice-logical.ts';
+import { dumpedContent, requireUnchanged } from '../repository/dumped-content.ts';
 import { listManifests } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
@@ -34,9 +34,12 @@ export async function restoreDumped(
     const choice = await readLogical(deps, repository, input.database, input.base.backup);
     const { manifest } = choice;
     const globals = manifest.globals === null ? null : await repository.getText(manifest.globals, run.signal);
+    if (choice.dumped.fingerprints === null) {
+      await requireUnchanged(repository, { id: manifest.id, objects: choice.dumped.objects }, run);
+    }
     const [first, ...others] = dumpsOf(choice, input.tables).map(({ name, objects }) => ({
       database: name,
-      open: (signal: AbortSignal) => contentOf(repository, objects, signal),
+      open: (signal: AbortSignal) => dumpedContent(repository, objects, signal),
       sizeBytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     })) as [DumpSource, ...DumpSource[]];
     return engine.restoreTables(
@@ -142,12 +145,4 @@ export async function readLogical(
   const { config } = databaseOf(deps, database);
   const manifests = await listManifests(repository, database);
   return chooseLogical(manifests, { database, db: config.connection.database, backup });
-}
-
-/** A dump may lie in several objects, which are one stream. */
-function contentOf(repository: Repository, objects: readonly StoredObject[], signal: AbortSignal): Readable {
-  async function* pieces(): AsyncGenerator<Buffer> {
-    for (const object of objects) yield* repository.stream(object, signal) as AsyncIterable<Buffer>;
-  }
-  return Readable.from(pieces(), { objectMode: false });
 }

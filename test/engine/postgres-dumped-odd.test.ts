@@ -21,7 +21,7 @@ const SCHEMA = `
   CREATE ROLE "two
 lines";
   CREATE ROLE "x
-CREATE ROLE y; \\! touch ${PLANTED};";
+CREATE ROLE y; \\! touch ${PLANTED} #;";
   CREATE SCHEMA "a b";
   CREATE SCHEMA a;
   CREATE TABLE "a b".c (id int PRIMARY KEY);
@@ -163,7 +163,7 @@ test('the name of a role is never a command: its second line runs nothing', asyn
     ).toEqual([
       { rolname: 'postgres' },
       { rolname: 'two\nlines' },
-      { rolname: `x\nCREATE ROLE y; \\! touch ${PLANTED};` },
+      { rolname: `x\nCREATE ROLE y; \\! touch ${PLANTED} #;` },
     ]);
   });
 });

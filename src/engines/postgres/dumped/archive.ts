@@ -25,14 +25,28 @@ export interface Restored {
 
 const MOST_ERRORS = 20;
 /** Whoever looks at the copy may only read; this is the one who fills it. Its rows fire no trigger, also of foreign keys. */
-const FILLING = '-c default_transaction_read_only=off -c session_replication_role=replica';
+const FILLING =
+  '-c default_transaction_read_only=off -c session_replication_role=replica -c maintenance_work_mem=256MB';
 /** A newer pg_restore sets what an older server does not know: nothing is lost by that. */
-const HARMLESS = /unrecognized configuration parameter/;
+const HARMLESS = /unrecognized configuration parameter|option "locale_provider" not recognized/;
+
+const NO_DATABASE = /FATAL: +database ".*" does not exist/;
 
 /** The dump's list of contents, which stands at its head. Throws BackupUnusable. */
 export async function listContents(archive: Archive, run: ArchiveRun): Promise<string> {
   const { stdout } = await read(archive, run, (zstd, signal) =>
     startTool(run.pgRestore, ['--list'], {
+      ...{ signal, user: run.place.user, stdin: zstd, stdout: 'text' },
+      classify: ({ output }) => unreadable(archive, output),
+    }),
+  );
+  return stdout;
+}
+
+/** The statements of the entries of a list file. Throws BackupUnusable. */
+export async function scriptOf(archive: Archive, listFile: string, run: ArchiveRun): Promise<string> {
+  const { stdout } = await read(archive, run, (zstd, signal) =>
+    startTool(run.pgRestore, ['--create', '--file=-', `--use-list=${listFile}`], {
       ...{ signal, user: run.place.user, stdin: zstd, stdout: 'text' },
       classify: ({ output }) => unreadable(archive, output),
     }),
@@ -71,7 +85,8 @@ export async function restoreEntries(
         errors.push(besideRows ? `${entry} could not be made` : withoutRows(error));
       },
       classify: ({ exitCode, output }) => {
-        if (/database .* does not exist/.test(output)) ended = true;
+        // A db that could not be made cannot be filled either: why is among the errors.
+        if (options.includes('--create') && NO_DATABASE.test(output)) ended = true;
         if (exitCode === 1 && ended) return new HoldfastError('CheckFailed', 'went past errors');
         return unreadable(archive, output);
       },
