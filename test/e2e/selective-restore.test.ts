@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Catalog } from '../../src/model/backup.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
@@ -102,6 +103,57 @@ test('an older backup, exported: nobody is asked, and production stays as it is'
   const evidence = await readEvidence(stack.repository, 'shop', status.workflowId);
   expect(evidence?.exported).toMatchObject([{ table: 'public.orders', rows: 300 }]);
   expect(await wholeShop(stack)).toBe(shop);
+  await expectNothingLeft(stack);
+});
+
+test('columns that were dropped and added since the backup: the plan says so, and rows come back with what is there', async () => {
+  await stack.production.query(
+    `CREATE TABLE notes (id int PRIMARY KEY, body text, old text);
+     INSERT INTO notes SELECT n, 'body ' || n, 'old ' || n FROM generate_series(1, 20) n`,
+  );
+  await stack.json('backup', 'shop', '--tier', 'logical', '--wait');
+  await stack.production.query(
+    `ALTER TABLE notes DROP COLUMN old, ADD COLUMN fresh text NOT NULL DEFAULT 'fresh';
+     DELETE FROM notes WHERE id > 15`,
+  );
+  const waiting = await restore('--table', 'notes');
+  expect(waiting.plan?.changes).toMatchObject([{ table: 'public.notes', inserts: 5 }]);
+  expect(waiting.plan?.notices.join('\n')).toMatch(/old[\s\S]*fresh|fresh[\s\S]*old/);
+  await approve(stack, waiting);
+  await stack.waitForOutcome(waiting.workflowId, 'completed');
+  const { rows } = await stack.production.query('SELECT * FROM notes WHERE id > 15 ORDER BY id');
+  expect(rows).toHaveLength(5);
+  expect(rows[0]).toEqual({ id: 16, body: 'body 16', fresh: 'fresh' });
+  await expectNothingLeft(stack);
+});
+
+test('while production is written: what is gone comes back, and what was written stays', async () => {
+  await stack.json('backup', 'shop', '--tier', 'logical', '--wait');
+  await stack.production.query('DELETE FROM notes WHERE id <= 10');
+  const writer = new pg.Client({ connectionString: stack.description.databases.shop?.url });
+  await writer.connect();
+  let [written, writing] = [0, true];
+  const traffic = (async () => {
+    for (; writing; written += 1) {
+      await writer.query(`INSERT INTO notes VALUES (${1_000 + written}, 'new')`);
+      await writer.query(`UPDATE notes SET fresh = 'touched ${written}' WHERE id = 11`);
+    }
+  })();
+  try {
+    const waiting = await restore('--table', 'notes');
+    expect(waiting.plan?.changes).toMatchObject([{ inserts: 10 }]);
+    await approve(stack, waiting);
+    await stack.waitForOutcome(waiting.workflowId, 'completed');
+  } finally {
+    writing = false;
+    await traffic;
+    await writer.end();
+  }
+  const { rows } = await stack.production.query(
+    `SELECT count(*) FILTER (WHERE id <= 10)::int AS back, count(*) FILTER (WHERE id >= 1000)::int AS written,
+       count(*) FILTER (WHERE fresh LIKE 'touched%')::int AS touched FROM notes`,
+  );
+  expect(rows).toEqual([{ back: 10, written, touched: 1 }]);
   await expectNothingLeft(stack);
 });
 
