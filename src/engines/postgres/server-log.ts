@@ -28,6 +28,10 @@ export interface EndOfServer {
   missingLog: string | null;
 }
 
+/** What only files say that were damaged, or never belonged together. */
+const INCONSISTENT =
+  /(?:FATAL|PANIC): +(?:could not locate (?:a valid|required) checkpoint record|WAL contains references to invalid pages|invalid checkpoint record|.*invalid page in block)/;
+
 /** Why a server ended before it reached its target, from its own log. */
 export function failureOfServer(end: EndOfServer): HoldfastError {
   const { log, target } = end;
@@ -70,6 +74,11 @@ export function failureOfServer(end: EndOfServer): HoldfastError {
   if (/could not load library|could not access file/.test(log)) {
     return new HoldfastError('NotSupported', `the restored server misses a library: ${fatal(log)}`, {
       hint: "install production's extensions on this site",
+    });
+  }
+  if (INCONSISTENT.test(log)) {
+    return new HoldfastError('BackupUnusable', `the restored files do not fit together: ${fatal(log)}`, {
+      hint: 'use another backup: holdfast catalog lists them',
     });
   }
   return new HoldfastError('ToolFailed', `the restored server ended: ${fatal(log) || 'it said nothing'}`, {

@@ -111,6 +111,8 @@ test('why a server ended', () => {
   expect(why(`${raised}\n${file} [HostConnectError] timeout\n${retried}\n${get} 42`)).toBe(
     'RepositoryUnavailable',
   );
+  expect(why('PANIC:  WAL contains references to invalid pages')).toBe('BackupUnusable');
+  expect(why('FATAL:  could not locate required checkpoint record')).toBe('BackupUnusable');
   expect(why('FATAL:  something else')).toBe('ToolFailed');
   expect(lastCommitInLog('LOG:  last completed transaction was at log time 2026-01-31 11:59:58.5+00')).toBe(
     '2026-01-31T11:59:58.5Z',
