@@ -27,7 +27,7 @@ export interface Answer {
 }
 
 interface Database {
-  verify?: object;
+  verify?: object | 'off';
   postgres?: object;
   connection: object;
   [field: string]: unknown;
@@ -36,6 +36,7 @@ interface Database {
 /** The written configuration, as far as tests change it. */
 export interface Configuration {
   noWorkerAfter?: string;
+  notify?: object;
   hosts: Record<string, object>;
   sites: Record<string, object>;
   databases: Record<string, Database> & { shop: Database };

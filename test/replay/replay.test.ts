@@ -49,7 +49,9 @@ describe('saved histories of every branch replay on the code of today', async ()
       ...['without-production', 'without-worker'].map((how) => `verified-${how}`),
       ...['approved', 'rejected', 'expired', 'cancelled', 'check-failed'].map((how) => `table-${how}`),
       ...['unknown', 'parked', 'exported', 'exported-rows'].map((how) => `table-${how}`),
-      'production-change',
+      ...['approved', 'expired', 'parked-failed', 'cancelled'].map((how) => `told-${how}`),
+      ...['problem', 'over', 'storm', 'told-already', 'untold'].map((how) => `watchdog-${how}`),
+      ...['deliver-alert', 'physical-backup-failed-told', 'production-change'],
     ];
     expect(files).toEqual(expect.arrayContaining(branches.map((branch) => `${branch}.history`)));
   });

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { temporal } from '@temporalio/proto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { layoutOf } from '../../src/client/dev/configuration.ts';
+import type { WatchdogReport } from '../../src/model/problem.ts';
+import type { Message } from '../../src/notify/channel.ts';
+import { type Received, startReceiver } from '../http-receiver.ts';
+import { deleteOrders, startRecovery } from './accident.ts';
+import { expectNothingLeft } from './nothing-left.ts';
+import { type Stack, startStack } from './stack.ts';
+
+const SECRET = 'what only the two of us know';
+
+let stack: Stack;
+let folder: string;
+/** Away at first. */
+let webhook: Awaited<ReturnType<typeof startReceiver>>;
+let outside: Awaited<ReturnType<typeof startReceiver>>;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'alerts-'));
+  webhook = await startReceiver([500, 200]);
+  outside = await startReceiver();
+  const secret = async (name: string, value: string) => {
+    await writeFile(join(folder, name), value, { mode: 0o600 });
+    return { file: join(folder, name) };
+  };
+  const channel = { url: await secret('url', webhook.url), secret: await secret('secret', SECRET) };
+  const deadManSwitch = await secret('switch', outside.url);
+  stack = await startStack({
+    orders: 200,
+    patch: (config) => {
+      config.notify = { channels: [{ webhook: channel }], deadManSwitch };
+      config.databases.shop.verify = 'off';
+      config.databases.shop.drill = 'off';
+    },
+  });
+  await stack.json('backup', 'shop', '--tier', 'physical', '--wait');
+  await stack.json('backup', 'shop', '--tier', 'logical', '--wait');
+  await stack.json('schedules', 'apply');
+});
+afterAll(async () => {
+  await stack?.end();
+  await webhook?.end();
+  await outside?.end();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const messages = (): Message[] => webhook.received.map(({ body }) => JSON.parse(body));
+const titles = () => messages().map(({ title }) => title);
+
+async function watch(): Promise<WatchdogReport> {
+  const options = { taskQueue: 'holdfast', workflowId: `watchdog-${randomUUID()}`, args: [{}] };
+  return stack.temporal.workflow.execute('watchdog', options);
+}
+const problems = async () => (await watch()).problems.map(({ key }) => key);
+
+/** What the contract's own page tells receivers to do. */
+async function documentedCheck(): Promise<
+  (headers: Received['headers'], body: string, secret: string) => boolean
+> {
+  const page = await readFile(new URL('../../docs/contract.md', import.meta.url), 'utf8');
+  const snippet = /```js\n([\s\S]*?isFromHoldfast[\s\S]*?)```/.exec(page)?.[1] as string;
+  const file = join(folder, 'receiver.mjs');
+  await writeFile(file, snippet);
+  return (await import(file)).isFromHoldfast;
+}
+
+test('where everything that should run does, there is no problem, and somebody outside hears of it', async () => {
+  await expect.poll(problems).toEqual([]);
+  const all = await stack.holdfast('status', '--all');
+  expect(all.stdout).toContain('everything that should have run has');
+  expect(all.code).toBe(0);
+  expect(outside.received.length).toBeGreaterThan(0);
+});
+
+test('a backup that fails is told, by a webhook that was away at first, and so is the next good one', async () => {
+  const { password } = layoutOf(stack.directory).secrets;
+  const right = await readFile(password, 'utf8');
+  await writeFile(password, 'not-the-password');
+  try {
+    expect((await stack.holdfast('backup', 'shop', '--tier', 'logical', '--wait')).code).toBe(1);
+  } finally {
+    await writeFile(password, right);
+  }
+  await expect.poll(titles).toContain('logicalBackup of shop failed');
+  expect(webhook.received.length).toBeGreaterThan(1);
+  const told = messages().find(({ title }) => title.startsWith('logicalBackup'));
+  expect(told).toMatchObject({
+    severity: 'critical',
+    database: 'shop',
+    workflowId: expect.stringMatching(/^backup\/logical\/shop\//),
+  });
+  expect(told?.url).toContain(encodeURIComponent(told?.workflowId ?? ''));
+  await expect.poll(problems).toContain('failed/logicalBackup/shop');
+  const all = await stack.holdfast('status', '--all');
+  expect(all.stdout).toContain('the last logicalBackup of shop failed: backup/logical/shop/');
+  expect(all.code).toBe(1);
+
+  await stack.json('backup', 'shop', '--tier', 'logical', '--wait');
+  await expect.poll(problems).not.toContain('failed/logicalBackup/shop');
+  await expect
+    .poll(titles)
+    .toContainEqual(expect.stringMatching(/^over: the last logicalBackup of shop failed/));
+});
+
+test('a decision that waits is told, signed as documented, and nothing of the receiver is kept', async () => {
+  const before = webhook.received.length;
+  const id = await startRecovery(stack, await deleteOrders(stack, 1, 5));
+  await stack.waitForOutcome(id, 'waiting-for-decision');
+  await expect.poll(() => messages().filter(({ workflowId }) => workflowId === id)).toHaveLength(1);
+  const request = webhook.received.slice(before).find(({ body }) => body.includes(id)) as Received;
+  const isFromHoldfast = await documentedCheck();
+  expect(isFromHoldfast(request.headers, request.body, SECRET)).toBe(true);
+  expect(isFromHoldfast(request.headers, `${request.body} `, SECRET)).toBe(false);
+  expect(isFromHoldfast(request.headers, request.body, 'another')).toBe(false);
+  const old = { ...request.headers, 'holdfast-timestamp': '1769868300' };
+  expect(isFromHoldfast(old, request.body, SECRET)).toBe(false);
+
+  const { key } = messages().find(({ workflowId }) => workflowId === id) as Message;
+  const delivery = stack.temporal.workflow.getHandle(`alert/${key}`);
+  expect(await delivery.result()).toEqual({ sent: ['webhook 1'], failed: [] });
+  const history = temporal.api.history.v1.History.encode(await delivery.fetchHistory()).finish();
+  const kept = Buffer.from(history).toString('latin1');
+  expect(kept).toContain('webhook 1');
+  expect(kept).not.toContain('secret-part');
+  expect(kept).not.toContain(SECRET);
+  const status = await stack.status(id);
+  await stack.json('reject', id, '--plan', status.plan?.digest as string, '--by', 'ben');
+  await stack.waitForOutcome(id, 'rejected');
+  await expectNothingLeft(stack);
+});
+
+test('a schedule that somebody deleted is found, told, and makes status --all fail', async () => {
+  await stack.temporal.schedule.getHandle('holdfast/logical/shop').delete();
+  await expect.poll(problems).toEqual(['schedule-missing/holdfast/logical/shop']);
+  const title = 'schedule holdfast/logical/shop is missing in Temporal: what it starts does not run';
+  await expect.poll(titles).toContain(title);
+  const all = await stack.holdfast('status', '--all');
+  expect(all.stdout).toContain(title);
+  expect(all.stdout).toContain('holdfast schedules apply');
+  expect(all.code).toBe(1);
+  await stack.json('schedules', 'apply');
+  await expect.poll(problems).toEqual([]);
+  expect((await stack.holdfast('status', '--all')).code).toBe(0);
+});
+
+test('config check tells who hears of it, not where', async () => {
+  const { stdout } = await stack.holdfast('config', 'check');
+  expect(stdout).toContain(`alerts go to: webhook 1 (in the file ${join(folder, 'url')})`);
+  expect(stdout).toContain(`dead man's switch: its address is in the file ${join(folder, 'switch')}`);
+  expect(stdout).not.toContain('secret-part');
+});
