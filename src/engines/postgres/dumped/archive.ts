@@ -168,6 +168,6 @@ export async function makeCluster(
   initdb: string,
   { place, data, user, signal }: { place: InstancePlace; data: string; user: string; signal: AbortSignal },
 ): Promise<void> {
-  const options = ['--encoding=UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync', '--no-instructions'];
+  const options = ['--encoding=UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync'];
   await runTool(initdb, [`--pgdata=${data}`, `--username=${user}`, ...options], { signal, user: place.user });
 }
