@@ -28,11 +28,10 @@ export async function fill(input: RestoreTablesInput, run: Run): Promise<string[
     await ask(admin(input), run, (client) => makeRoles(client, globals));
   }
   run.progress({ phase: 'making the definitions' });
-  const list = await listContents(input, restoring);
-  const contents = contentsOf(list);
+  const contents = contentsOf(await listContents(input, restoring));
   const whole = input.tables === null;
   await dropFresh(input, run);
-  await makeOlder(input, list, restoring, run);
+  await makeOlder(input, restoring, run);
   const made = await restoreEntries(
     input,
     {
@@ -94,15 +93,10 @@ async function dropFresh(input: RestoreTablesInput, run: Run): Promise<void> {
 }
 
 /** A pg_dump newer than 14 names the provider of the locale, which servers up to 14 do not know: they have but one. */
-async function makeOlder(
-  input: RestoreTablesInput,
-  list: string,
-  restoring: ArchiveRun,
-  run: Run,
-): Promise<void> {
-  const entry = /^(\d+;) \d+ \d+ DATABASE /m.exec(list)?.[1];
-  if (input.serverMajor >= 15 || entry === undefined) return;
-  const script = await scriptOf(input, await writeList(input.place, 'database', [entry]), restoring);
+async function makeOlder(input: RestoreTablesInput, restoring: ArchiveRun, run: Run): Promise<void> {
+  if (input.serverMajor >= 15) return;
+  // With --create the db itself needs no line in a list, and has none.
+  const script = await scriptOf(input, await writeList(input.place, 'database', []), restoring);
   const statement = /^CREATE DATABASE [\s\S]*?;$/m.exec(script)?.[0];
   if (statement?.includes(' LOCALE_PROVIDER = libc') !== true) return;
   await ask(admin(input), run, async (client) => {
