@@ -35,13 +35,13 @@ function codeOf(error: unknown): number | null {
 
 /** A run that is not there, in words; any other error as it is. */
 export function orUnknownRun(error: unknown, workflowId: string): unknown {
-  return isNotFound(error) ? notThere(`there is no run ${workflowId}`, error) : error;
+  return isNotFound(error) ? notThere(`there is no workflow ${workflowId}`, error) : error;
 }
 
 /** The same of a message: a run that has ended takes none. */
 export function orClosedRun(error: unknown, workflowId: string): unknown {
   return isNotFound(error)
-    ? notThere(`no run ${workflowId} goes on: there is none, or it has ended`, error)
+    ? notThere(`there is no running workflow ${workflowId}: there is none, or it has ended`, error)
     : error;
 }
 

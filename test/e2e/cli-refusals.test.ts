@@ -98,11 +98,11 @@ describe('what is refused before anything is started', () => {
     for (const given of [['status'], ['connect'], ['approve'], ['resume'], ['undo', ...REASON]]) {
       const [command = '', ...options] = given;
       expect((await refused([command, 'pitr/shpo/none', ...options], 2)).error).toMatch(
-        /^there is no run pitr\/shpo\/none\n/,
+        /^there is no workflow pitr\/shpo\/none\n/,
       );
     }
     expect((await refused(['retarget', 'pitr/shpo/none', '--latest'], 2)).error).toMatch(
-      /^no run pitr\/shpo\/none goes on: there is none, or it has ended\n/,
+      /^there is no running workflow pitr\/shpo\/none: there is none, or it has ended\n/,
     );
   });
 
