@@ -293,5 +293,6 @@ function baseOf(choice: Choice, tables: string[] | null): Base {
     estimateSeconds: estimateSeconds({ databaseBytes: manifest.databaseBytes, logs: choice.segments }),
     tables,
     notices: [...manifest.notices, ...choice.notices],
+    ...(choice.beforeReplay === undefined ? {} : { beforeReplay: choice.beforeReplay }),
   };
 }

@@ -39,6 +39,8 @@ export interface Base {
   /** as the engine names them; null where the input named none */
   tables: string[] | null;
   notices: string[];
+  /** what only the replay can tell; not in the plan, which comes after it */
+  beforeReplay?: string;
 }
 
 /** One instance as later steps name it; the rest is in its record on the host. */

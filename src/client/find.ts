@@ -67,12 +67,14 @@ export async function findAccident(
   configurePrograms(config.config.tools.postgres ?? {});
   run.progress({ phase: 'reading the catalog' });
   const { readRecoverability } = await import('../repository/catalog.ts');
+  const { readOwnTransactions } = await import('../repository/own-transactions.ts');
   const look = (repository: Repository) => lookUp(config, database, engine, { repository, query, run });
-  const { known, table, places, notices } = await withRepository(
+  const { known, own, table, places, notices } = await withRepository(
     config,
     async (repository) => {
       const recoverability = await readRecoverability(repository, database.name, { stanza: database.stanza });
-      return { known: recoverability, ...(await look(repository)(recoverability)) };
+      const own = await readOwnTransactions(repository, database.name, query.since, run.signal);
+      return { known: recoverability, own, ...(await look(repository)(recoverability)) };
     },
     S3_PATIENCE_MS,
   );
@@ -89,7 +91,7 @@ export async function findAccident(
       {
         ...{ repository, stanza: database.stanza, serverMajor, segmentBytes, directory },
         ...{ since: query.since.toISOString(), until: query.until.toISOString() },
-        ...{ limit: query.limit, minRows: query.minRows, relations: places },
+        ...{ limit: query.limit, minRows: query.minRows, relations: places, own },
         logs: chosen.map(({ name, key }) => ({ name, path: key.slice(TOOL_FOLDER.length + 1) })),
       },
       run,

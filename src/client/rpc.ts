@@ -35,10 +35,24 @@ function codeOf(error: unknown): number | null {
 
 /** A run that is not there, in words; any other error as it is. */
 export function orUnknownRun(error: unknown, workflowId: string): unknown {
-  if (!(error instanceof WorkflowNotFoundError) && codeOf(error) !== NOT_FOUND) return error;
-  return new HoldfastError('InvalidInput', `there is no running workflow ${workflowId}`, {
-    hint: 'holdfast list shows the runs that there are; a closed one takes no messages',
-    cause: error,
+  return isNotFound(error) ? notThere(`there is no workflow ${workflowId}`, error) : error;
+}
+
+/** The same of a message: a run that has ended takes none. */
+export function orClosedRun(error: unknown, workflowId: string): unknown {
+  return isNotFound(error)
+    ? notThere(`there is no running workflow ${workflowId}: there is none, or it has ended`, error)
+    : error;
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof WorkflowNotFoundError || codeOf(error) === NOT_FOUND;
+}
+
+function notThere(what: string, cause: unknown): HoldfastError {
+  return new HoldfastError('InvalidInput', what, {
+    hint: 'holdfast list shows the runs that there are',
+    cause,
   });
 }
 

@@ -19,7 +19,7 @@ import { CONTROL_QUEUE } from '../model/queue.ts';
 import type { DecisionRecord } from '../model/runbook.ts';
 import type { Target } from '../model/target.ts';
 import { workflowIdFor } from '../model/workflow-id.ts';
-import { ANSWER_WITHIN_MS, noAnswer, orUnknownRun } from './rpc.ts';
+import { ANSWER_WITHIN_MS, noAnswer, orClosedRun } from './rpc.ts';
 
 export type StartedType =
   | 'pointInTimeRecovery'
@@ -117,7 +117,7 @@ export async function sendDecision(
         { hint: `start \`holdfast worker\`, then look with holdfast status ${workflowId}`, cause: error },
       );
     }
-    throw orUnknownRun(error, workflowId);
+    throw orClosedRun(error, workflowId);
   }
 }
 
@@ -153,7 +153,7 @@ export async function sendRetarget(client: Client, workflowId: string, target: T
         { hint: `start \`holdfast worker\`, then look with holdfast status ${workflowId}`, cause: error },
       );
     }
-    throw orUnknownRun(error, workflowId);
+    throw orClosedRun(error, workflowId);
   }
 }
 
@@ -181,6 +181,6 @@ export async function resumeRun(client: Client, workflowId: string): Promise<voi
   try {
     await client.workflow.getHandle(workflowId).signal(SIGNALS.resume);
   } catch (error) {
-    throw orUnknownRun(error, workflowId);
+    throw orClosedRun(error, workflowId);
   }
 }

@@ -405,11 +405,23 @@ export interface FindInput {
   logs: LogFile[];
   /** every place where the table's data was known to lie, oldest first */
   relations: TableRelation[];
+  /** what Holdfast itself has committed in production */
+  own: OwnTransaction[];
   /** an empty directory for fetched logs, a few at a time: removed by the caller */
   directory: string;
   /** the candidates with the most rows are kept, and fewer deleted and updated rows than `minRows` make none */
   limit: number;
   minRows: number;
+}
+
+/** An import or undo. Transaction ids come again, also after a recovery: it committed between two moments, ISO 8601. */
+export interface OwnTransaction {
+  /** with its epoch, as pg_current_xact_id gives it */
+  transaction: string;
+  /** the runbook's workflow id */
+  by: string;
+  from: string;
+  to: string;
 }
 
 export interface Found {
@@ -444,6 +456,8 @@ export interface Candidate {
   whole: 'truncated' | 'dropped' | 'rewritten' | null;
   /** of how many of a partitioned table's leaves `whole` is true; null for a table of one piece, and without `whole` */
   partitions: { touched: number; all: number } | null;
+  /** the runbook of Holdfast whose import or undo it is */
+  by?: string;
   /** just before it, ready for pointInTimeRecovery */
   target: Extract<Target, { lsn: string }>;
 }

@@ -25,6 +25,8 @@ export interface Choice {
   /** needs-closing: only a log that production has not archived yet can prove the target */
   reachable: 'yes' | 'needs-closing';
   notices: string[];
+  /** what only the replay can tell, for people who wait for it */
+  beforeReplay?: string;
 }
 
 interface Situation extends Recoverability {
@@ -122,8 +124,8 @@ function chooseNewest(situation: Situation, index: LogIndex, bases: Manifest[]):
   if ('latest' in target && newest.stretch.hole !== null) throw gapError(situation, index, newest.stretch);
   const choice = choiceOf(index, newest.manifest, newest.stretch, newest.stretch.last, 'yes');
   if ('latest' in target) return choice;
-  const notice = `where ${describeTarget(target)} lies is known only after the replay; before ${newest.manifest.finishedAt}, where the newest base ends, it cannot be reached: give a time instead`;
-  return { ...choice, notices: [...choice.notices, notice] };
+  const beforeReplay = `where ${describeTarget(target)} lies is known only after the replay; before ${newest.manifest.finishedAt}, where the newest base ends, it cannot be reached: give a time instead`;
+  return { ...choice, beforeReplay };
 }
 
 function chooseById(situation: Situation, id: string): Choice {

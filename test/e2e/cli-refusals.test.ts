@@ -94,6 +94,18 @@ describe('what is refused before anything is started', () => {
     expect((await refused(['backup', 'shop', '--tier', 'tape'], 2)).error).toMatch(/physical/);
   });
 
+  it('says that there is no such run', async () => {
+    for (const given of [['status'], ['connect'], ['approve'], ['resume'], ['undo', ...REASON]]) {
+      const [command = '', ...options] = given;
+      expect((await refused([command, 'pitr/shpo/none', ...options], 2)).error).toMatch(
+        /^there is no workflow pitr\/shpo\/none\n/,
+      );
+    }
+    expect((await refused(['retarget', 'pitr/shpo/none', '--latest'], 2)).error).toMatch(
+      /^there is no running workflow pitr\/shpo\/none: there is none, or it has ended\n/,
+    );
+  });
+
   it('suggests the command that was meant, in JSON too', async () => {
     expect((await refused(['statsu'], 2)).error).toMatch(/did you mean status/);
     const json = await cli.holdfast('statsu', '--output', 'json');

@@ -151,7 +151,7 @@ it('cancelled while it imports: it lets go of what it waits for, and nothing was
     await expect.poll(sessionsThatWait, { timeout: 60_000 }).toBe(1);
     await temporal('workflow', 'cancel', '--workflow-id', id);
     await expect.poll(() => stack.instances(), { timeout: 60_000 }).toEqual([]);
-    // Not after the lock's time limit of five seconds: a request that waits keeps every writer behind it waiting.
+    // At once, not when the two minutes are over for which it tries: behind a request that waits, every writer waits.
     expect(await sessionsThatWait()).toBe(0);
   } finally {
     await holder.end();

@@ -18,6 +18,8 @@ import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';
 import { runTool } from '../../src/engines/process.ts';
+import type { Evidence } from '../../src/model/evidence.ts';
+import { writeEvidence } from '../../src/repository/evidence.ts';
 import { writeHeartbeat } from '../../src/repository/heartbeats.ts';
 import { toolArchiveFolder } from '../../src/repository/layout.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
@@ -136,6 +138,20 @@ it('tells deleted and updated rows of each transaction, without what was rolled 
   expect(seen(await find('public.orders', { until: since, since: new Date(since.getTime() - 500) }))).toEqual(
     [],
   );
+});
+
+it('says which transaction is an import or undo of Holdfast, and takes another one for the accident', async () => {
+  const [startedAt, writtenAt] = [since.toISOString(), new Date().toISOString()];
+  const key = await writeEvidence(repository, {
+    ...{ workflowId: 'undo/shop/1', imported: { transaction: xids.deleted }, writtenAt },
+    status: { database: 'shop', steps: [{ startedAt }] },
+  } as unknown as Evidence);
+  const { candidates, likeliest } = await find('public.orders');
+  await repository.remove(key);
+  expect(candidates.filter(({ by }) => by !== undefined)).toMatchObject([
+    { xid: xids.deleted, by: 'undo/shop/1' },
+  ]);
+  expect(likeliest?.xid).toBe(xids.updated);
 });
 
 it('tells a truncate from a delete of everything, and a drop of a table that was rewritten before', async () => {

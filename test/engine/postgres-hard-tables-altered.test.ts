@@ -191,6 +191,78 @@ describe('names of 63 bytes', () => {
 });
 
 describe('a table that is gone together with what it needs', () => {
+  const MADE = `CREATE TYPE mood AS ENUM ('a'); CREATE SEQUENCE numbers; CREATE COLLATION "by B" (locale = 'C');
+    CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+    CREATE FUNCTION fine(mood) RETURNS bool LANGUAGE sql IMMUTABLE AS $$ SELECT true $$;
+    CREATE TABLE t (id int PRIMARY KEY DEFAULT nextval('numbers'), m mood[], name text COLLATE "by B", CHECK (fine(m[1])));
+    CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION noted(); INSERT INTO t VALUES (1, '{a}')`;
+  const first = 'create that there first, and start the recovery again';
+
+  test.each([
+    ['its trigger’s function', 'DROP FUNCTION noted() CASCADE', 'function public.noted()'],
+    ['its default’s sequence', 'DROP SEQUENCE numbers', 'sequence public.numbers'],
+    ['the function of a check', 'DROP FUNCTION fine(mood)', 'function public.fine(public.mood)'],
+  ])(
+    '%s: only side-by-side can be chosen, and it is said what is to be created first',
+    async (_, drop, what) => {
+      const sides = await server.make(MADE);
+      await sides.live(`DROP TABLE t; ${drop}`);
+      const [found] = await compare(sides.input(['public.t']), quietly);
+      const lacks = `production lacks ${what}, of which public.t is to be made; ${first}, or choose side-by-side`;
+      expect(found?.rules.map(({ refusal }) => refusal)).toEqual([lacks, lacks, lacks, null]);
+      await importBy(sides, ['public.t'], 'side-by-side');
+      expect(await sides.live('SELECT * FROM t_restored_copy')).toEqual([{ id: 1, m: '{a}', name: null }]);
+    },
+  );
+
+  test.each([
+    ['DROP TYPE mood CASCADE', 'function public.fine(public.mood), type public.mood[]'],
+    ['DROP COLLATION "by B"', 'collation public."by B"'],
+  ])('no rule is left after %s, and nobody waits for a plan', async (drop, what) => {
+    const sides = await server.make(MADE);
+    await sides.live(`DROP TABLE t; ${drop}`);
+    await expect(compare(sides.input(['public.t']), quietly)).rejects.toMatchObject({
+      type: 'NotSupported',
+      message: `production lacks ${what}, of which public.t is to be made`,
+      hint: first,
+    });
+  });
+
+  test('a copy cannot lie beside a table whose column went with its type; nor is more said than is true', async () => {
+    const sides = await server.make(`${MADE}; CREATE TABLE child (id int REFERENCES t, others t);
+      CREATE TABLE more (id int DEFAULT nextval('numbers')); ALTER SEQUENCE numbers OWNED BY t.id`);
+    await sides.live('DROP TABLE t, child, more');
+    const together = await compare(sides.input(['public.t', 'public.child', 'public.more']), quietly);
+    expect(together.map((table) => ruleOf(table, 'replace').refusal)).toEqual([null, null, null]);
+    await expect(compare(sides.input(['public.more']), quietly)).resolves.toMatchObject([
+      {
+        rules: [
+          { refusal: expect.stringContaining('lacks sequence public.numbers') },
+          {},
+          {},
+          { refusal: null },
+        ],
+      },
+    ]);
+
+    const half = await server.make(MADE);
+    await half.live('DROP TYPE mood CASCADE');
+    const [found] = await compare(half.input(['public.t']), quietly);
+    expect(found?.rules.map(({ refusal }) => refusal)).toEqual([
+      ...[null, null, null],
+      `production lacks type public.mood[], of which a copy beside public.t is to be made; ${first}`,
+    ]);
+  });
+
+  test('the index to which its foreign key refers may have another name by now', async () => {
+    const sides = await server.make(
+      'CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY REFERENCES p)',
+    );
+    await sides.live('DROP TABLE c; ALTER INDEX p_pkey RENAME TO other');
+    const [found] = await compare(sides.input(['public.c']), quietly);
+    expect(found?.rules.map(({ refusal }) => refusal)).toEqual([null, null, null, null]);
+  });
+
   test.each([
     ['its type', 'DROP TYPE mood CASCADE', 'type "public.mood" does not exist'],
     [
@@ -198,17 +270,22 @@ describe('a table that is gone together with what it needs', () => {
       'DROP FUNCTION noted() CASCADE',
       'function public.noted() does not exist',
     ],
-  ])('%s: nothing changes, and it is said what is to be created first', async (_, drop, reason) => {
-    const sides =
-      await server.make(`CREATE TYPE mood AS ENUM ('a'); CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+  ])(
+    '%s goes after the plan: nothing changes, and it is said what is to be created first',
+    async (_, drop, reason) => {
+      const sides =
+        await server.make(`CREATE TYPE mood AS ENUM ('a'); CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
       CREATE TABLE t (id int PRIMARY KEY, m mood); CREATE TRIGGER noted BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION noted(); INSERT INTO t VALUES (1, 'a')`);
-    await sides.live(`DROP TABLE t; ${drop}`);
-    const refused = importBy(sides, ['public.t'], 'replace');
-    await expect(refused).rejects.toMatchObject({
-      type: 'NotSupported',
-      message: `production lacks something of which a table is to be made: ${reason}`,
-      hint: expect.stringContaining('create that in production first'),
-    });
-    expect(await sides.live(`SELECT to_regclass('t')::text AS t`)).toEqual([{ t: null }]);
-  });
+      await sides.live('DROP TABLE t');
+      const plan = await sides.plan(['public.t']);
+      await sides.live(drop);
+      const refused = importRows({ ...plan, conflict: 'replace', undo: memoryStore() }, quietly);
+      await expect(refused).rejects.toMatchObject({
+        type: 'NotSupported',
+        message: `production lacks something of which a table is to be made: ${reason}`,
+        hint: expect.stringContaining('create that in production first'),
+      });
+      expect(await sides.live(`SELECT to_regclass('t')::text AS t`)).toEqual([{ t: null }]);
+    },
+  );
 });

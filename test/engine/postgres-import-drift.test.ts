@@ -40,7 +40,11 @@ describe('replace, where an approved row differs otherwise by now', () => {
     const plan = await replacing(sides, 1);
     await sides.live('DELETE FROM t WHERE id = 2');
     const before = await sides.live(CONTENT);
-    await expect(importRows({ ...plan, drift: 0 }, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+    await expect(importRows({ ...plan, drift: 0 }, quietly)).rejects.toMatchObject({
+      type: 'PlanChanged',
+      message:
+        'production has changed since the plan was approved: rows beyond it would change in public.t, and the approval allowed none',
+    });
     const result = await importRows(plan, quietly);
     expect(result.tables).toMatchObject([{ inserted: 1, updated: 2, deleted: 0, drifted: 1, vanished: 0 }]);
     expect(await sides.live(CONTENT)).toEqual(await sides.copy(CONTENT));

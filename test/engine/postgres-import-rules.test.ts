@@ -94,8 +94,9 @@ describe('replace', () => {
     await sides.live(`UPDATE customers SET balance = 7 WHERE id = 20; INSERT INTO customers (email) VALUES ('x');
       DELETE FROM orders WHERE id = 5; UPDATE customers SET balance = 1 WHERE id = 1; DELETE FROM log`);
     const before = await sides.live(CONTENT);
-    await expect(importRows({ ...plan, drift: 2 }, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
-    await expect(importRows(plan, quietly)).rejects.toMatchObject({ type: 'PlanChanged' });
+    const drifted = { type: 'PlanChanged', reason: 'drift', hint: expect.stringContaining('--drift') };
+    await expect(importRows({ ...plan, drift: 2 }, quietly)).rejects.toMatchObject(drifted);
+    await expect(importRows(plan, quietly)).rejects.toMatchObject(drifted);
     expect(await sides.live(CONTENT)).toEqual(before);
     const result = await importRows({ ...plan, drift: 3 }, quietly);
     expect(result.tables).toMatchObject([

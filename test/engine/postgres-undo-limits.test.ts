@@ -107,12 +107,41 @@ describe('an undo is refused', () => {
     const sides = await server.make('CREATE TABLE lines (a int)');
     const lines = { 'public.lines': { key: null, columns: ['a'], count: 3 } };
     const by = await importByHand(sides, lines, 'INSERT INTO lines SELECT generate_series(1, 5)');
-    const [comparison] = await planUndo(by.input(), quietly);
-    for (const rule of ['keep-changed', 'overwrite-changed'] as const) {
-      expect(ruleOf(comparison as NonNullable<typeof comparison>, rule).refusal).toContain(
-        '2 more rows look like',
-      );
-    }
+    await expect(planUndo(by.input(), quietly)).rejects.toMatchObject({
+      type: 'NotSupported',
+      message: expect.stringContaining('2 more rows look like'),
+    });
+  });
+
+  test('where the configured user lacks a right for both rules, which can be granted; not where no grant helps', async () => {
+    const sides = await server.make(`${TABLE}; CREATE TABLE lines (a int)`);
+    const lines = { 'public.lines': { key: null, columns: ['a'], count: 3 } };
+    const by = await importByHand(sides, CHANGE, IMPORT);
+    const both = await importByHand(
+      sides,
+      { ...CHANGE, ...lines },
+      'INSERT INTO t VALUES (13, 1); INSERT INTO lines SELECT generate_series(1, 5)',
+    );
+    await sides.live(`CREATE ROLE clerk LOGIN PASSWORD 'a-password-of-the-clerk';
+      GRANT SELECT, INSERT, UPDATE ON t, lines TO clerk; GRANT DELETE ON lines TO clerk`);
+    const plan = (of: ImportedByHand) => {
+      const input = of.input();
+      const production = { ...input.production, user: 'clerk', password: 'a-password-of-the-clerk' };
+      return planUndo({ ...input, production }, quietly);
+    };
+    const denied = 'the configured user may not delete in public.t';
+    await expect(plan(by)).rejects.toMatchObject({
+      type: 'PermissionDenied',
+      message: denied,
+      hint: 'grant DELETE on public.t',
+    });
+    await expect(plan(both)).rejects.toMatchObject({
+      type: 'NotSupported',
+      message: expect.stringMatching(`^${denied}; public.lines has no key, and 2 more rows`),
+      hint: expect.not.stringContaining('grant'),
+    });
+    await sides.live('GRANT DELETE ON t TO clerk');
+    expect((await plan(by))[0]?.rules.map(({ refusal }) => refusal)).toEqual([null, null]);
   });
 
   test('where a partition for its rows is gone', async () => {
@@ -133,7 +162,10 @@ describe('an undo is refused', () => {
     };
     expect(await refusal()).toBeNull();
     await sides.live('DROP TABLE t_b');
-    expect(await refusal()).toMatch(/public\.t has no partition any more for some rows/);
+    await expect(refusal()).rejects.toMatchObject({
+      type: 'NotSupported',
+      message: expect.stringMatching(/public\.t has no partition any more for some rows/),
+    });
   });
 });
 

@@ -1,6 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { toFailure } from '../../src/activities/run.ts';
+import { HoldfastError } from '../../src/model/failure.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { createTestEnvironment } from './environment.ts';
 import { fakeActivities, undoComparisonOf } from './fakes.ts';
@@ -140,6 +142,52 @@ describe('undoImport', () => {
         expect((await failureOf((await startUndo(input)).result())).message).toMatch(why);
       });
     }
+  });
+
+  it('parks where the configured user lacks a right for every rule, and plans when it has it', async () => {
+    let granted = false;
+    const fakes = fakeActivities({
+      activities: {
+        planUndo: async ({ conflict }) => {
+          if (granted) return undoComparisonOf(2, conflict);
+          throw toFailure(
+            new HoldfastError('PermissionDenied', 'the configured user may not delete in public.orders', {
+              hint: 'grant DELETE on public.orders',
+            }),
+          );
+        },
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await startUndo();
+      const parked = await waitFor(handle, 'parked');
+      expect(parked).toMatchObject({ plan: null, message: expect.stringMatching(/grant DELETE/) });
+      granted = true;
+      await handle.signal('resume');
+      await handle.executeUpdate('decide', approve(await waitFor(handle, 'waiting-for-decision')));
+      expect(((await handle.result()) as RunbookStatus).outcome).toBe('completed');
+      await record('undo-parked-planning', handle);
+    });
+  });
+
+  it('ends at once where no rule is possible and no grant helps', async () => {
+    const fakes = fakeActivities({
+      activities: {
+        planUndo: async () => {
+          throw toFailure(new HoldfastError('NotSupported', 'public.orders has no partition any more'));
+        },
+      },
+    });
+    await withWorkers(environment, fakes.activities, async () => {
+      const handle = await startUndo();
+      expect(await failureOf(handle.result())).toMatchObject({
+        type: 'NotSupported',
+        message: expect.stringContaining('has no partition any more'),
+      });
+      expect(fakes.evidence()?.status).toMatchObject({ outcome: 'failed', plan: null, decisions: [] });
+      expect(fakes.calls).not.toContain('undoImport');
+      await record('undo-impossible', handle);
+    });
   });
 
   it('is one change among others: while a recovery may change the database it does not begin', async () => {

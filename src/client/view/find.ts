@@ -66,6 +66,7 @@ export function formatFind(result: FindResult, again: readonly string[], width: 
 }
 
 function formatCandidates(candidates: readonly Candidate[]): string {
+  const hasOwn = candidates.some(({ by }) => by !== undefined);
   return formatTable(
     [
       { head: 'committed at' },
@@ -75,11 +76,13 @@ function formatCandidates(candidates: readonly Candidate[]): string {
       { head: 'updated', align: 'right' },
       { head: 'whole' },
       { head: 'target just before it' },
+      ...(hasOwn ? [{ head: 'done by' }] : []),
     ],
     candidates.map((candidate) => {
       const { at, xid, lsn, deleted, updated } = candidate;
       const counts = [formatCount(deleted), formatCount(updated)];
-      return [at, xid, lsn, ...counts, describeWhole(candidate), targetOptions(candidate).join(' ')];
+      const known = [at, xid, lsn, ...counts, describeWhole(candidate), targetOptions(candidate).join(' ')];
+      return hasOwn ? [...known, candidate.by ?? '-'] : known;
     }),
   );
 }

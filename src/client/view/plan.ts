@@ -104,8 +104,12 @@ function formatRules(plan: Plan, width: number | null, approved: RulePlan | unde
     `${style('bold', 'RULES')} ${style('dim', meaning)}`,
     formatTable([{ head: 'rule' }, ...COUNT_COLUMNS], rows, { indent: '  ' }),
   ];
-  for (const [refusal, rules] of refusalsOf(plan)) lines.push(refusalLine(rules, refusal, width));
-  for (const rule of plan.rules) {
+  // Afterwards nobody chooses any more.
+  const choices = approved === undefined ? plan.rules : [approved];
+  if (approved === undefined) {
+    for (const [refusal, rules] of refusalsOf(plan)) lines.push(refusalLine(rules, refusal, width));
+  }
+  for (const rule of choices) {
     if (rule.refusal !== null || rule.conflict === plan.conflict) continue;
     const notices = noticesOf(plan, rule).map((notice) => `${rule.conflict}: ${notice}`);
     lines.push(...notices.map((notice) => formatNotice(notice, width)));

@@ -8,11 +8,11 @@ import type { Ending, Runbook } from './runbook.ts';
 
 /** The step that chooses the base of a target, or shows the one that is chosen. */
 export async function aimAt(runbook: Runbook, target: Target, find: () => Promise<Base>): Promise<Aim> {
-  const base = await runbook.step(
-    'choose base',
-    find,
-    ({ backup, logs }) =>
+  const base = await runbook.step('choose base', find, ({ backup, logs, beforeReplay }) =>
+    [
       `${backup}; ${countOf(logs, 'log')} up to ${describeTarget(target)}, every one present`,
+      ...(beforeReplay === undefined ? [] : [beforeReplay]),
+    ].join('; '),
   );
   return { target, base };
 }

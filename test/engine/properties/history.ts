@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { quoteIdentifier } from '../../../src/engines/postgres/identifier.ts';
-import { quoted, type RandomColumn, type RandomSchema, type RandomTable, valuesOf } from './schema.ts';
+import {
+  quoted,
+  type RandomColumn,
+  type RandomReference,
+  type RandomSchema,
+  type RandomTable,
+  valuesOf,
+} from './schema.ts';
 
 /** A statement before it knows its schema, so that both shrink by themselves. */
 interface Drawn {
@@ -54,15 +61,25 @@ function statementOf(schema: RandomSchema, { table: index, what, row, column, ce
   return `UPDATE ${table.name} AS t SET ${quoteIdentifier(chosen.name)} = ${value(chosen, cells[0])} WHERE ${nth(table, row)}`;
 }
 
-function insertOf({ name, columns }: RandomTable, cells: readonly number[]): string {
+function insertOf({ name, columns, references }: RandomTable, cells: readonly number[]): string {
   const given = columns.filter(
     // Every second time a number comes from its sequence.
     ({ role, generation }) =>
       role !== 'computed' && !(role === 'key' && generation !== '' && (cells[8] ?? 0) % 2 === 0),
   );
   if (given.length === 0) return `INSERT INTO ${name} DEFAULT VALUES`;
-  const values = given.map((column, index) => value(column, cells[index]));
+  const values = given.map(
+    (column, index) => parentOf(references, column, cells[index]) ?? value(column, cells[index]),
+  );
   return `INSERT INTO ${name} (${quoted(given.map((column) => column.name))}) OVERRIDING SYSTEM VALUE VALUES (${values.join(', ')})`;
+}
+
+/** Two times in three what a row of the parent holds: else hardly any row would refer to another. */
+function parentOf(references: readonly RandomReference[], column: RandomColumn, cell = 0): string | null {
+  const reference = references.find(({ columns }) => columns.length === 1 && columns[0] === column.name);
+  if (reference === undefined || cell % 3 === 0) return null;
+  const [parentColumn] = reference.parentColumns;
+  return `(SELECT p.${quoteIdentifier(parentColumn as string)} FROM ${reference.parent} AS p ORDER BY p::text COLLATE "C" OFFSET ${cell % 5} LIMIT 1)`;
 }
 
 /** Exchanges the values that two rows have in a unique column. */

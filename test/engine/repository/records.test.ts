@@ -13,6 +13,7 @@ import {
   removeManifest,
   writeManifest,
 } from '../../../src/repository/manifests.ts';
+import { readOwnTransactions } from '../../../src/repository/own-transactions.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
 import { base } from '../../unit/repository/recoverability.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
@@ -155,6 +156,27 @@ test('evidence lies under the database and the whole workflow id', async () => {
   expect(key).toBe('evidence/shop/pitr%2Fshop%2F20260131T140500Z.json');
   expect(await readEvidence(repository, 'shop', evidence.workflowId)).toEqual(evidence);
   expect(await readEvidence(repository, 'shop', 'pitr/shop/other')).toBeNull();
+});
+
+test('what Holdfast itself committed in production is read from the evidence of that time', async () => {
+  const evidenceOf = (workflowId: string, imported: object | null) =>
+    ({
+      ...{ formatVersion: 1, workflowId, imported, writtenAt: '2026-01-31T14:10:00Z' },
+      status: {
+        database: 'own',
+        steps: [{ startedAt: '2026-01-31T14:05:00Z' }, { startedAt: null }],
+      },
+    }) as unknown as Evidence;
+  await writeEvidence(repository, evidenceOf('pitr/own/1', { transaction: '4294967308' }));
+  await writeEvidence(repository, evidenceOf('undo/own/1', { transaction: '813' }));
+  await writeEvidence(repository, evidenceOf('pitr/own/rejected', null));
+  const read = (since: Date) => readOwnTransactions(repository, 'own', since, new AbortController().signal);
+  const time = { from: '2026-01-31T14:05:00Z', to: '2026-01-31T14:10:00Z' };
+  expect(await read(new Date())).toEqual([
+    { transaction: '4294967308', by: 'pitr/own/1', ...time },
+    { transaction: '813', by: 'undo/own/1', ...time },
+  ]);
+  expect(await read(new Date(tomorrow))).toEqual([]);
 });
 
 test('the journal keeps every record of a runbook, whoever wrote it', async () => {

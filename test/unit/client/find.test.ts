@@ -75,6 +75,24 @@ it('what was found is a table with the command below it, and what could not be s
   expect(text).toContain('for another one, put its target there');
   expect(text).toContain('note: a log is missing');
   expect(lines.at(-1)).toMatch(/^holdfast restore pitr shop --lsn 0\/5000148 --exclusive /);
+  expect(text).not.toContain('done by');
+  const own = { ...deleted, by: 'pitr/shop/1' };
+  const withOwn = formatFind(
+    {
+      ...{
+        database: 'shop',
+        table: 'public.orders',
+        likeliest: own,
+        notices: [],
+        candidates: [own, deleted],
+      },
+      searched: { from: null, to: null, logs: 1 },
+    },
+    [],
+    null,
+  );
+  expect(withOwn).toMatch(/target just before it +done by/);
+  expect(withOwn).toMatch(/--exclusive +pitr\/shop\/1\n.*--exclusive +-\n/);
   const none = formatFind(
     {
       ...{ database: 'shop', table: 'public.orders', likeliest: null, notices: [], candidates: [] },

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { likeliest } from '../../../src/engines/postgres/find/rank.ts';
 import { parseRecord } from '../../../src/engines/postgres/find/record.ts';
-import { Search } from '../../../src/engines/postgres/find/search.ts';
+import { Search, type SearchOptions } from '../../../src/engines/postgres/find/search.ts';
 
 const line = (manager: string, xid: number, text: string, lsn = '0/0204BA78') =>
   `rmgr: ${manager.padEnd(11)} len (rec/tot):     54/    54, tx:        ${xid}, lsn: ${lsn}, prev 0/0204BA30, desc: ${text}`;
@@ -173,14 +173,15 @@ describe('of a partitioned table', () => {
   const drop = (...oids: string[]) => ({
     ...{ removed: oids.map((oid) => `1663/5/${oid}`), droppedOids: oids },
   });
-  const found = (...records: Parameters<Search['read']>[0][]) => {
+  const foundWith = (options: Partial<SearchOptions>, ...records: Parameters<Search['read']>[0][]) => {
     const search = new Search({
       ...{ relations, serverMajor: 15, minRows: 1, limit: 20 },
-      ...{ since: 0, until: Number.POSITIVE_INFINITY },
+      ...{ since: 0, until: Number.POSITIVE_INFINITY, ...options },
     });
     for (const record of records) search.read(record, 1);
     return search.candidates();
   };
+  const found = (...records: Parameters<Search['read']>[0][]) => foundWith({}, ...records);
   const deleted = {
     kind: 'row' as const,
     xid: '11',
@@ -198,6 +199,24 @@ describe('of a partitioned table', () => {
     const all = found(commit('10', 1, drop('1')), deleted, commit('11', 2), commit('12', 3, drop('2', '3')));
     expect(all.at(-1)).toMatchObject({ whole: 'dropped', partitions: { touched: 2, all: 2 } });
     expect(likeliest(all)?.xid).toBe('12');
+  });
+
+  it('what Holdfast itself did comes last, and only where the transaction is of that time', () => {
+    const own = (transaction: string, hour: number) => ({
+      ...{ transaction, by: 'pitr/shop/1' },
+      ...{ from: `2026-01-31T0${hour - 1}:59:00Z`, to: `2026-01-31T0${hour}:01:00Z` },
+    });
+    const all = [deleted, commit('11', 1), commit('12', 2, drop('1', '2', '3'))];
+    const epoch = (2n ** 32n + 12n).toString();
+    const some = foundWith({ own: [own(epoch, 2), own('11', 3)] }, ...all);
+    expect(some.map(({ xid, by }) => [xid, by])).toEqual([
+      ['11', undefined],
+      ['12', 'pitr/shop/1'],
+    ]);
+    expect(likeliest(some)?.xid).toBe('11');
+    expect(likeliest(some.slice(1))?.xid).toBe('12');
+    const one = foundWith({ own: [own('12', 2)], limit: 1 }, ...all);
+    expect(one.map(({ xid }) => xid)).toEqual(['11']);
   });
 
   it('a drop is kept whatever else took more rows', () => {

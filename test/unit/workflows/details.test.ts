@@ -61,6 +61,9 @@ test('writes the approvals that count where the own rule is none, and drift for 
   expect(text).toContain('`holdfast approve pitr/shop/1 --plan sha256:0123456789abcdef --conflict replace`');
   expect(text).toContain('"plan": "sha256:0123456789abcdef", "conflict": "replace"}');
   expect(text).toContain('--drift');
+  const none = { ...plan, rules: [rule('insert-missing', 0, 'no key'), rule('replace', 5, 'no right')] };
+  expect(detailsOf({ ...status, plan: none })).toContain('No rule of it can be chosen: reject it.');
+  expect(detailsOf({ ...status, plan: none })).not.toContain('holdfast approve');
   const undo: Plan = {
     ...plan,
     conflict: 'keep-changed',

@@ -13,6 +13,7 @@ import { findEffects } from './effects.ts';
 import { refuseWithoutParents } from './gone.ts';
 import { parentsFirst } from './insert-order.ts';
 import { LeftRows, type TableDifferences } from './judged.ts';
+import { refuseLacking } from './lacking.ts';
 import { preferIndexes } from './lookup.ts';
 import { findNewConstraints } from './new-constraints.ts';
 import { refuseUnplaced } from './partitions.ts';
@@ -42,6 +43,7 @@ export async function compare(input: CompareInput, run: Run): Promise<TableCompa
       const pairs: TablePair[] = [];
       for (const table of tables) pairs.push(await describePair(live, copy, table));
       refuseWithoutParents(pairs);
+      await refuseLacking(sides, pairs);
       await refuseUnplaced(copy, pairs);
       for (const pair of pairs) await findNewConstraints(copy, pair);
       await refuseTaken(live, pairs, input.copyId);

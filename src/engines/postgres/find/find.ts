@@ -9,7 +9,7 @@ export async function find(input: FindInput, run: Run): Promise<Found> {
   const search = new Search({
     ...{ relations: input.relations, serverMajor: input.serverMajor },
     ...{ since: Date.parse(input.since), until: Date.parse(input.until) },
-    ...{ minRows: input.minRows, limit: input.limit },
+    ...{ minRows: input.minRows, limit: input.limit, own: input.own },
   });
   await readLogs(input, (record, timeline) => search.read(record, timeline), run);
   const candidates = search.candidates();

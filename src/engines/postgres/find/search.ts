@@ -1,5 +1,5 @@
 import type { TableRelation } from '../../../model/relation.ts';
-import type { Candidate } from '../../engine.ts';
+import type { Candidate, OwnTransaction } from '../../engine.ts';
 import { keepMost } from './rank.ts';
 import type { LogRecord } from './record.ts';
 import {
@@ -24,6 +24,7 @@ export interface SearchOptions {
   minRows: number;
   /** how many are kept: those with the most rows */
   limit: number;
+  own?: readonly OwnTransaction[];
 }
 
 type Commit = Extract<LogRecord, { kind: 'commit' }>;
@@ -122,6 +123,7 @@ export class Search {
     if (this.#beganBefore(xid)) this.cut.add(xid);
     this.#found.push({
       ...{ xid, at: record.at, lsn, timeline, ...rows, ...change },
+      ...this.#ownerOf(xid, at),
       target: { lsn: this.#lockedAt(done) ?? lsn, exclusive: true },
     });
     const { limit } = this.#options;
@@ -216,6 +218,16 @@ export class Search {
     return first?.[1].lsn ?? null;
   }
 
+  #ownerOf(xid: string, at: number): Pick<Candidate, 'by'> {
+    const own = this.#options.own?.find(
+      ({ transaction, from, to }) =>
+        BigInt.asUintN(32, BigInt(transaction)) === BigInt(xid) &&
+        at >= Date.parse(from) - CLOCKS_DIFFER_MS &&
+        at <= Date.parse(to) + CLOCKS_DIFFER_MS,
+    );
+    return own === undefined ? {} : { by: own.by };
+  }
+
   #beganBefore(xid: string): boolean {
     if (this.#begunBefore === null) return false;
     const { oldestXid, nextXid } = this.#begunBefore;
@@ -223,6 +235,9 @@ export class Search {
     return own >= oldestXid && own < nextXid;
   }
 }
+
+/** Commits are by production's clock, evidence by the worker's. */
+const CLOCKS_DIFFER_MS = 5 * 60_000;
 
 const WEIGHT: Record<Whole, number> = { rewritten: 1, truncated: 2, dropped: 3 };
 

@@ -79,7 +79,7 @@ export async function stageDrift(
 export function tooMuchDrift(table: string, allowed: number): HoldfastError {
   return new HoldfastError(
     'PlanChanged',
-    `production has changed since the plan was approved: more than ${countOf(allowed, 'row')} of ${table} would be changed beyond it`,
+    `production has changed since the plan was approved: rows beyond it would change in ${table}, and the approval allowed ${allowed === 0 ? 'none' : `${countOf(allowed, 'row')} only`}`,
     {
       hint: 'nothing was changed; look at the new plan and approve that, with more rows beyond it: --drift <rows>',
       reason: 'drift',

@@ -13,7 +13,7 @@ import { quoteIdentifier } from '../identifier.ts';
 import { isChanged } from './classify.ts';
 import type { CreatedTable } from './created-table.ts';
 import { type Judged, type Judgement, judge } from './judge.ts';
-import { refusalOf } from './refusal.ts';
+import { dropRefusalOf, refusalOf, requireSomeRule } from './refusal.ts';
 import type { UndoneTable } from './undo-table.ts';
 import { readUndone, type Undone } from './undone.ts';
 
@@ -39,6 +39,7 @@ export async function planUndo(input: UndoPlanInput, run: Run): Promise<TableCom
           : { ...same, rule },
       );
     }
+    requireSomeRule(judgements);
     const comparisons: TableComparison[] = [];
     for (const [index, data] of undone.data.tables.entries()) {
       const table = undone.tables.find((one) => one.data === data);
@@ -66,10 +67,7 @@ export function ruleComparison(judgement: Judgement, table: string): RuleCompari
     conflict: judgement.rule,
     change: { table: name, inserts: 0, updates: 0, deletes: rows, orphans: 0, uniqueClashes: 0 },
     keysSha256: createHash('sha256').update(`${found?.relation?.oid} ${drop} ${found?.rows}`).digest('hex'),
-    refusal:
-      drop && found?.relation?.rights.owner === false
-        ? `only the owner may drop ${found.data.created}`
-        : null,
+    refusal: (found && dropRefusalOf(found, drop)?.message) ?? null,
     notices: found === undefined ? [] : dropNotices(found, drop),
   };
 }
@@ -116,7 +114,7 @@ function judgedComparison(judged: Judged, rule: UndoRule): RuleComparison {
       uniqueClashes: judged.clashes,
     },
     keysSha256: judged.keysSha256,
-    refusal: refusalOf(judged, rule),
+    refusal: refusalOf(judged, rule)?.message ?? null,
     notices,
   };
 }

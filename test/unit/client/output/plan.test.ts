@@ -122,6 +122,8 @@ it('shows what was approved once it is, not what the plan would have done by its
   };
   expect(statusText(null)).toMatch(/PLAN .*\n {2}summary of replace\n/);
   expect(statusText(null)).toMatch(/RULES \(\* was approved\)[\s\S]*replace \*/);
+  expect(statusText(null)).not.toContain('it lands as a_table_restored_1');
+  expect(statusText(null)).not.toContain('cannot be chosen');
   // The first of two approvals decides nothing yet.
   expect(statusText('import')).toMatch(/insert-missing \*/);
 });
