@@ -21,6 +21,7 @@ export function reportPage(report: Report): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="referrer" content="no-referrer">
 <title>${title}, ${formatTime(now)}</title>
 <style>${new Html(STYLE)}</style>

@@ -28,6 +28,7 @@ test('it needs nothing from elsewhere, and runs nothing', () => {
   expect(page).not.toMatch(/<(script|link|img|iframe|object|embed|base|form)\b/i);
   expect(page).not.toMatch(/\s(src|srcset|on\w+)\s*=\s*["']/i);
   expect(page).not.toMatch(/url\(|@import|javascript:/i);
+  expect(page).toContain("default-src 'none'; style-src 'unsafe-inline'");
   expect([...page.matchAll(/href="([^"]*)"/g)].map(([, target]) => target)).toEqual([
     ...['#database-shop', '#database-users', '#database-away'],
   ]);
