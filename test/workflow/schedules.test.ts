@@ -168,6 +168,7 @@ test('watchers start with their schedule, backups at their time', async () => {
       'holdfast/instance-reaper',
       'holdfast/log-archive-watch/db1',
       'holdfast/log-archive-watch/db2',
+      'holdfast/watchdog',
     ]);
   // The first run counts as the schedule's own: the next interval must not start a second watcher beside it.
   const watcher = client.schedule.getHandle('holdfast/log-archive-watch/db1');
