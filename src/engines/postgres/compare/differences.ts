@@ -163,6 +163,22 @@ export async function* ruleBatches(
   yield* keyBatches(kindFile(folder, kind), width, size, (line) => left.has(line));
 }
 
+/** The lines of their keys, as COPY reads them. */
+export async function* ruleLines(
+  folder: string,
+  rule: ConflictRule,
+  kind: DifferenceKind,
+): AsyncGenerator<Buffer> {
+  if (!ruleKinds(rule).includes(kind)) return;
+  const left = await leftLines(folder, rule, kind);
+  const file = createReadStream(kindFile(folder, kind), { highWaterMark: 1 << 18 });
+  if (left.size === 0) return yield* file as AsyncIterable<Buffer>;
+  for await (const lines of linesOf(file)) {
+    const kept = lines.filter((line) => !left.has(line));
+    if (kept.length > 0) yield Buffer.from(`${kept.join('\n')}\n`);
+  }
+}
+
 /** All rows of a kind, whatever is left alone. */
 export function kindBatches(
   folder: string,
@@ -176,10 +192,12 @@ export function kindBatches(
 async function leftLines(folder: string, rule: ConflictRule, kind: DifferenceKind): Promise<Set<string>> {
   const left = new Set<string>();
   let isHeader = true;
-  for await (const line of linesOf(createReadStream(leftFile(folder, rule)))) {
-    const [reason = '', of = ''] = line.split('\t', 2);
-    if (!isHeader && of === kind) left.add(line.slice(reason.length + of.length + 2));
-    isHeader = false;
+  for await (const lines of linesOf(createReadStream(leftFile(folder, rule)))) {
+    for (const line of lines) {
+      const [reason = '', of = ''] = line.split('\t', 2);
+      if (!isHeader && of === kind) left.add(line.slice(reason.length + of.length + 2));
+      isHeader = false;
+    }
   }
   return left;
 }
@@ -243,8 +261,8 @@ export async function checkFolder(
       },
     );
   }
-  for await (const line of linesOf(createReadStream(leftFile(folder, rule)))) {
-    return { key: line.split('\t').map(decodeField) };
+  for await (const [line] of linesOf(createReadStream(leftFile(folder, rule)))) {
+    if (line !== undefined) return { key: line.split('\t').map(decodeField) };
   }
   throw new HoldfastError('ChecksumMismatch', `the list of approved rows of ${table} is empty`);
 }

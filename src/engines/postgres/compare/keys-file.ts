@@ -75,17 +75,20 @@ export async function* keyBatches(
   skip: (line: string) => boolean = () => false,
 ): AsyncGenerator<KeyBatch> {
   let lines: string[] = [];
-  for await (const line of linesOf(createReadStream(path, { highWaterMark: 1 << 18 }))) {
-    if (skip(line)) continue;
-    lines.push(line);
-    if (lines.length < size) continue;
-    yield batchOf(lines, width);
-    lines = [];
+  for await (const some of linesOf(createReadStream(path, { highWaterMark: 1 << 18 }))) {
+    for (const line of some) {
+      if (skip(line)) continue;
+      lines.push(line);
+      if (lines.length < size) continue;
+      yield batchOf(lines, width);
+      lines = [];
+    }
   }
   if (lines.length > 0) yield batchOf(lines, width);
 }
 
 export function batchOf(lines: string[], width: number): KeyBatch {
+  if (width === 1) return { lines, columns: [lines.map(decodeField)] };
   const columns: string[][] = Array.from({ length: width }, () => []);
   for (const line of lines) {
     const fields = line.split('\t');

@@ -58,14 +58,14 @@ export class LineWindow {
   }
 }
 
-/** Every line as text, without its newline. */
-export async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
+/** Lines as text, without their newlines, many at a time: to wait for each by itself costs more than to read it. */
+export async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string[]> {
   const window = new LineWindow(source);
   try {
     while (await window.fill()) {
       const text = window.buffer.toString('utf8', window.start, window.end - 1);
       window.start = window.end;
-      yield* text.split('\n');
+      yield text.split('\n');
     }
   } finally {
     await window.close();

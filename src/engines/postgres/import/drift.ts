@@ -7,14 +7,14 @@ import {
   DIFFERENCE_KINDS,
   type DifferenceKind,
   findDifferences,
-  ruleBatches,
+  ruleLines,
   type Sides,
 } from '../compare/differences.ts';
 import { mergeDifferences } from '../compare/key-merge.ts';
 import type { KeyOrder } from '../compare/key-order.ts';
 import { keyBatches, LineWriter } from '../compare/keys-file.ts';
 import { preferIndexes } from '../compare/lookup.ts';
-import { batchSize, linesOfBatches, type Stage, stageGone, stageRows } from './stage.ts';
+import { batchSize, type Stage, stageGone, stageRows } from './stage.ts';
 
 /** Reading a table again takes as long as it takes: production's session may have to wait for the copy's. */
 const COMPARE_IDLE_LIMIT = '1h';
@@ -68,7 +68,7 @@ export async function stageDrift(
     await stageRows(sides, stage, both, [run, staged.missing + staged.changed]);
   }
   if (drifted.extra > 0) {
-    await stageGone(production, stage, keyBatches(beyondFile(folders, 'extra'), width, size), run);
+    await stageGone(production, stage, createReadStream(beyondFile(folders, 'extra')), run);
   }
   await production.query(`SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', $1, true)`, [
     limit?.limit,
@@ -113,9 +113,9 @@ function keepUnstaged(
   folders: Folders,
 ): Promise<number> {
   const beyond = createReadStream(beyondFile(folders, kind));
-  const approved = ruleBatches(folders.approved, rule, other, pair.key.parts.length, batchSize(pair));
+  const approved = ruleLines(folders.approved, rule, other);
   const unstaged = unstagedFile(folders, kind);
-  return keepOthers(beyond, linesOfBatches(approved), pair.orders, unstaged, Number.POSITIVE_INFINITY);
+  return keepOthers(beyond, approved, pair.orders, unstaged, Number.POSITIVE_INFINITY);
 }
 
 /** Writes the lines that the other stream does not have into a new file, up to so many; how many. */

@@ -124,7 +124,8 @@ async function changeTables(
   for (const [index, stage] of stages.entries()) {
     if (stage.pair.gone) continue;
     run.progress({ phase: `keeping what ${stage.pair.table} holds` });
-    kept[index] = await keepUndo(client, input.undo, stage, settled[index] as Settled, index);
+    const { keysFolder } = input.comparisons[index] as TableComparison;
+    kept[index] = await keepUndo(client, input.undo, stage, settled[index] as Settled, { index, keysFolder });
   }
   run.progress({ phase: 'changing production' });
   for (const statement of definition?.before ?? []) await client.query(statement);

@@ -29,6 +29,14 @@ export async function advanceSequences(
     const name = quoteQualified([sequence.schema, sequence.name]);
     const literal = `${quoteLiteral(name)}::pg_catalog.regclass`;
     const column = quoteIdentifier(sequence.column);
+    const isAhead = (value: string) =>
+      `(${value} ${beyond} sequence.last_value OR (${value} = sequence.last_value AND NOT sequence.is_called))`;
+    // An index knows the furthest number of all: mostly the sequence is past that, and the stage is not read.
+    const perhaps =
+      stage.pair.key.parts[0]?.column === sequence.column
+        ? ` AND (SELECT ${isAhead('every.value')} FROM ${name} AS sequence,
+             (SELECT ${furthest}(${column}) AS value FROM ${stage.pair.production.source}) AS every)`
+        : '';
     // Numbers may be taken at any time, also of a sequence that another table shares: it is set only where nobody
     // gets as far between the look and the deed.
     await sides.production.query(
@@ -39,10 +47,9 @@ export async function advanceSequences(
            / (${sequence.increment})) + CASE WHEN sequence.is_called THEN 0 ELSE 1 END AS steps
          FROM (SELECT ${furthest}(${column})::pg_catalog.int8 AS value FROM ${stage.rows}
            WHERE holdfast_how <> 'v' AND ($1::pg_catalog.numeric IS NULL OR ${column} ${within} $1::pg_catalog.numeric
-             OR (NOT $2::pg_catalog.bool AND (SELECT is_called FROM ${name})))) AS reached,
+             OR (NOT $2::pg_catalog.bool AND (SELECT is_called FROM ${name})))${perhaps}) AS reached,
            ${name} AS sequence
-         WHERE reached.value ${beyond} sequence.last_value
-           OR (reached.value = sequence.last_value AND NOT sequence.is_called) OFFSET 0) AS ahead`,
+         WHERE ${isAhead('reached.value')} OFFSET 0) AS ahead`,
       [restored?.last ?? null, restored?.used ?? false],
     );
   }

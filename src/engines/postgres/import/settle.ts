@@ -26,6 +26,9 @@ export async function settle(client: pg.Client, stage: Stage): Promise<Settled> 
   const production = rowSource(pair, 'production', 't');
   const same = sameKey(pair, 't', 's');
   const here = `${same}${await exceptGone(client, stage)}`;
+  if (rule === 'insert-missing' && !(await isAnyThere(client, stage, same))) {
+    return { inserts: stage.approved.missing, updates: 0, revived: 0 };
+  }
   const present = rule === 'replace' ? `CASE WHEN ${differs(pair, 't', 's')} THEN 'u' ELSE 'v' END` : `'v'`;
   const marked = await client.query(
     `UPDATE ${rows} AS s SET holdfast_how = ${present}::pg_catalog."char"
@@ -53,6 +56,18 @@ export async function settle(client: pg.Client, stage: Stage): Promise<Settled> 
   );
   const { inserts, updates } = counts.rows[0] as { inserts: string; updates: string };
   return { inserts: Number(inserts), updates: Number(updates), revived };
+}
+
+/** Mostly none is. An index alone can say so; to mark rows, those of production themselves have to be read. */
+async function isAnyThere(client: pg.Client, { pair, rows }: Stage, same: string): Promise<boolean> {
+  // Numbers were staged in their order: sorting them again is no work, while a hash table of them is.
+  const inOrder = pair.orders.every((order) => order !== 'bytes');
+  if (inOrder) await client.query('SET LOCAL enable_hashjoin = off');
+  const found = await client.query<{ any: boolean }>(
+    `SELECT count(*) > 0 AS any FROM ${rows} AS s JOIN ${rowSource(pair, 'production', 't')} ON ${same}`,
+  );
+  if (inOrder) await client.query('RESET enable_hashjoin');
+  return found.rows[0]?.any === true;
 }
 
 /** Locates the rows of a table without a key. A key written otherwise may be held by a row that goes. */

@@ -7,11 +7,12 @@ import type { ConflictRule, TableChange } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { copyOut } from '../compare/copy-out.ts';
 import { columnOf } from '../compare/describe.ts';
-import { type DifferenceKind, ruleBatches, type Sides } from '../compare/differences.ts';
+import { type DifferenceKind, ruleBatches, ruleLines, type Sides } from '../compare/differences.ts';
 import type { KeyBatch } from '../compare/keys-file.ts';
-import { BATCH_ROWS, keyCondition, preferIndexes } from '../compare/lookup.ts';
+import { BATCH_ROWS, preferIndexes } from '../compare/lookup.ts';
 import { keyColumnsOf, keyNames, rowSource, type TablePair } from '../compare/table-pair.ts';
-import { quoteIdentifier, quoteLiteral } from '../identifier.ts';
+import { quoteIdentifier } from '../identifier.ts';
+import { batchQuery } from './batch-query.ts';
 
 /** Of keys that are short whatever their value: they stand in a statement. */
 const SHORT_BATCH_ROWS = 100_000;
@@ -97,10 +98,11 @@ export async function stageApproved(
   const batches = (kind: DifferenceKind) =>
     ruleBatches(folder, rule, kind, pair.key.parts.length, batchSize(pair));
   const total = change.inserts + change.updates;
-  const staged = await stageRows(sides, stage, { missing: batches('missing'), changed: batches('changed') }, [
-    run,
-    total,
-  ]);
+  const both = { missing: batches('missing'), changed: batches('changed') };
+  // Rows that are frozen as they come are not written once more when they are first read.
+  await sides.production.query(`BEGIN READ WRITE; TRUNCATE ${stage.rows}`);
+  const staged = await stageRows(sides, stage, both, [run, total], true);
+  await sides.production.query('COMMIT');
   if (staged !== total) {
     throw new HoldfastError(
       'CheckFailed',
@@ -108,7 +110,7 @@ export async function stageApproved(
       { hint: 'start the recovery again: the restored copy is not what the plan was made from' },
     );
   }
-  if (change.deletes > 0) await stageGone(sides.production, stage, batches('extra'), run);
+  if (change.deletes > 0) await stageGone(sides.production, stage, ruleLines(folder, rule, 'extra'), run);
 }
 
 /** How many keys of a table are looked up at once. */
@@ -118,16 +120,18 @@ export function batchSize(pair: TablePair): number {
   return isShort ? SHORT_BATCH_ROWS : BATCH_ROWS;
 }
 
-/** Streams the rows of these keys into the stage; how many there were. */
+/** Streams the rows of these keys into the stage, which may be `fresh` in the open transaction; how many there were. */
 export async function stageRows(
   sides: Sides,
   stage: Stage,
   batches: Record<'missing' | 'changed', AsyncIterable<KeyBatch>>,
   [run, total]: [Run, number],
+  fresh = false,
 ): Promise<number> {
   const { pair, rows } = stage;
   const columns = ['holdfast_how', ...stageColumns(pair)].map(quoteIdentifier).join(', ');
-  const into = sides.production.query(copyFrom(`COPY ${rows} (${columns}) FROM STDIN`));
+  const freeze = fresh ? ' (FREEZE)' : '';
+  const into = sides.production.query(copyFrom(`COPY ${rows} (${columns}) FROM STDIN${freeze}`));
   if (pair.keyless) await preferIndexes(sides.restored, false);
   const source = Readable.from(copyRows(sides.restored, pair, batches, run, total), { objectMode: false });
   await pipeline(source, into, { signal: run.signal });
@@ -143,16 +147,12 @@ export async function stageRows(
 export async function stageGone(
   client: pg.Client,
   stage: Stage,
-  batches: AsyncIterable<KeyBatch>,
+  lines: AsyncIterable<Buffer>,
   run: Run,
 ): Promise<void> {
   const into = client.query(copyFrom(`COPY ${stage.gone} FROM STDIN`));
-  await pipeline(Readable.from(linesOfBatches(batches), { objectMode: false }), into, { signal: run.signal });
+  await pipeline(lines, into, { signal: run.signal });
   await client.query(`ANALYZE ${stage.gone}`);
-}
-
-export async function* linesOfBatches(batches: AsyncIterable<KeyBatch>): AsyncGenerator<Buffer> {
-  for await (const { lines } of batches) yield Buffer.from(`${lines.join('\n')}\n`);
 }
 
 async function* copyRows(
@@ -175,10 +175,14 @@ async function* batchQueries(
   pair: TablePair,
   batches: Record<'missing' | 'changed', AsyncIterable<KeyBatch>>,
 ): AsyncGenerator<{ sql: string; rows: number }> {
+  const selected = (how: 'i' | 'u') => [
+    `'${how}'`,
+    ...stageColumns(pair).map((column) => `t.${quoteIdentifier(column)}`),
+  ];
   for await (const batch of batches.missing)
-    yield { sql: batchQuery(pair, 'i', batch), rows: batch.lines.length };
+    yield { sql: batchQuery(pair, selected('i'), batch), rows: batch.lines.length };
   for await (const batch of batches.changed)
-    yield { sql: batchQuery(pair, 'u', batch), rows: batch.lines.length };
+    yield { sql: batchQuery(pair, selected('u'), batch), rows: batch.lines.length };
 }
 
 /** The same, each one made while the one before is used. */
@@ -197,25 +201,4 @@ async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
     // The file that it reads is closed with it.
     await source.return(undefined);
   }
-}
-
-/** COPY takes no parameters, and a standby no temporary table: the keys stand in the statement as literals. */
-function batchQuery(pair: TablePair, how: 'i' | 'u', batch: KeyBatch): string {
-  const columns = stageColumns(pair)
-    .map((column) => `, t.${quoteIdentifier(column)}`)
-    .join('');
-  const arrays = batch.columns.map((values) => `${quoteLiteral(arrayLiteral(values))}::pg_catalog.text[]`);
-  const names = batch.columns.map((_, index) => `holdfast_${index + 1}`);
-  return `COPY (SELECT '${how}'${columns}
-    FROM unnest(${arrays.join(', ')}) AS holdfast(${names.join(', ')})
-    JOIN ${rowSource(pair, 'restored', 't')} ON ${keyCondition(pair.key, 't', pair.restored)}) TO STDOUT`;
-}
-
-function arrayLiteral(values: readonly string[]): string {
-  const plain = values.join('","');
-  // Two quotes and a comma between any two values, and nothing else to be escaped.
-  const isPlain = !plain.includes('\\') && plain.split('"').length === 2 * values.length - 1;
-  return isPlain
-    ? `{"${plain}"}`
-    : `{${values.map((value) => `"${value.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }

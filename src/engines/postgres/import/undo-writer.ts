@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
 import { createZstdCompress } from 'node:zlib';
 import type pg from 'pg';
 import type { StoredObject } from '../../../model/backup.ts';
@@ -6,6 +6,7 @@ import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { UndoData, UndoStore, UndoTable } from '../../engine.ts';
 import { copyOut } from '../compare/copy-out.ts';
+import { ruleLines } from '../compare/differences.ts';
 import { keyNames } from '../compare/table-pair.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { markServer } from '../undo/server-mark.ts';
@@ -25,11 +26,10 @@ export async function keepUndo(
   store: UndoStore,
   stage: Stage,
   settled: Settled,
-  index: number,
+  { index, keysFolder }: { index: number; keysFolder: string },
 ): Promise<UndoTable> {
   const { pair } = stage;
   const columns = pair.production.columns.filter((column) => !column.generated).map(({ name }) => name);
-  const keys = keyNames(pair).map((column) => `s.${quoteIdentifier(column)}`);
   const replaced = replacedRows(stage, columns);
   return {
     table: formatNameParts([pair.production.schema, pair.production.name]),
@@ -40,15 +40,23 @@ export async function keepUndo(
     inserted:
       pair.keyless || settled.inserts === 0
         ? null
-        : await keepRows(
-            client,
-            store,
-            `${index}.inserted.zst`,
-            `SELECT ${keys.join(', ')} FROM ${stage.rows} AS s WHERE s.holdfast_how = 'i'`,
-          ),
+        : await keepLines(store, `${index}.inserted.zst`, insertedKeys(client, stage, settled, keysFolder)),
     replaced: replaced === null ? null : await keepRows(client, store, `${index}.replaced.zst`, replaced),
     counts: { inserted: 0, updated: 0, deleted: 0 },
   };
+}
+
+/** Where just the approved rows come, their keys lie on the disk; production has them to say otherwise. */
+function insertedKeys(client: pg.Client, stage: Stage, settled: Settled, keysFolder: string): Readable {
+  const { pair, rule, rows, approved, drifted } = stage;
+  const names = keyNames(pair);
+  const isApproved = settled.inserts === approved.missing && settled.revived === 0 && drifted.missing === 0;
+  // What a key's text does not say, such as the scale of a number, only its row has.
+  if (isApproved && !names.some((name) => pair.hashed.includes(name))) {
+    return Readable.from(ruleLines(keysFolder, rule, 'missing'), { objectMode: false });
+  }
+  const keys = names.map((column) => `s.${quoteIdentifier(column)}`).join(', ');
+  return copyOut(client, `COPY (SELECT ${keys} FROM ${rows} AS s WHERE s.holdfast_how = 'i') TO STDOUT`);
 }
 
 /** The undo data of the whole change; null where nothing was changed. */
@@ -73,13 +81,16 @@ export async function undoData(
   };
 }
 
-export async function keepRows(
+export function keepRows(
   client: pg.Client,
   store: UndoStore,
   name: string,
   query: string,
 ): Promise<StoredObject[]> {
-  const lines = copyOut(client, `COPY (${query}) TO STDOUT`);
+  return keepLines(store, name, copyOut(client, `COPY (${query}) TO STDOUT`));
+}
+
+async function keepLines(store: UndoStore, name: string, lines: Readable): Promise<StoredObject[]> {
   const compressed = createZstdCompress();
   const stalled = setTimeout(() => {
     compressed.destroy(

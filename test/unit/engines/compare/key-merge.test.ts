@@ -146,7 +146,7 @@ describe('keys', () => {
 
   test('are lines for a newline only, not for what Unicode also calls one', async () => {
     const lines: string[] = [];
-    for await (const line of linesOf(inPieces('a\u2028b\nc\r\n\n', [2, 1]))) lines.push(line);
+    for await (const some of linesOf(inPieces('a\u2028b\nc\r\n\n', [2, 1]))) lines.push(...some);
     expect(lines).toEqual(['a\u2028b', 'c\r', '']);
   });
 });
