@@ -46,7 +46,7 @@ export async function restoreDumped(
       {
         ...{ place, serverMajor: input.base.serverMajor, backup: manifest.id },
         timeline: manifest.positions.timeline ?? 1,
-        position: `the snapshot of logical backup ${manifest.id}`,
+        position: 'at its own snapshot',
         user: config.connection.user,
         ...{ tables: input.tables, globals, ...first, others },
       },

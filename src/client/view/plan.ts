@@ -12,7 +12,8 @@ export function formatPlan(plan: Plan, width: number | null, chosen: PlanRule | 
   const approved = plan.rules.find((rule) => rule.conflict === chosen);
   const { summary, changes, conflict } = approved ?? plan;
   const from = plan.backup === null ? [] : [`backup ${plan.backup}`];
-  if (plan.target !== null) from.push(describeTarget(plan.target));
+  const isBackup = plan.target !== null && 'backup' in plan.target && plan.target.backup === plan.backup;
+  if (plan.target !== null && !isBackup) from.push(describeTarget(plan.target));
   if (plan.position !== null) from.push(plan.backup === null ? plan.position : `stopped ${plan.position}`);
   const how = conflict === null ? [] : [`rule ${conflict}`];
   how.push(`about ${formatSpan(plan.estimateSeconds * 1_000)}`);
