@@ -1,6 +1,7 @@
+import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
 import type { RunbookFacts } from './facts.ts';
 import { holdfast, shell, tableOf, temporal, variable } from './markdown.ts';
-import { ID } from './sections.ts';
+import { ID, stepTime } from './sections.ts';
 
 /** What every recovery that ends in an import has from its plan on; `part` is the number of the part in the document. */
 
@@ -88,4 +89,34 @@ export function cleanUp(): string {
   return `## Clean up
 
 Nothing is left to do: every ending of the run, a failure or a cancel too, removes the restored server, its files and its locks. \`resume\` ends a hand-over early. What the reaper finds without an owner it removes as well. Undo data is removed when it expires; files of an export stay until somebody removes them. A table made by \`side-by-side\` is yours: drop it when you have merged it.`;
+}
+
+/** A step, and what it does. */
+export type Step = readonly [string, string];
+
+/** What every restore of tables does from the comparison on. */
+export const STEPS_FROM_COMPARE: readonly Step[] = [
+  ['compare', 'every row of the tables with production: what each conflict rule would change, to the row'],
+  ['decide', 'waits for a person'],
+  [
+    'import',
+    'one transaction in production: the approved rows and no others; what it replaces is kept for undo',
+  ],
+  ['verify', 'looks whether every approved row is there'],
+  ['remove instance', 'the restored server and its files are removed, whatever the outcome was'],
+];
+
+/** The steps of a runbook, with the times that they took. */
+export function stepsTable(facts: RunbookFacts, runbook: string, steps: readonly Step[]): string {
+  const rows = steps.map(([name, what]) => [
+    ...[name, what],
+    name === 'decide' ? '' : stepTime(facts.measured, runbook, name),
+  ]);
+  return tableOf(['step', 'what it does', 'took'], rows);
+}
+
+/** `without`: what can be done while the database's own host is down. */
+export function workersNeeded({ database, sites }: RunbookFacts, without: string): string {
+  const queues = sites.map(({ name }) => `\`${siteQueue(name)}\``).join(' or ');
+  return `Workers needed: on \`${CONTROL_QUEUE}\`, ${queues}, and the queue of the instance's host. The database's own host is \`${hostQueue(database.config.host)}\`; it need not be up for ${without}.`;
 }

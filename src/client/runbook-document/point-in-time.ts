@@ -1,8 +1,18 @@
-import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
+import { CONTROL_QUEUE } from '../../model/queue.ts';
 import type { RunbookFacts } from './facts.ts';
-import { cleanUp, decide, look, REASON, undo } from './from-the-plan-on.ts';
-import { holdfast, shell, tableOf, temporal, type Variable, variable } from './markdown.ts';
-import { about, breakGlass, head, ID, measuredTimes, steering, stepTime, whoDecides } from './sections.ts';
+import {
+  cleanUp,
+  decide,
+  look,
+  REASON,
+  STEPS_FROM_COMPARE,
+  type Step,
+  stepsTable,
+  undo,
+  workersNeeded,
+} from './from-the-plan-on.ts';
+import { holdfast, shell, temporal, type Variable, variable } from './markdown.ts';
+import { about, breakGlass, head, ID, measuredTimes, steering, whoDecides } from './sections.ts';
 
 const TABLE = variable('TABLE');
 const SINCE = variable('SINCE');
@@ -95,7 +105,7 @@ ${shell(
 )}`;
 }
 
-const STEPS: [string, string][] = [
+const STEPS: Step[] = [
   [
     'choose base',
     'the newest backup before the target, and the proof that every log from there on is present',
@@ -104,29 +114,15 @@ const STEPS: [string, string][] = [
   ['restore', "the files of the backup, by pgBackRest, under another user and without production's settings"],
   ['replay', 'the logs up to the target; the server is isolated, read-only and paused there'],
   ['check', "integrity of the tables, and the schema beside production's"],
-  ['compare', 'every row of the tables with production: what each conflict rule would change, to the row'],
-  ['decide', 'waits for a person'],
-  [
-    'import',
-    'one transaction in production: the approved rows and no others; what it replaces is kept for undo',
-  ],
-  ['verify', 'looks whether every approved row is there'],
-  ['remove instance', 'the restored server and its files are removed, whatever the outcome was'],
+  ...STEPS_FROM_COMPARE,
 ];
 
 function whatHappens(facts: RunbookFacts): string {
-  const rows = STEPS.map(([name, what]) => [
-    name,
-    what,
-    name === 'decide' ? '' : stepTime(facts.measured, 'pointInTimeRecovery', name),
-  ]);
-  const { host } = facts.database.config;
-  const sites = facts.sites.map(({ name }) => `\`${siteQueue(name)}\``).join(' or ');
   return `## 3. What happens
 
-${tableOf(['step', 'what it does', 'took'], rows)}
+${stepsTable(facts, 'pointInTimeRecovery', STEPS)}
 
-Workers needed: on \`${CONTROL_QUEUE}\`, ${sites}, and the queue of the instance's host. The database's own host is \`${hostQueue(host)}\`; it need not be up for a recovery without an import.`;
+${workersNeeded(facts, 'a recovery without an import')}`;
 }
 
 function retarget(facts: RunbookFacts): string {

@@ -1,8 +1,18 @@
-import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
+import { CONTROL_QUEUE } from '../../model/queue.ts';
 import type { RunbookFacts } from './facts.ts';
-import { cleanUp, decide, look, REASON, undo } from './from-the-plan-on.ts';
-import { holdfast, shell, tableOf, temporal, type Variable, variable } from './markdown.ts';
-import { about, breakGlass, head, ID, measuredTimes, steering, stepTime, whoDecides } from './sections.ts';
+import {
+  cleanUp,
+  decide,
+  look,
+  REASON,
+  STEPS_FROM_COMPARE,
+  type Step,
+  stepsTable,
+  undo,
+  workersNeeded,
+} from './from-the-plan-on.ts';
+import { holdfast, shell, temporal, type Variable, variable } from './markdown.ts';
+import { about, breakGlass, head, ID, measuredTimes, steering, whoDecides } from './sections.ts';
 
 const TABLE = variable('TABLE');
 const BACKUP = variable('BACKUP');
@@ -76,7 +86,7 @@ ${shell(
 )}`;
 }
 
-const STEPS: [string, string][] = [
+const STEPS: Step[] = [
   [
     'choose backup',
     'the newest logical backup, or the one that was named; the tables as production, or a backup, has them',
@@ -87,26 +97,13 @@ const STEPS: [string, string][] = [
     "a new, isolated server: the definitions of the db, then the tables' rows with partitions and sequences, in one pass over the dump",
   ],
   ['check', "row counts and checksums are those of the dump's own snapshot; the schema beside production's"],
-  ['compare', 'every row of the tables with production: what each conflict rule would change, to the row'],
-  ['decide', 'waits for a person'],
-  [
-    'import',
-    'one transaction in production: the approved rows and no others; what it replaces is kept for undo',
-  ],
-  ['verify', 'looks whether every approved row is there'],
-  ['remove instance', 'the restored server and its files are removed, whatever the outcome was'],
+  ...STEPS_FROM_COMPARE,
 ];
 
 function whatHappens(facts: RunbookFacts): string {
-  const rows = STEPS.map(([name, what]) => [
-    ...[name, what],
-    name === 'decide' ? '' : stepTime(facts.measured, 'selectiveTableRestore', name),
-  ]);
-  const { host } = facts.database.config;
-  const sites = facts.sites.map(({ name }) => `\`${siteQueue(name)}\``).join(' or ');
   return `## 2. What happens
 
-${tableOf(['step', 'what it does', 'took'], rows)}
+${stepsTable(facts, 'selectiveTableRestore', STEPS)}
 
-The site needs the server programs of production's major version, and the extensions and locales of its db. A table that was dropped is made again with its indexes, constraints, sequence, grants and comments. Workers needed: on \`${CONTROL_QUEUE}\`, ${sites}, and the queue of the instance's host. The database's own host is \`${hostQueue(host)}\`; it need not be up for a whole-table export.`;
+The site needs the server programs of production's major version, and the extensions and locales of its db. A table that was dropped is made again with its indexes, constraints, sequence, grants and comments. ${workersNeeded(facts, 'a whole-table export')}`;
 }
