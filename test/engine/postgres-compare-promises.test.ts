@@ -248,3 +248,17 @@ test('a comparison takes the place of the one before', async () => {
   const kept = await readdir(join(sides.directory, 'compare'));
   expect(kept.map((name) => join(sides.directory, 'compare', name, '0'))).toEqual([found?.keysFolder]);
 });
+
+test('an unlogged table, of which a recovered copy has no row, is not taken for an emptied one', async () => {
+  const sides = await server.make(
+    'CREATE UNLOGGED TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)',
+  );
+  await sides.live('DELETE FROM t WHERE id = 1');
+  const [fromDump] = await compare(sides.input(['public.t']), quietly);
+  expect(fromDump?.rules[0]?.change.inserts).toBe(1);
+  await sides.copy('DELETE FROM t');
+  await expect(compare(sides.input(['public.t']), quietly)).rejects.toMatchObject({
+    type: 'NotSupported',
+    message: 'public.t is unlogged: its rows are in no physical backup',
+  });
+});

@@ -12,7 +12,7 @@ import { connectionError, withClientEnvironment, withConnection } from './connec
 import { exportNotices } from './export-notices.ts';
 import { type RuleRows, ruleRows } from './export-rows.ts';
 import { quoteQualified } from './identifier.ts';
-import { type ListedRelation, listRelations } from './members.ts';
+import { listRelations, requireLogged } from './members.ts';
 import { dumpPrograms } from './programs.ts';
 import { resolveTables } from './resolve.ts';
 
@@ -173,20 +173,6 @@ async function* copyLines(
   // The count comes behind the last row.
   await client.query('');
   counter.rows += stream.rowCount;
-}
-
-/** Throws NotSupported for tables whose rows no physical backup has: a recovery empties them. One from a dump has them. */
-async function requireLogged(client: pg.Client, tables: readonly string[]): Promise<ListedRelation[]> {
-  const listed = await listRelations(client, tables);
-  for (const { table, unlogged } of listed) {
-    if (!unlogged) continue;
-    const { rowCount } = await client.query(`SELECT FROM ${quoteQualified(parseNameParts(table))} LIMIT 1`);
-    if (rowCount === 1) continue;
-    throw new HoldfastError('NotSupported', `${table} is unlogged: its rows are in no physical backup`, {
-      hint: 'leave it out; a logical backup has them: holdfast restore table',
-    });
-  }
-  return listed;
 }
 
 /** One dump with the definitions and rows of all these tables, for pg_restore. */

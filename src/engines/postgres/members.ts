@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../model/failure.ts';
 import { parseNameParts } from '../../model/table.ts';
+import { quoteQualified } from './identifier.ts';
 
 export interface ListedRelation {
   table: string;
@@ -34,4 +35,30 @@ export async function listRelations(client: pg.Client, tables: readonly string[]
     listed.push({ ...found, table });
   }
   return listed;
+}
+
+/**
+ * The same. Throws NotSupported for tables whose rows no physical backup has: they cannot be read while a recovery is
+ * paused, and its end empties them. A copy from a dump has them.
+ */
+export async function requireLogged(client: pg.Client, tables: readonly string[]): Promise<ListedRelation[]> {
+  const listed = await listRelations(client, tables);
+  for (const { table, unlogged } of listed) {
+    if (!unlogged || (await hasRows(client, table))) continue;
+    throw new HoldfastError('NotSupported', `${table} is unlogged: its rows are in no physical backup`, {
+      hint: 'leave it out; a logical backup has them: holdfast restore table',
+    });
+  }
+  return listed;
+}
+
+async function hasRows(client: pg.Client, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ recovering: boolean }>(
+    'SELECT pg_catalog.pg_is_in_recovery() AS recovering',
+  );
+  if (rows[0]?.recovering === true) return false;
+  const { rowCount } = await client.query(
+    `SELECT FROM ${quoteQualified(parseNameParts(table).slice(-2))} LIMIT 1`,
+  );
+  return rowCount === 1;
 }
