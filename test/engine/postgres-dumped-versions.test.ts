@@ -14,7 +14,7 @@ const SCHEMA = `
   INSERT INTO events SELECT '2025-01-01'::date + n, 'e' || n FROM generate_series(1, 100) n`;
 
 // Those for 16 are of the next version that there is here: pg_restore is newer than the server.
-test.each([16, 17])('tables of a PostgreSQL %s server, on a site that has its programs', async (major) => {
+test.each([13, 16, 17])('tables of a PostgreSQL %s server, on a site that has its programs', async (major) => {
   const server = await startDumped({ major, database: 'shop' });
   try {
     await query(server.production.access, SCHEMA);
