@@ -14,24 +14,27 @@ const SCHEMA = `
   INSERT INTO events SELECT '2025-01-01'::date + n, 'e' || n FROM generate_series(1, 100) n`;
 
 // Those for 16 are of the next version that there is here: pg_restore is newer than the server.
-test.each([13, 16, 17])('tables of a PostgreSQL %s server, on a site that has its programs', async (major) => {
-  const server = await startDumped({ major, database: 'shop' });
-  try {
-    await query(server.production.access, SCHEMA);
-    await server.dump();
-    await server.withCopy(['orders', 'events'], async (copy) => {
-      expect(copy.notices).toEqual([]);
-      expect(await server.prints(copy.access, copy.tables)).toEqual(server.dumpedPrints(copy.tables));
-      expect(copy.tables).toEqual(['public.events_2025', 'public.orders']);
-      const version = 'SELECT current_setting($$server_version_num$$)::int / 10000 AS major';
-      expect(await query(copy.access, version)).toEqual([{ major }]);
-    });
-    expect(await server.refusal(['orders'], { serverMajor: 12 })).toMatchObject({
-      type: 'ToolMissing',
-      message: 'initdb of PostgreSQL 12 was not found',
-      hint: expect.stringContaining('tools.postgres'),
-    });
-  } finally {
-    await server.end();
-  }
-});
+test.each([13, 16, 17])(
+  'tables of a PostgreSQL %s server, on a site that has its programs',
+  async (major) => {
+    const server = await startDumped({ major, database: 'shop' });
+    try {
+      await query(server.production.access, SCHEMA);
+      await server.dump();
+      await server.withCopy(['orders', 'events'], async (copy) => {
+        expect(copy.notices).toEqual([]);
+        expect(await server.prints(copy.access, copy.tables)).toEqual(server.dumpedPrints(copy.tables));
+        expect(copy.tables).toEqual(['public.events_2025', 'public.orders']);
+        const version = 'SELECT current_setting($$server_version_num$$)::int / 10000 AS major';
+        expect(await query(copy.access, version)).toEqual([{ major }]);
+      });
+      expect(await server.refusal(['orders'], { serverMajor: 12 })).toMatchObject({
+        type: 'ToolMissing',
+        message: 'initdb of PostgreSQL 12 was not found',
+        hint: expect.stringContaining('tools.postgres'),
+      });
+    } finally {
+      await server.end();
+    }
+  },
+);
