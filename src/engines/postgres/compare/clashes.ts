@@ -13,6 +13,23 @@ export function checkedUniques(pair: TablePair): UniqueIndex[] {
   );
 }
 
+/** The rows of a side that a unique index keeps apart from others, and what is in it of them, column by column. */
+export async function indexed(
+  { sides }: Judged,
+  { table, batch }: Pick<Rows, 'table' | 'batch'>,
+  side: 'production' | 'restored',
+  index: UniqueIndex,
+  expressions = index.parts.map((part) => part.expression),
+): Promise<{ rows: Found[]; values: (string | null)[][] }> {
+  const found = await rowsByKey(sides, table.pair, side, batch.columns, expressions, index.predicate);
+  const rows = found.filter((row) => !index.nullsDistinct || row.values.every((value) => value !== null));
+  const values = transpose(
+    rows.map((row) => row.values),
+    expressions.length,
+  );
+  return { rows, values };
+}
+
 /** Rows whose unique values another row will hold. */
 export async function clashing(judged: Judged, { table, kind, batch }: Rows): Promise<string[]> {
   const { pair } = table;
@@ -22,15 +39,9 @@ export async function clashing(judged: Judged, { table, kind, batch }: Rows): Pr
     const expressions = index.parts.map(({ expression, type }) =>
       type === 'numeric' && !index.exclusion ? `pg_catalog.trim_scale(${expression})` : expression,
     );
-    const coming = (
-      await rowsByKey(judged.sides, pair, 'restored', batch.columns, expressions, index.predicate)
-    ).filter((row) => !index.nullsDistinct || row.values.every((value) => value !== null));
+    const { rows: coming, values } = await indexed(judged, { table, batch }, 'restored', index, expressions);
     if (coming.length === 0) continue;
     clashing.push(...twins(judged, table, index, coming));
-    const values = transpose(
-      coming.map((row) => row.values),
-      expressions.length,
-    );
     const holders = (await rowsByIndex(judged.sides, pair, 'production', index, values)).filter(
       ({ position, line }) => kind === 'missing' || line !== coming[position]?.line,
     );
@@ -65,15 +76,8 @@ export async function wantersOf(judged: Judged, { table, batch }: Rows): Promise
   const { pair } = table;
   const found: Rows[] = [];
   for (const index of checkedUniques(pair)) {
-    const expressions = index.parts.map((part) => part.expression);
-    const held = (
-      await rowsByKey(judged.sides, pair, 'production', batch.columns, expressions, index.predicate)
-    ).filter((row) => !index.nullsDistinct || row.values.every((value) => value !== null));
+    const { rows: held, values } = await indexed(judged, { table, batch }, 'production', index);
     if (held.length === 0) continue;
-    const values = transpose(
-      held.map((row) => row.values),
-      expressions.length,
-    );
     const rows = await rowsByIndex(judged.sides, pair, 'restored', index, values);
     found.push(...(await judged.openRows(table, rows, ['missing', 'changed'])));
   }

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '../identifier.ts';
-import { checkedUniques } from './clashes.ts';
+import { checkedUniques, indexed } from './clashes.ts';
 import { columnOf } from './describe.ts';
 import type { Judged, Rows } from './judged.ts';
 import { batchOf } from './keys-file.ts';
@@ -47,15 +47,8 @@ async function exchanging(judged: Judged, { table, batch }: Rows): Promise<strin
   const found: string[] = [];
   for (const index of checkedUniques(pair)) {
     if (index.deferrable || !mayMove(pair, index.reads)) continue;
-    const expressions = index.parts.map((part) => part.expression);
-    const holding = (
-      await rowsByKey(judged.sides, pair, 'production', batch.columns, expressions, index.predicate)
-    ).filter((row) => !index.nullsDistinct || row.values.every((value) => value !== null));
+    const { rows: holding, values } = await indexed(judged, { table, batch }, 'production', index);
     if (holding.length === 0) continue;
-    const values = transpose(
-      holding.map((row) => row.values),
-      expressions.length,
-    );
     const getting = (await rowsByIndex(judged.sides, pair, 'restored', index, values)).filter(
       ({ position, line }) => line !== holding[position]?.line,
     );

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { DifferenceKind } from '../compare/differences.ts';
+import type { Relation } from '../compare/relation.ts';
 import { locksAroundGone } from './gone-locks.ts';
 import { type Locks, type RowLock, strongest } from './locks.ts';
 import type { Stage } from './stage.ts';
@@ -20,7 +21,10 @@ export async function locksOf(client: pg.Client, stages: readonly Stage[], drift
     tables.push({ qualified, source, mode });
   }
   const there = stages.filter(({ pair }) => !pair.gone);
-  const lockable = await lockableTables(client, there);
+  const lockable = await lockableTables(
+    client,
+    there.map(({ pair }) => pair.production),
+  );
   const rows: RowLock[] = [];
   const add = (source: string, sql: string) => {
     const qualified = source.replace(/^ONLY /, '');
@@ -111,10 +115,13 @@ export function losingReferences(stage: Stage) {
 }
 
 /** The tables beside whose rows the configured user may lock; others are left to their own triggers. */
-async function lockableTables(client: pg.Client, stages: readonly Stage[]): Promise<Set<number>> {
-  const oids = stages.flatMap(({ pair }) => [
-    ...pair.production.foreignKeys.map((key) => key.parentOid),
-    ...pair.production.referencedBy.map((reference) => reference.oid),
+export async function lockableTables(
+  client: pg.Client,
+  relations: readonly Pick<Relation, 'foreignKeys' | 'referencedBy'>[],
+): Promise<Set<number>> {
+  const oids = relations.flatMap(({ foreignKeys, referencedBy }) => [
+    ...foreignKeys.map((key) => key.parentOid),
+    ...referencedBy.map((reference) => reference.oid),
   ]);
   const { rows } = await client.query<{ oid: string }>(
     `SELECT oid::pg_catalog.text AS oid FROM unnest($1::pg_catalog.oid[]) AS oid

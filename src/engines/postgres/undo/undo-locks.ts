@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { quoteQualified } from '../identifier.ts';
 import type { Locks, RowLock, TableLock } from '../import/locks.ts';
+import { lockableTables } from '../import/row-locks.ts';
 import { isParent, refersTo } from '../import/stage-sql.ts';
 import type { CreatedTable } from './created-table.ts';
 import { becomingRows, goingRows, losingRows, type UndoStage } from './stage.ts';
@@ -31,7 +32,10 @@ export async function locksOf(
       rows.push({ qualified, sql: `LOCK TABLE ${source} IN ACCESS EXCLUSIVE MODE NOWAIT` });
     }
   }
-  const lockable = await lockableTables(client, stages);
+  const lockable = await lockableTables(
+    client,
+    stages.map(({ judged: { table } }) => table.relation),
+  );
   const lock = (source: string, from: string, strength: string, alias: string) => {
     const qualified = source.replace(/^ONLY /, '');
     if (!tables.has(qualified)) tables.set(qualified, { qualified, source, mode: 'ROW SHARE' });
@@ -72,18 +76,4 @@ async function partitionedAbove(client: pg.Client, oid: number): Promise<string[
     [oid],
   );
   return rows.map(({ schema, name }) => `ONLY ${quoteQualified([schema, name])}`);
-}
-
-/** The tables beside whose rows the configured user may lock; others are left to their own triggers. */
-async function lockableTables(client: pg.Client, stages: readonly UndoStage[]): Promise<Set<number>> {
-  const oids = stages.flatMap(({ judged: { table } }) => [
-    ...table.relation.foreignKeys.map((key) => key.parentOid),
-    ...table.relation.referencedBy.map((reference) => reference.oid),
-  ]);
-  const { rows } = await client.query<{ oid: string }>(
-    `SELECT oid::pg_catalog.text AS oid FROM unnest($1::pg_catalog.oid[]) AS oid
-     WHERE pg_catalog.has_table_privilege(oid, 'UPDATE') AND pg_catalog.has_table_privilege(oid, 'SELECT')`,
-    [oids],
-  );
-  return new Set(rows.map(({ oid }) => Number(oid)));
 }
