@@ -39,6 +39,10 @@ export interface Base {
   /** as the engine names them; null where the input named none */
   tables: string[] | null;
   notices: string[];
+  /** where backup and logs are kept; absent in the history of a run that an earlier version began: the configured one */
+  stanza?: string;
+  /** its objects are in a class that has to be thawed before they can be read */
+  archived?: { storageClass: string; objects: number; bytes: number; hours: number };
   /** what only the replay can tell; not in the plan, which comes after it */
   beforeReplay?: string;
 }

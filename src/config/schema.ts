@@ -124,6 +124,88 @@ const verifySchema = z.strictObject({
   health: z.array(healthSchema).default([]),
 });
 
+/** A program and its arguments: never a shell's command line. */
+const program = z.array(z.string().min(1)).min(1);
+const port = z.number().int().min(1).max(65_535);
+
+/** How applications find the database: what disaster recovery switches to the new server. */
+const endpointSchema = z.union(
+  [
+    /** a file that applications read: of its host and port, and nothing else, the new server's are written */
+    z.strictObject({
+      file: z.union([
+        /** a line `KEY=postgresql://user:password@host:port/db` */
+        z.strictObject({ path: z.string().min(1), url: z.string().min(1), reload: program.optional() }),
+        /** two lines `KEY=value` */
+        z.strictObject({
+          path: z.string().min(1),
+          host: z.string().min(1),
+          port: z.string().min(1),
+          reload: program.optional(),
+        }),
+        /** a section of libpq's connection service file */
+        z.strictObject({ path: z.string().min(1), service: z.string().min(1), reload: program.optional() }),
+      ]),
+    }),
+    z.strictObject({
+      pgbouncer: z.strictObject({
+        /** its ini file, with the entry in section `[databases]` */
+        ini: z.string().min(1),
+        /** name of the entry */
+        database: z.string().min(1),
+        /** its admin console, to reload and to read back what it uses */
+        admin: z.strictObject({
+          host: z.string().min(1),
+          port,
+          user: z.string().min(1),
+          password: secretReferenceSchema.optional(),
+        }),
+      }),
+    }),
+    z.strictObject({
+      secretsManager: z.strictObject({
+        /** name or ARN of a secret whose text is a JSON object with `host` and `port` */
+        secretId: z.string().min(1),
+        region: z.string().min(1),
+        /** left out: AWS itself */
+        endpoint: z.url({ protocol: /^https?$/ }).optional(),
+      }),
+    }),
+    z.strictObject({
+      command: z.strictObject({
+        /** prints `host:port`, what is set now; nothing where nothing is */
+        get: program,
+        /** sets HOLDFAST_HOST and HOLDFAST_PORT of its environment */
+        set: program,
+        timeout: durationSchema.default('1m'),
+      }),
+    }),
+  ],
+  {
+    error:
+      'must be {file: {path, url | host and port | service, reload}}, {pgbouncer: {ini, database, admin}}, {secretsManager: {secretId, region}} or {command: {get, set}}',
+  },
+);
+export type EndpointConfig = z.infer<typeof endpointSchema>;
+
+/** How a database lives at a site that takes it over. */
+const takeoverSchema = z.strictObject({
+  /** where clients reach the new server */
+  address: z.string().min(1),
+  port: port.default(5432),
+  /** its listen_addresses; default: the address */
+  listen: z.string().min(1).optional(),
+  /** lines of pg_hba.conf for its clients */
+  hba: z.array(z.string().min(1)).default(['host all all samenet scram-sha-256']),
+  /** further settings of the server, such as shared_buffers; Holdfast's own are refused */
+  settings: z
+    .record(z.string().regex(/^[a-z_][a-z0-9_.]*$/i), z.union([z.string(), z.number(), z.boolean()]))
+    .default({}),
+  /** PEM files on the site's hosts, readable for the server's user */
+  tls: z.strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) }).optional(),
+});
+export type TakeoverConfig = z.infer<typeof takeoverSchema>;
+
 const tlsSchema = z.union(
   [z.literal('off'), z.strictObject({ caFile: z.string().optional(), serverName: z.string().optional() })],
   { error: 'must be off, or {caFile: <path>, serverName: <name>}' },
@@ -173,6 +255,11 @@ export const databaseSchema = z.strictObject({
     })
     .prefault({}),
   approval: approvalOverrideSchema.optional(),
+  /** by site: how the database lives there after a disaster */
+  takeover: z.record(name, takeoverSchema).default({}),
+  /** makes sure that the old server cannot be written to any more; left out: whoever approves says so */
+  fence: z.strictObject({ command: program, timeout: durationSchema.default('5m') }).optional(),
+  endpoints: z.array(endpointSchema).default([]),
 });
 
 const channelSchema = z.union(
@@ -250,11 +337,23 @@ export const configSchema = z.strictObject({
       reserveBytes: z.number().int().min(0).default(1_073_741_824),
       /** how long an instance may live that nobody asked to keep */
       instanceLifetime: durationSchema.default('24h'),
+      /** where servers that took a database over live: on the disk of `directory`. Default: `production` beside it */
+      production: z.string().min(1).optional(),
     }),
   ),
   /** where server programs are, by major version; default: `.tools/postgres/<major>/bin`, Debian's and PATH */
   tools: z.strictObject({ postgres: z.record(z.string(), z.string()).optional() }).default({}),
-  approval: z.strictObject({ import: approvalSchema.prefault({}) }).prefault({}),
+  approval: z
+    .strictObject({
+      import: approvalSchema.prefault({}),
+      /** of a disaster recovery: before anything is done, and before clients are switched. `none`: this line approves */
+      disaster: z
+        .union([z.literal('none'), approvalSchema], {
+          error: 'must be none, or {people, requesterMayApprove, approvers, timeLimit}',
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   notify: notifySchema.prefault({}),
   /** how long a parked runbook waits for `resume` before it gives up and cleans up */
   parkLimit: durationSchema.default('24h'),

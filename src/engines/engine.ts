@@ -178,6 +178,41 @@ export interface ReplayInput {
   /** how the superuser is called in the restored server */
   user: string;
   database: string;
+  /** it will become production: what it writes outlives the machine's crash */
+  durable?: boolean;
+}
+
+/** A restored server that becomes production: its files are where they stay. */
+export interface TakeOverInput {
+  place: InstancePlace;
+  /** with credentials that can write */
+  repository: ToolRepository;
+  /** where it archives: new, so that nobody else does */
+  stanza: string;
+  serverMajor: number;
+  user: string;
+  database: string;
+  /** how clients reach it */
+  server: {
+    listen: string;
+    port: number;
+    hba: string[];
+    settings: Record<string, string | number | boolean>;
+    tls: { certFile: string; keyFile: string } | null;
+  };
+}
+
+export interface TakenOver {
+  /** through its private socket, without a password */
+  access: ServerAccess;
+  systemIdentifier: string;
+  /** the new one, and where it left the old one */
+  timeline: number;
+  switchedAt: string;
+  dataDirectory: string;
+  socketDirectory: string;
+  /** a systemd unit for it, written beside the data */
+  serviceFile: string;
 }
 
 export interface ReplayResult {
@@ -539,6 +574,25 @@ export interface Engine {
 
   /** Starts the restored server isolated, replays to the target, pauses there and asserts the position. */
   replay(input: ReplayInput, run: Run): Promise<ReplayResult>;
+
+  /**
+   * Ends the recovery of an isolated copy that is paused at its target, on a timeline of its own: it stays isolated.
+   * Done already is success.
+   */
+  promote(place: InstancePlace, run: Run): Promise<{ timeline: number }>;
+
+  /**
+   * Makes a server that {@link replay} brought to its target, and whose files were moved since, production: starts it
+   * with what clients need, ends its recovery on a new timeline, and archives into its own stanza. A second run goes on
+   * from where the first was killed. Throws InstanceLost, TargetNotReached, ToolFailed, RepositoryUnavailable.
+   */
+  takeOver(input: TakeOverInput, run: Run): Promise<TakenOver>;
+
+  /** Who a server is: to recognise one that was left behind. Reads only. Throws ConnectionFailed where none answers. */
+  identify(
+    access: ServerAccess,
+    run: Run,
+  ): Promise<{ systemIdentifier: string; timeline: number; writable: boolean }>;
 
   /** Integrity of the restored copy, limited to these tables where there are any, and schema difference to production. */
   check(

@@ -22,6 +22,11 @@ export const instanceSchema = z.strictObject({
   url: z.string().nullable(),
   /** handed over to a person until it expires: it outlives its owner */
   kept: z.boolean(),
+  /**
+   * left out: an instance. `candidate`: it was moved to where production servers live and may become one; it expires
+   * as an instance does. `production`: nobody removes it
+   */
+  role: z.enum(['candidate', 'production']).optional(),
 });
 export type InstanceRecord = z.infer<typeof instanceSchema>;
 
@@ -34,7 +39,7 @@ export interface InstanceRequest {
   expiresAt: string;
 }
 
-export type InstanceChange = Partial<Pick<InstanceRecord, 'owner' | 'expiresAt' | 'url' | 'kept'>>;
+export type InstanceChange = Partial<Pick<InstanceRecord, 'owner' | 'expiresAt' | 'url' | 'kept' | 'role'>>;
 
 /** Where restored servers live. Every method may be repeated after a kill at any point. */
 export interface InstanceStore {
@@ -44,7 +49,12 @@ export interface InstanceStore {
   list(): Promise<InstanceRecord[]>;
   /** Throws InstanceLost where there is none. */
   update(id: string, change: InstanceChange): Promise<InstanceRecord>;
-  /** Ends its processes through `stop`, then removes all of it. False: there was none, which is success. */
+  /**
+   * Moves a stopped instance to where production servers live, and gives it to their user: a candidate from then on,
+   * found under the same id. Moved already is success. Throws InstanceLost, InvalidConfiguration where that is another disk.
+   */
+  moveToProduction(id: string, user: string): Promise<InstanceRecord>;
+  /** Ends its processes through `stop`, then removes all of it. False: there was none, which is success. Throws DatabaseBusy for production. */
   remove(id: string, actions: { stop: (record: InstanceRecord) => Promise<void> }): Promise<boolean>;
   /** Free bytes on the site's disk. */
   space(): Promise<number>;

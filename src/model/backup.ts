@@ -72,6 +72,8 @@ export interface Manifest {
   lockedUntil: string | null;
   serverVersion: string;
   systemIdentifier: string | null;
+  /** of the physical tier: where the tool keeps it; absent where that is the stanza of the configuration */
+  stanza?: string;
   tools: Record<string, string>;
   encryption: { kmsKeyId: string | null; repositoryCipher: boolean };
   positions: LogPositions;

@@ -30,6 +30,8 @@ export const FAILURES = {
   RepositoryUnavailable: { retryable: true, parks: true },
   RepositoryRefused: { retryable: false, parks: true },
   LockNotAvailable: { retryable: true, parks: true },
+  StillWritable: { retryable: false, parks: true },
+  EndpointFailed: { retryable: true, parks: false },
   NoWorker: { retryable: false, parks: true },
 } as const satisfies Record<string, { retryable: boolean; parks: boolean }>;
 
