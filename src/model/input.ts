@@ -39,6 +39,14 @@ export const INPUTS = {
     tables,
     backup: z.string().min(1).optional(),
   }),
+  fullDisasterRecovery: z.strictObject({
+    ...runbook,
+    site: z.string().min(1),
+    /** left out: latest */
+    target: targetSchema.optional(),
+    /** left out: true, where the database has any */
+    switchEndpoints: z.boolean().optional(),
+  }),
   dailyVerify: z.strictObject({
     ...runbook,
     backup: z.string().min(1).optional(),

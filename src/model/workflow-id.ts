@@ -2,6 +2,7 @@
 export const ID_PREFIXES = {
   pointInTimeRecovery: 'pitr',
   selectiveTableRestore: 'table',
+  fullDisasterRecovery: 'disaster',
   dailyVerify: 'verify',
   restoreDrill: 'drill',
   undoImport: 'undo',

@@ -1,0 +1,34 @@
+/** What is lost when a database is recovered to the end of what the repository holds. Times are ISO 8601. */
+export interface Loss {
+  /** when it was worked out */
+  at: string;
+  /** the newest moment that can be recovered; null: no log after a base proves any */
+  lastRecoverableAt: string | null;
+  /** from that moment to `at`; null: not known */
+  seconds: number | null;
+  /** commits known to be lost, as far as the watcher had seen production by `until`; null: it had not counted them */
+  transactions: { lost: number; until: string } | null;
+}
+
+/** Who says that the old server cannot be written to any more. */
+export interface Fenced {
+  /** `command`: the configuration's; `word`: the people who approved */
+  by: 'command' | 'word';
+  /** what is known of the old server afterwards */
+  detail: string;
+}
+
+/** What evidence keeps of a disaster recovery. */
+export interface DisasterRecord {
+  loss: Loss;
+  fenced: Fenced | null;
+  /** the new server; null: it did not come so far */
+  server: {
+    address: { host: string; port: number };
+    timeline: number;
+    stanza: string;
+    serviceFile: string;
+  } | null;
+  /** against the objectives; null: the database is not served by the new server */
+  achieved: { rpoSeconds: number | null; rtoSeconds: number } | null;
+}
