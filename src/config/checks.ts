@@ -2,9 +2,10 @@ import { isAbsolute } from 'node:path';
 import { parseDuration } from '../model/duration.ts';
 import { nearestNames } from '../model/nearest.ts';
 import { isLocal } from './access.ts';
-import { approvalOf, protectionOf, stanzaOf } from './describe.ts';
+import { approvalOf, disasterApprovalOf, protectionOf, stanzaOf } from './describe.ts';
 import type { ConfigIssue } from './issue.ts';
 import type { Config, DatabaseConfig } from './schema.ts';
+import { checkTakeovers } from './takeover-checks.ts';
 
 /** A lock in compliance mode cannot be taken back by anyone: a longer one is taken for a slip of the pen. */
 const LONGEST_LOCK_MS = parseDuration('10y');
@@ -14,9 +15,11 @@ export function checkConfig(config: Config): ConfigIssue[] {
   return [
     ...checkSites(config),
     ...checkApproval(config.approval.import, ['approval', 'import']),
+    ...checkDisasterApproval(config),
     ...checkNotify(config),
     ...Object.entries(config.databases).flatMap(([name, database]) => checkDatabase(config, name, database)),
     ...checkDistinct(config),
+    ...checkTakeovers(config),
   ];
 }
 
@@ -48,7 +51,15 @@ export function noticesOf(config: Config): string[] {
       `region is not set for ${names.join(', ')}${more}: whether the backups lie elsewhere is not known`,
     );
   }
-  return notices;
+  return [...notices, ...takeoverNotices(config)];
+}
+
+function takeoverNotices({ databases }: Config): string[] {
+  return Object.entries(databases).flatMap(([name, { takeover, endpoints }]) =>
+    Object.keys(takeover).length > 0 && endpoints.length === 0
+      ? [`endpoints are not set for ${name}: after a disaster recovery its clients are switched by hand`]
+      : [],
+  );
 }
 
 function checkSites(config: Config): ConfigIssue[] {
@@ -81,6 +92,10 @@ function checkApproval(
   return [{ path, message, hint: 'name more approvers, or ask for fewer people' }];
 }
 
+function checkDisasterApproval({ approval: { disaster } }: Config): ConfigIssue[] {
+  return disaster === 'none' ? [] : checkApproval(disaster, ['approval', 'disaster']);
+}
+
 /** What goes over a network is encrypted; addresses that are secrets are looked at where they are used. */
 function checkNotify({ notify }: Config): ConfigIssue[] {
   return notify.channels.flatMap((channel, index): ConfigIssue[] => {
@@ -108,7 +123,9 @@ function checkDatabase(config: Config, name: string, database: DatabaseConfig): 
     issues.push({ path: at('region'), message, hint });
   }
   if (database.approval !== undefined) {
-    issues.push(...checkApproval(approvalOf(config, database), at('approval')));
+    const merged = [approvalOf(config, database), disasterApprovalOf(config, database)];
+    const wrong = merged.flatMap((policy) => checkApproval(policy, at('approval')));
+    issues.push(...wrong.slice(0, 1));
   }
   issues.push(...checkLock(config, database, at));
   const { refusals } = protectionOf(name, database);

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { ApprovalPolicy } from '../model/decision.ts';
 import { parseDuration } from '../model/duration.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -6,7 +7,8 @@ import { deriveObjectives, type Objectives } from '../model/objective.ts';
 import { deriveProtection, type Protection } from '../model/protection.ts';
 import { defaultDrill, defaultVerify } from '../model/schedule-spread.ts';
 import type { Retention, Tiers } from '../model/tier.ts';
-import type { Config, DatabaseConfig } from './schema.ts';
+import type { FormerPlace, Topology } from '../model/topology.ts';
+import { approvalSchema, type Config, type DatabaseConfig } from './schema.ts';
 
 /** A database with everything that the configuration says about it, merged and in milliseconds. */
 export interface DatabaseView {
@@ -20,8 +22,12 @@ export interface DatabaseView {
   verify: VerifyView | null;
   /** when it is drilled: cron, UTC; null: switched off by hand */
   drill: string | null;
-  /** pgBackRest's name for it */
+  /** pgBackRest's name for it, where it lives now */
   stanza: string;
+  /** places where it lived before, newest first: its history goes back through their stanzas */
+  former: readonly FormerPlace[];
+  /** null: it lives where the configuration's file says */
+  topology: Topology | null;
 }
 
 /** Everything about one database. Throws UnknownDatabase with the nearest names. */
@@ -37,6 +43,8 @@ export function describeDatabase(config: Config, name: string): DatabaseView {
     verify: verifyOf(name, database),
     drill: drillOf(name, database),
     stanza: stanzaOf(name, database),
+    former: database.topology?.former ?? [],
+    topology: database.topology ?? null,
   };
 }
 
@@ -89,8 +97,18 @@ export function retentionOf({ retention }: DatabaseConfig): Retention {
 }
 
 export function approvalOf(config: Config, database: DatabaseConfig): ApprovalPolicy {
-  const { timeLimit, ...policy } = { ...config.approval.import, ...definedOf(database.approval ?? {}) };
-  return { ...policy, timeLimitMs: parseDuration(timeLimit) };
+  return policyOf(config.approval.import, database);
+}
+
+/** Of a disaster recovery. `none` is a policy of nobody: the configuration itself approves. */
+export function disasterApprovalOf(config: Config, database: DatabaseConfig): ApprovalPolicy {
+  const { disaster } = config.approval;
+  return policyOf(disaster === 'none' ? approvalSchema.parse({ people: 0 }) : disaster, database);
+}
+
+function policyOf(policy: z.infer<typeof approvalSchema>, { approval = {} }: DatabaseConfig): ApprovalPolicy {
+  const { timeLimit, ...rest } = { ...policy, ...definedOf(approval) };
+  return { ...rest, timeLimitMs: parseDuration(timeLimit) };
 }
 
 /** The daily verification of a database. */

@@ -3,6 +3,7 @@ import { parseCron } from '../model/cron.ts';
 import { durationSchema } from '../model/duration.ts';
 import { ENGINE_KINDS } from '../model/engine.ts';
 import { CLASSES, type DatabaseClass } from '../model/objective.ts';
+import type { Topology } from '../model/topology.ts';
 
 /** A secret is only ever named: an environment variable or a file, read where and when it is used. */
 export const secretReferenceSchema = z.union(
@@ -362,6 +363,11 @@ export const configSchema = z.strictObject({
   databases: z.record(name, databaseSchema),
 });
 
-export type Config = z.infer<typeof configSchema>;
-export type DatabaseConfig = Config['databases'][string];
+export type DatabaseConfig = z.infer<typeof databaseSchema> & {
+  /** where it lives since a disaster recovery moved it: from the repository (`withTopology`), never from the file */
+  topology?: Topology;
+};
+export type Config = Omit<z.infer<typeof configSchema>, 'databases'> & {
+  databases: Record<string, DatabaseConfig>;
+};
 export type RepositoryConfig = Config['repository'];
