@@ -2,7 +2,7 @@
 # Installs what `npm run demo` and `npm test` need on a Debian 12 machine. Run it as often as you like:
 # what is there is left alone. See --help.
 set -euo pipefail
-# The postgres and holdfast-restore users run programs out of the cache.
+# The postgres user and those of restored servers run programs out of the cache.
 umask 022
 
 NODE=24.21.0
@@ -58,8 +58,8 @@ die() {
   exit "${3:-1}"
 }
 
-components=(util_linux node node_modules zstd pgbackrest postgres_15 restore_user
-  postgres_13 postgres_14 postgres_16 postgres_17 temporal minio moto)
+components=(util_linux node node_modules zstd pgbackrest postgres_15 restore_users
+  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer temporal minio moto)
 declare -A what=(
   [util_linux]='setpriv and unshare, which run restored servers apart from everything else'
   [node]='the JavaScript runtime'
@@ -67,21 +67,22 @@ declare -A what=(
   [zstd]='compresses logs and dumps'
   [pgbackrest]='physical backups and log archiving of PostgreSQL'
   [postgres_15]='the PostgreSQL that the demo protects, and its client programs'
-  [restore_user]='the operating-system user that restored servers run as'
+  [restore_users]='the operating-system users that restored servers run as, one for each site'
   [postgres_13]='server, for the tests of old versions'
   [postgres_14]='server, for the tests of old versions'
   [postgres_16]='server, for the tests of new versions'
   [postgres_17]='server, and client programs that serve 13 to 17'
+  [pgbouncer]='pooler before PostgreSQL, for the tests of switching clients'
   [temporal]='Temporal server, its UI and command line'
   [minio]='S3 server for the demo and the tests'
-  [moto]='stands for AWS (SNS) in the tests'
+  [moto]='stands for AWS (SNS, Secrets Manager) in the tests'
   [chromium]='browser for the tests of web pages'
 )
 declare -A title=(
-  [util_linux]=util-linux [restore_user]='user holdfast-restore' [node_modules]=node_modules
+  [util_linux]=util-linux [restore_users]='users of restores' [node_modules]=node_modules
   [postgres_13]='PostgreSQL 13' [postgres_14]='PostgreSQL 14' [postgres_15]='PostgreSQL 15'
   [postgres_16]='PostgreSQL 16' [postgres_17]='PostgreSQL 17' [pgbackrest]=pgBackRest
-  [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
+  [pgbouncer]=PgBouncer [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
 )
 
 check=
@@ -184,6 +185,13 @@ find_pgbackrest() {
   on_path pgbackrest && version=$(pgbackrest version) && version=${version##* } && at_least "$version" 2.45
 }
 
+find_pgbouncer() {
+  link=pgbouncer version=''
+  on_path pgbouncer || cached pgbouncer/bin/pgbouncer || return 1
+  version=$("$where" --version 2>/dev/null) && [[ $version =~ ^PgBouncer\ ([0-9.]+) ]] &&
+    version=${BASH_REMATCH[1]} && at_least "$version" 1.18
+}
+
 find_util_linux() {
   local program
   for program in flock setpriv unshare; do on_path "$program" || return 1; done
@@ -191,7 +199,12 @@ find_util_linux() {
   version=${version##* }
 }
 
-find_restore_user() { version=$(id -u holdfast-restore 2>/dev/null) && version="uid $version" where=/etc/passwd; }
+# One for each site of `holdfast dev up`: neither has rights on the other's files.
+restore_users=(holdfast-restore holdfast-second)
+find_restore_users() {
+  version=$(id -u "${restore_users[@]}" 2>/dev/null | paste -sd ,) && [[ $version == *,* ]] &&
+    version="uids $version" where="/etc/passwd: ${restore_users[*]}"
+}
 
 # find_postgres <major> <programs it must have>
 find_postgres() {
@@ -257,10 +270,10 @@ how() {
     util_linux) apt_hint util-linux ;;
     node) printf 'put Node 24 and its npm on PATH' ;;
     node_modules) printf 'put Node 24 and its npm on PATH, then run scripts/setup.sh' ;;
-    zstd | pgbackrest | chromium) apt_hint "$1" ;;
+    zstd | pgbackrest | pgbouncer | chromium) apt_hint "$1" ;;
     postgres_15) apt_hint 'postgresql-15; elsewhere install PostgreSQL 15 so that /usr/lib/postgresql/15/bin or /usr/pgsql-15/bin has its programs' ;;
     postgres_*) printf 'install PostgreSQL %s so that /usr/lib/postgresql/%s/bin has its programs' "${1#*_}" "${1#*_}" ;;
-    restore_user) printf 'as root, useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin holdfast-restore' ;;
+    restore_users) printf 'as root, for each of %s: useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin <user>' "${restore_users[*]}" ;;
     temporal) go_hint "$TEMPORAL_GO" "the Temporal CLI $TEMPORAL or newer" ;;
     minio) go_hint "$MINIO_GO" 'minio, a release of 2024 or later,' ;;
     moto) printf "put moto_server on PATH: python3 -m pip install 'moto[server]==%s'" "$MOTO" ;;
@@ -280,11 +293,11 @@ go_suits() {
 # blocked <component> prints why it cannot be installed here, or nothing.
 blocked() {
   case $1 in
-    util_linux | zstd | pgbackrest | postgres_15 | chromium)
+    util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | chromium)
       is_debian || { printf 'apt-get is not on this system' && return; }
       is_root || printf 'only root can install packages'
       ;;
-    restore_user) is_root || printf 'only root can add users' ;;
+    restore_users) is_root || printf 'only root can add users' ;;
     temporal) go_suits "$TEMPORAL_GO" ;;
     minio) go_suits "$MINIO_GO" ;;
     node | postgres_13 | postgres_14 | postgres_16 | postgres_17)
@@ -319,6 +332,17 @@ get_util_linux() { apt_install util-linux; }
 get_zstd() { apt_install zstd; }
 get_pgbackrest() { apt_install pgbackrest; }
 get_chromium() { apt_install chromium; }
+get_pgbouncer() {
+  # The package would start a pooler now and at every boot: only its program is taken out of it.
+  local made=$work/pgbouncer
+  apt_install libc-ares2 libevent-2.1-7 libpam0g libssl3 libsystemd0
+  mkdir -p "$made/package" "$made/bin"
+  (cd "$made/package" && apt-get -o APT::Sandbox::User=root download pgbouncer && dpkg -x pgbouncer_*.deb .)
+  mv "$made/package/usr/sbin/pgbouncer" "$made/bin/pgbouncer"
+  rm -r "$made/package"
+  "$made/bin/pgbouncer" --version
+  keep "$made" pgbouncer
+}
 get_postgres_15() {
   # The package would make a cluster and start it on port 5432.
   local conf=/etc/postgresql-common/createcluster.d/holdfast-setup.conf
@@ -329,8 +353,12 @@ get_postgres_15() {
   apt_install postgresql-15 postgresql-client-15
 }
 
-get_restore_user() {
-  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin holdfast-restore
+get_restore_users() {
+  local user
+  for user in "${restore_users[@]}"; do
+    id "$user" >/dev/null 2>&1 ||
+      useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"
+  done
 }
 
 with_node() { (
@@ -437,7 +465,7 @@ stop() {
   if [ -n "$step_group" ]; then
     case $step in
       # Stopping dpkg half-way would leave packages unconfigured.
-      util_linux | zstd | pgbackrest | postgres_15 | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
+      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
       *) kill -TERM -- "-$step_group" 2>/dev/null || true ;;
     esac
     while kill -0 -- "-$step_group" 2>/dev/null; do sleep 0.2; done
