@@ -1,26 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Dependencies } from '../../src/activities/dependencies.ts';
-import { mirrorTool } from '../../src/activities/publish.ts';
-import type { RepositoryConfig } from '../../src/config/schema.ts';
-import { listBackups } from '../../src/engines/postgres/backup.ts';
-import { postgres } from '../../src/engines/postgres/postgres.ts';
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';
 import { userIds } from '../../src/engines/process.ts';
 import { instructionsKey, toolArchiveFolder } from '../../src/repository/layout.ts';
-import { openRepository, type Repository } from '../../src/repository/repository.ts';
-import { databaseText, exampleConfig } from '../unit/config/example.ts';
-import {
-  MAJOR,
-  quietly,
-  RESTORE_USER,
-  type Recovery,
-  STANZA,
-  startRecovery,
-} from './postgres-recovery-fixture.ts';
+import type { Repository } from '../../src/repository/repository.ts';
+import { openMirrored } from './postgres-mirrored.ts';
+import { MAJOR, RESTORE_USER, type Recovery, STANZA, startRecovery } from './postgres-recovery-fixture.ts';
 import { collect } from './repository/fixture.ts';
 import { blocksOf } from './restore-document.ts';
 
@@ -39,7 +26,7 @@ const started: string[] = [];
 beforeAll(async () => {
   // What production must not hand down to a restored server.
   recovery = await startRecovery({ max_connections: '150', listen_addresses: '127.0.0.1' });
-  const { directory, sql, value, s3 } = recovery;
+  const { directory, sql, value } = recovery;
   programs = { psql: await postgresProgram('psql', MAJOR), pgCtl: await postgresProgram('pg_ctl', MAJOR) };
   await sql(`ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'`);
   await sql(`ALTER SYSTEM SET archive_mode = 'on'`);
@@ -61,29 +48,7 @@ beforeAll(async () => {
   await sql('DELETE FROM public.t');
   await recovery.archive();
 
-  process.env.RESTORE_MD_KEY = s3.accessKeyId;
-  process.env.RESTORE_MD_SECRET = s3.secretAccessKey;
-  process.env.RESTORE_MD_CIPHER = recovery.repository.cipher ?? '';
-  const config = exampleConfig({ databases: databaseText('shop') });
-  const place: RepositoryConfig = {
-    ...config.repository,
-    ...{ endpoint: s3.endpoint, region: s3.region, bucket: s3.bucket, pathStyle: true, caFile: s3.caFile },
-    credentials: { accessKeyId: { env: 'RESTORE_MD_KEY' }, secretAccessKey: { env: 'RESTORE_MD_SECRET' } },
-    cipher: { env: 'RESTORE_MD_CIPHER' },
-  };
-  config.repository = place;
-  repository = await openRepository(place, { use: 'backup', baseDirectory: directory });
-  const deps: Dependencies = {
-    config: { config, directory, path: join(directory, 'holdfast.yaml') },
-    client: {} as Dependencies['client'],
-    engines: { postgres },
-    logger: pino({ enabled: false }),
-    host: 'db1',
-  };
-  const askTool = () =>
-    listBackups({ repository: recovery.repository, stanza: STANZA, systemUser: 'postgres' }, quietly);
-  const madeBy = { workflowId: 'w', runId: 'r' };
-  await mirrorTool(deps, repository, { database: 'shop', madeBy }, askTool, quietly);
+  repository = await openMirrored(recovery);
   document = (await repository.getText(instructionsKey('shop', 'physical', id))) as string;
 
   await recovery.production.stop();

@@ -2,6 +2,8 @@ import type { RepositoryConfig } from '../../config/schema.ts';
 import type { DumpedDatabase, Manifest, StoredObject } from '../../model/backup.ts';
 import { parseNameParts } from '../../model/table.ts';
 import { quoteLiteral, quoteQualified } from './identifier.ts';
+import { productionSection } from './instructions-production.ts';
+import { block, required, shellQuote } from './instructions-shell.ts';
 
 /** Tables that RESTORE.md counts; more would make it unreadable on the night it is needed. */
 const COUNTED_TABLES = 200;
@@ -117,14 +119,18 @@ ${block([
 
 Tablespaces come to lie below the directory too. To this backup's own consistent point:
 
-${block([`${restoreCommand(manifest)} --type=immediate restore`])}
+${block([`${restoreCommand(manifest)} --target-action=promote --type=immediate restore`])}
+
+Or, instead, as far as the logs in the repository go, which is what a disaster asks for:
+
+${block([`${restoreCommand(manifest)} --type=default restore`], 'sh-latest')}
 
 Or, instead, to a moment after ${manifest.finishedAt}, for which the logs must be in the repository up to the next commit:
 
 ${block(
   [
     required(['RECOVER_TO', "a moment with its offset from UTC, such as '2026-01-31 14:05:00+00'"]),
-    `${restoreCommand(manifest)} --type=time --target="$RECOVER_TO" restore`,
+    `${restoreCommand(manifest)} --target-action=promote --type=time --target="$RECOVER_TO" restore`,
   ],
   'sh-other',
 )}
@@ -163,12 +169,13 @@ It answers once recovery has ended. Where production's superuser is not \`postgr
 configured with is in \`$RESTORED/data/postgresql.conf\`, unless its distribution keeps that elsewhere (Debian: /etc/postgresql).
 
 To take it down again: \`pg_ctl stop -D "$RESTORED/data"\`, then remove the directory.
-`;
+
+${productionSection(manifest, repository)}`;
 }
 
 /** It ends recovery by itself, and never archives. Without a file of options: production's may lie on this machine. */
 function restoreCommand({ id }: Manifest): string {
-  return `pgbackrest --no-config --set=${shellQuote(id)} --tablespace-map-all="$RESTORED/tablespaces" --archive-mode=off --target-action=promote`;
+  return `pgbackrest --no-config --set=${shellQuote(id)} --tablespace-map-all="$RESTORED/tablespaces" --archive-mode=off`;
 }
 
 function heading(manifest: Manifest, repository: RepositoryConfig): string {
@@ -256,22 +263,8 @@ function toolVariables(repository: RepositoryConfig, stanza: string): Record<str
   };
 }
 
-function block(lines: readonly string[], language = 'sh'): string {
-  return `\`\`\`${language}\n${lines.join('\n')}\n\`\`\``;
-}
-
 const fileName = (object: StoredObject): string => object.key.split('/').at(-1) as string;
 const fileOf = (object: StoredObject): string => shellQuote(fileName(object));
-
-/** A line that stops the shell, naming what is missing, until the variables are set. */
-function required(...variables: [name: string, meaning: string][]): string {
-  return `: ${variables.map(([name, meaning]) => `"\${${name}:?${meaning}}"`).join(' ')}`;
-}
-
-/** A word that a POSIX shell takes as it is. */
-export function shellQuote(text: string): string {
-  return /^[\w./:=@+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
 
 function gigabytes(bytes: number): string {
   const size = bytes / 1e9;

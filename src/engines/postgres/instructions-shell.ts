@@ -1,0 +1,15 @@
+/** What the shell blocks of RESTORE.md are made of. */
+
+export function block(lines: readonly string[], language = 'sh'): string {
+  return `\`\`\`${language}\n${lines.join('\n')}\n\`\`\``;
+}
+
+/** A line that stops the shell, naming what is missing, until the variables are set. */
+export function required(...variables: [name: string, meaning: string][]): string {
+  return `: ${variables.map(([name, meaning]) => `"\${${name}:?${meaning}}"`).join(' ')}`;
+}
+
+/** A word that a POSIX shell takes as it is. */
+export function shellQuote(text: string): string {
+  return /^[\w./:=@+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Dependencies } from '../../src/activities/dependencies.ts';
+import { mirrorTool } from '../../src/activities/publish.ts';
+import { listBackups } from '../../src/engines/postgres/backup.ts';
+import { postgres } from '../../src/engines/postgres/postgres.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { databaseText, exampleConfig } from '../unit/config/example.ts';
+import { quietly, type Recovery, STANZA } from './postgres-recovery-fixture.ts';
+
+/** The repository of a recovery's production, with the manifests and the RESTORE.md of its backups. */
+export async function openMirrored(recovery: Recovery): Promise<Repository> {
+  const { directory, s3 } = recovery;
+  process.env.MIRRORED_KEY = s3.accessKeyId;
+  process.env.MIRRORED_SECRET = s3.secretAccessKey;
+  process.env.MIRRORED_CIPHER = recovery.repository.cipher ?? '';
+  const config = exampleConfig({ databases: databaseText('shop') });
+  config.repository = {
+    ...config.repository,
+    ...{ endpoint: s3.endpoint, region: s3.region, bucket: s3.bucket, pathStyle: true, caFile: s3.caFile },
+    credentials: { accessKeyId: { env: 'MIRRORED_KEY' }, secretAccessKey: { env: 'MIRRORED_SECRET' } },
+    cipher: { env: 'MIRRORED_CIPHER' },
+  };
+  const repository = await openRepository(config.repository, { use: 'backup', baseDirectory: directory });
+  const deps: Dependencies = {
+    config: { config, directory, path: join(directory, 'holdfast.yaml') },
+    client: {} as Dependencies['client'],
+    engines: { postgres },
+    logger: pino({ enabled: false }),
+    host: 'db1',
+  };
+  const askTool = () =>
+    listBackups({ repository: recovery.repository, stanza: STANZA, systemUser: 'postgres' }, quietly);
+  const madeBy = { workflowId: 'w', runId: 'r' };
+  await mirrorTool(deps, repository, { database: 'shop', stanza: STANZA, madeBy }, askTool, quietly);
+  return repository;
+}
