@@ -14,6 +14,7 @@ import type { DevDescription } from '../src/client/dev/state.ts';
 import { startWorker } from '../src/client/dev/worker.ts';
 import { type LoadedConfig, loadConfig } from '../src/config/load.ts';
 import { runTool } from '../src/engines/process.ts';
+import { allRoles } from '../src/workers/roles.ts';
 import { residentBytes, WorkerMemory } from './memory.ts';
 
 /** The same server under a second name, whose logical backups carry no fingerprints. */
@@ -99,7 +100,7 @@ async function restartWorker(
   await end(description.pids.worker as number);
   return startWorker({
     ...{ directory, config: join(directory, 'bench.yaml'), temporal: description.temporal, signal },
-    queues: queuesOf(config),
+    queues: queuesOf(allRoles(config.config)),
   });
 }
 

@@ -82,20 +82,30 @@ test('a taken port is named with its holder and the option, and nothing is start
 
 test('everything comes up, outlives its starter and is described for programs', async () => {
   const result = await up(...ANY_PORT);
-  expect(result.started).toEqual(['temporal', 's3', 'postgres', 'worker']);
+  expect(result.started).toEqual(['temporal', 's3', 'postgres', 'worker', 'second']);
   expect((await dev('status')).exitCode).toBe(0);
 
   const found = await description();
   expect(await livingOf(found.pids)).toEqual(Object.values(found.pids));
   expect((await stat(join(state, 'dev.json'))).mode & 0o777).toBe(0o600);
   expect(found.databases.shop?.engine).toBe('postgres');
-  expect(found.sites.local?.queue).toBe('holdfast-site-local');
+  expect(found.sites).toEqual({
+    local: { queue: 'holdfast-site-local' },
+    second: { queue: 'holdfast-site-second' },
+  });
   const sample = await withShop((client) =>
     client.query(
       'SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM customers) AS customers',
     ),
   );
   expect(sample.rows).toEqual([{ orders: '5000', customers: '2000' }]);
+
+  // What applications read has the password.
+  expect(await readFile(join(state, 'shop.env'), 'utf8')).toBe(`DATABASE_URL=${found.databases.shop?.url}\n`);
+  expect((await stat(join(state, 'shop.env'))).mode & 0o777).toBe(0o600);
+  for (const folder of ['instances', 'production']) {
+    expect((await stat(join(state, 'second', folder))).mode & 0o777).toBe(0o755);
+  }
 
   const configuration = await readFile(join(state, 'holdfast.yaml'), 'utf8');
   for (const secret of [found.s3.secretAccessKey, new URL(found.databases.shop?.url ?? '').password]) {
@@ -130,10 +140,10 @@ test('another configuration, or a changed one, reaches a running worker', async 
   const changed = written.replace('people: 1', 'people: 2');
   expect(changed).not.toBe(written);
   const first = await workerWith(changed);
-  expect(first.started).toEqual(['worker']);
+  expect(first.started).toEqual(['worker', 'second']);
   expect(first.command).toContain(file);
   expect((await workerWith(changed)).started).toEqual([]);
-  expect((await workerWith(written)).started).toEqual(['worker']);
+  expect((await workerWith(written)).started).toEqual(['worker', 'second']);
 });
 
 test('down ends what up started and nothing else; the next up finds the same state', async () => {

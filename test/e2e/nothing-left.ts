@@ -1,5 +1,4 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import { expect } from 'vitest';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
@@ -50,22 +49,24 @@ async function changeHolder(stack: Stack, database: string): Promise<string> {
   return status === 'RUNNING' ? 'RUNNING' : 'none';
 }
 
-/** Programs that the worker started (they inherit its temporary folder) and servers of instances. */
+/** Programs that the workers started (they inherit their temporary folder) and servers of instances. */
 export async function processesOfSteps(stack: Stack): Promise<{ pid: number; command: string }[]> {
-  const { temporary, instances } = layoutOf(stack.directory);
-  const worker = await stack.pid('worker');
+  const { workers, instances, second } = layoutOf(stack.directory);
+  const temporary = Object.values(workers).map((worker) => `TMPDIR=${worker.temporary}\0`);
+  const folders = [instances, second.instances].map((folder) => `${folder}/`);
   const found: { pid: number; command: string }[] = [];
   for (const entry of await readdir('/proc')) {
     const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === worker) continue;
+    if (!Number.isInteger(pid)) continue;
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
     const folder = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    if (!environment.includes(`TMPDIR=${temporary}`) && !folder.startsWith(join(instances, '/'))) continue;
+    const ofStep = temporary.some((variable) => environment.includes(variable));
+    if (!ofStep && !folders.some((place) => folder.startsWith(place))) continue;
     const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
       .split('\0')
       .join(' ')
       .trim();
-    // The worker of some roles only is no program of a step.
+    // A worker is no program of a step.
     if (command !== '' && !command.includes('src/client/main.ts worker')) found.push({ pid, command });
   }
   return found;

@@ -12,7 +12,7 @@ import { stopPostgres } from '../../src/client/dev/postgres.ts';
 import { identifyProcess, isRunning } from '../../src/client/dev/process.ts';
 import { takeDown } from '../../src/client/dev/shutdown.ts';
 import { bringUp } from '../../src/client/dev/stack.ts';
-import type { DevDescription, ProgramName } from '../../src/client/dev/state.ts';
+import { type DevDescription, type ProgramName, WORKERS } from '../../src/client/dev/state.ts';
 import { startWorker } from '../../src/client/dev/worker.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
@@ -40,7 +40,7 @@ export interface Configuration {
   hosts: Record<string, object>;
   sites: Record<string, object>;
   databases: Record<string, Database> & { shop: Database };
-  approval: { import: Record<string, unknown> };
+  approval: { import: Record<string, unknown>; disaster?: unknown };
 }
 
 /** The whole embedded stack of one test file, and what tests do to it. */
@@ -75,6 +75,8 @@ export interface StackOptions {
   orders?: number;
   /** changes the configuration that the worker gets */
   patch?: (config: Configuration, directory: string) => void | Promise<void>;
+  /** with the second site and a worker of its own there; see sites.ts */
+  second?: boolean;
   /** of the worker, as for `holdfast worker --roles`; default: all */
   roles?: string;
 }
@@ -98,6 +100,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
     directory,
     ports: { temporal: 0, ui: 0, s3: 0, postgres: 0 },
     config: null as string | null,
+    second: options.second === true,
     orders: options.orders ?? 2_000,
     say: () => {},
   };
@@ -111,7 +114,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
     await patch(written, directory);
     up.config = join(directory, 'patched.yaml');
     await writeFile(up.config, stringify(written));
-    await endWorker(directory);
+    await endWorkers(directory);
   }
   const config = up.config ?? layoutOf(directory).config;
   const { roles } = options;
@@ -173,13 +176,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
         ({ steps }) => steps.some((step) => step.name === name && step.state === state),
         `step ${name} ${state}`,
       ),
-    async killWorker() {
-      const worker = await identifyProcess(await pidOf('worker'));
-      if (worker === null) return;
-      process.kill(worker.pid, 'SIGKILL');
-      // A start right behind it would take it for a running one.
-      while (await isRunning(worker)) await pause(20);
-    },
+    killWorker: async () => killAtOnce(await pidOf('worker')),
     async startWorker() {
       ({ description } = await start());
       s3 = await pidOf('s3');
@@ -214,9 +211,17 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
   return stack;
 }
 
-async function endWorker(directory: string): Promise<void> {
+/** Returns when it is gone: a start right behind it would take it for a running one. */
+export async function killAtOnce(pid: number): Promise<void> {
+  const found = await identifyProcess(pid);
+  if (found === null) return;
+  process.kill(pid, 'SIGKILL');
+  while (await isRunning(found)) await pause(20);
+}
+
+async function endWorkers(directory: string): Promise<void> {
   const file = JSON.parse(await readFile(join(directory, 'dev.json'), 'utf8')) as DevDescription;
-  await endPid(file.pids.worker as number);
+  for (const name of WORKERS) if (file.pids[name] !== undefined) await endPid(file.pids[name]);
 }
 
 async function endPid(pid: number): Promise<void> {

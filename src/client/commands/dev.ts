@@ -23,7 +23,7 @@ interface UpArguments extends Record<`${'temporal' | 'ui' | 's3' | 'postgres'}Po
 /** `holdfast dev`: everything that Holdfast needs on one machine, to try it and to develop it. */
 export function devCommand(): Command {
   const command = new Command('dev').description(
-    'run everything on this machine: Temporal, S3, a PostgreSQL with sample data, a worker',
+    'run everything on this machine: Temporal, S3, a PostgreSQL with sample data, a worker for each of two sites',
   );
   command.addCommand(upCommand());
   command.addCommand(downCommand());
@@ -44,9 +44,10 @@ function upCommand(): Command {
       'after',
       `
 Port 0 is any free one. Ports once chosen are remembered in the state.
-The worker runs with the holdfast.yaml that is written into the state; with --config it runs with that file
-instead, which may name other databases too (copy the written one and change it); a running worker is started
-anew where the file is another one or has changed.
+The workers run with the holdfast.yaml that is written into the state; with --config they run with that file
+instead, which may name other databases too (copy the written one and change it); running workers are started
+anew where the file is another one or has changed. Site second has a worker of its own. Where a disaster recovery
+took the database there, its server there is started, not the old one.
 
 Examples:
   holdfast dev up --detach
@@ -85,6 +86,7 @@ async function up(
     directory,
     ports: portsOf(options),
     config: options.config === undefined ? null : resolve(options.config),
+    second: true,
     orders: SAMPLE_ORDERS,
     ...run,
   });
@@ -114,18 +116,25 @@ function downCommand(): Command {
         const output = outputOf(command);
         const directory = await findStateDirectory(options.state);
         if (directory === null) {
-          return printAnswer(output, { ended: [], instances: 0 }, 'nothing was ever started here');
+          return printAnswer(
+            output,
+            { ended: [], takenOver: 0, instances: 0 },
+            'nothing was ever started here',
+          );
         }
         const say = (line: string) => void (output === 'text' && process.stdout.write(`${line}\n`));
         const result = await withStateLock(directory, () => takeDown(directory, say));
-        const nothing = result.ended.length === 0 && result.instances === 0;
-        const instances = result.instances === 0 ? '' : `, and ${result.instances} restored`;
+        const nothing = result.ended.length + result.takenOver + result.instances === 0;
+        const others = [
+          ...(result.takenOver === 0 ? [] : [`${result.takenOver} that took the database over`]),
+          ...(result.instances === 0 ? [] : [`${result.instances} restored`]),
+        ];
         printAnswer(
           output,
           result,
           nothing
             ? 'nothing was running'
-            : `ended ${result.ended.length} programs${instances}; the state stays in ${directory}`,
+            : `ended ${[`${result.ended.length} programs`, ...others].join(', ')}; the state stays in ${directory}`,
         );
       }),
     );

@@ -56,7 +56,7 @@ async function wantedPort(
   return remembered !== undefined && (await isPortFree(remembered)) ? remembered : 0;
 }
 
-async function freePortBeside(taken: readonly number[]): Promise<number> {
+export async function freePortBeside(taken: readonly number[]): Promise<number> {
   for (;;) {
     const port = await freePort();
     if (!taken.includes(port)) return port;

@@ -1,19 +1,21 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import type { S3Credentials } from './s3.ts';
-import { writePrivate } from './state.ts';
+import type { S3Credentials, S3Facts } from './s3.ts';
+import { type WorkerName, writePrivate } from './state.ts';
 
-/** The one database, host and site of the development environment. */
+/** The one database of the development environment, and the host and the site where it is set up. */
 export const DATABASE = 'shop';
 export const HOST = 'local';
 export const SITE = 'local';
+/** The site, and its host, that takes the database over when the first is lost. */
+export const SECOND = 'second';
 
 /** Everything that the configuration of the development environment depends on. */
 export interface Facts {
   directory: string;
   temporal: { address: string; namespace: string; ui: string };
-  s3: { endpoint: string; region: string; bucket: string; caFile: string; kmsKeyId: string };
+  s3: Pick<S3Facts, 'endpoint' | 'region' | 'bucket' | 'caFile' | 'kmsKeyId'>;
   postgres: {
     port: number;
     user: string;
@@ -22,6 +24,8 @@ export interface Facts {
     socketDirectory: string;
     systemUser: string;
   };
+  /** null: there is one site only */
+  second: { takeoverPort: number } | null;
 }
 
 const HEADER = `# Written by \`holdfast dev up\`, and again at each start: edits are lost.
@@ -40,8 +44,17 @@ export function layoutOf(directory: string) {
     postgres: join(directory, 'postgres'),
     postgresData: join(directory, 'postgres', 'data'),
     pgbackrestConfig: join(directory, 'postgres', 'pgbackrest.conf'),
-    temporary: join(directory, 'tmp'),
-    workerLog: join(directory, 'worker.log'),
+    /** what applications read to find the database */
+    endpoint: join(directory, `${DATABASE}.env`),
+    second: {
+      directory: join(directory, SECOND),
+      instances: join(directory, SECOND, 'instances'),
+      production: join(directory, SECOND, 'production'),
+    },
+    workers: {
+      worker: { log: join(directory, 'worker.log'), temporary: join(directory, 'tmp') },
+      second: { log: join(directory, SECOND, 'worker.log'), temporary: join(directory, SECOND, 'tmp') },
+    } satisfies Record<WorkerName, unknown>,
     secrets: {
       accessKeyId: secret('s3-access-key-id'),
       secretAccessKey: secret('s3-secret-access-key'),
@@ -57,8 +70,11 @@ export function layoutOf(directory: string) {
 /** Writes `holdfast.yaml` and `temporal.toml`. Secrets are only named in them. */
 export async function writeConfiguration(facts: Facts): Promise<void> {
   const layout = layoutOf(facts.directory);
-  await mkdir(layout.instances, { recursive: true });
-  await chmod(layout.instances, 0o755);
+  const second = facts.second === null ? [] : Object.values(layout.second);
+  for (const folder of [layout.instances, ...second]) {
+    await mkdir(folder, { recursive: true });
+    await chmod(folder, 0o755);
+  }
   await writeFile(layout.config, HEADER + stringify(configurationOf(facts), { lineWidth: 0 }));
   await writeFile(
     layout.temporalConfig,
@@ -84,33 +100,26 @@ export async function makeSecretsDirectory(directory: string): Promise<void> {
 }
 
 /** The configuration as it is before the schema's defaults. */
-export function configurationOf({ directory, temporal, s3, postgres }: Facts): unknown {
-  const { instances, secrets, temporalConfig } = layoutOf(directory);
+export function configurationOf({ directory, temporal, s3, postgres, second }: Facts): unknown {
+  const layout = layoutOf(directory);
+  const alone = { people: 1, requesterMayApprove: true };
   return {
     version: 1,
-    temporal: { profile: 'default', configFile: temporalConfig, ui: temporal.ui },
-    repository: {
-      endpoint: s3.endpoint,
-      region: s3.region,
-      bucket: s3.bucket,
-      pathStyle: true,
-      caFile: s3.caFile,
-      credentials: {
-        accessKeyId: { file: secrets.accessKeyId },
-        secretAccessKey: { file: secrets.secretAccessKey },
-      },
-      restoreCredentials: {
-        accessKeyId: { file: secrets.restoreAccessKeyId },
-        secretAccessKey: { file: secrets.restoreSecretAccessKey },
-        sessionToken: { file: secrets.restoreSessionToken },
-      },
-      kmsKeyId: s3.kmsKeyId,
-      cipher: { file: secrets.cipher },
-      lock: { mode: 'COMPLIANCE' },
+    temporal: { profile: 'default', configFile: layout.temporalConfig, ui: temporal.ui },
+    repository: repositoryOf(directory, s3),
+    hosts: { [HOST]: {}, ...(second !== null && { [SECOND]: {} }) },
+    sites: {
+      [SITE]: { hosts: [HOST], directory: layout.instances, user: 'holdfast-restore' },
+      ...(second !== null && {
+        [SECOND]: {
+          hosts: [SECOND],
+          directory: layout.second.instances,
+          production: layout.second.production,
+          user: 'holdfast-second',
+        },
+      }),
     },
-    hosts: { [HOST]: {} },
-    sites: { [SITE]: { hosts: [HOST], directory: instances, user: 'holdfast-restore' } },
-    approval: { import: { people: 1, requesterMayApprove: true } },
+    approval: { import: alone, ...(second !== null && { disaster: alone }) },
     databases: {
       [DATABASE]: {
         engine: 'postgres',
@@ -120,7 +129,7 @@ export function configurationOf({ directory, temporal, s3, postgres }: Facts): u
           host: '127.0.0.1',
           port: postgres.port,
           user: postgres.user,
-          password: { file: secrets.password },
+          password: { file: layout.secrets.password },
           database: postgres.database,
           tls: 'off',
         },
@@ -130,7 +139,41 @@ export function configurationOf({ directory, temporal, s3, postgres }: Facts): u
           socketDirectory: postgres.socketDirectory,
           systemUser: postgres.systemUser,
         },
+        ...(second !== null && {
+          takeover: {
+            [SECOND]: {
+              address: '127.0.0.1',
+              port: second.takeoverPort,
+              hba: ['host all all 127.0.0.1/32 scram-sha-256'],
+            },
+          },
+          endpoints: [{ file: { path: layout.endpoint, url: 'DATABASE_URL' } }],
+        }),
       },
     },
+  };
+}
+
+/** Its section `repository`. */
+export function repositoryOf(directory: string, s3: Facts['s3']) {
+  const { secrets } = layoutOf(directory);
+  return {
+    endpoint: s3.endpoint,
+    region: s3.region,
+    bucket: s3.bucket,
+    pathStyle: true,
+    caFile: s3.caFile,
+    credentials: {
+      accessKeyId: { file: secrets.accessKeyId },
+      secretAccessKey: { file: secrets.secretAccessKey },
+    },
+    restoreCredentials: {
+      accessKeyId: { file: secrets.restoreAccessKeyId },
+      secretAccessKey: { file: secrets.restoreSecretAccessKey },
+      sessionToken: { file: secrets.restoreSessionToken },
+    },
+    kmsKeyId: s3.kmsKeyId,
+    cipher: { file: secrets.cipher },
+    lock: { mode: 'COMPLIANCE' },
   };
 }

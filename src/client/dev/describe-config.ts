@@ -1,15 +1,27 @@
 import type { LoadedConfig } from '../../config/load.ts';
 import { readSecret } from '../../config/secrets.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
-import type { DevDescription } from './state.ts';
+import { allRoles, type Role } from '../../workers/roles.ts';
+import { SECOND } from './configuration.ts';
+import type { DevDescription, WorkerName } from './state.ts';
 
-/** Every queue that a worker in all roles of a configuration serves. */
-export function queuesOf({ config }: LoadedConfig): string[] {
-  return [
-    CONTROL_QUEUE,
-    ...Object.keys(config.hosts).map(hostQueue),
-    ...Object.keys(config.sites).map(siteQueue),
-  ];
+/** What each worker does. The second site has one of its own, where a configuration has that site; else no roles. */
+export function rolesByWorker({ config }: LoadedConfig): Record<WorkerName, Role[]> {
+  const all = allRoles(config);
+  if (!config.sites[SECOND]?.hosts.includes(SECOND)) return { worker: all, second: [] };
+  const isSecond = (role: Role) => role.kind !== 'control' && role.name === SECOND;
+  return {
+    worker: all.filter((role) => !isSecond(role)),
+    second: all.filter((role) => role.kind === 'control' || isSecond(role)),
+  };
+}
+
+/** The queues that a worker of these roles serves. */
+export function queuesOf(roles: readonly Role[]): string[] {
+  return roles.map((role) => {
+    if (role.kind === 'control') return CONTROL_QUEUE;
+    return role.kind === 'host' ? hostQueue(role.name) : siteQueue(role.name);
+  });
 }
 
 /** Databases (with their passwords) and sites of a configuration, as `dev.json` has them. */

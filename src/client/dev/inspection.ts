@@ -1,6 +1,8 @@
-import { layoutOf } from './configuration.ts';
+import { join } from 'node:path';
+import { layoutOf, SECOND } from './configuration.ts';
 import { runningPrograms } from './running.ts';
 import { type DevState, PROGRAMS, type ProgramName, readState } from './state.ts';
+import { type TakenOver, takenOver } from './taken-over.ts';
 
 export interface ProgramStatus {
   name: ProgramName;
@@ -20,7 +22,7 @@ export interface StackStatus {
 export async function inspectStack(directory: string): Promise<StackStatus> {
   const state = await readState(directory);
   const running = await runningPrograms(state);
-  const programs = PROGRAMS.map(
+  const programs = PROGRAMS.filter((name) => name !== 'second' || state.second).map(
     (name): ProgramStatus => ({
       name,
       state: running.has(name) ? 'running' : 'stopped',
@@ -29,7 +31,24 @@ export async function inspectStack(directory: string): Promise<StackStatus> {
       log: logOf(name, directory),
     }),
   );
-  return { directory, programs };
+  const taken = await takenOver(directory);
+  return {
+    directory,
+    programs: programs.map((program) =>
+      taken && program.name === 'postgres' ? livingAt(taken, state) : program,
+    ),
+  };
+}
+
+/** The database lives where it was taken to: whether its old server runs is not asked here. */
+function livingAt({ directory, pid }: TakenOver, { takeoverPort }: DevState): ProgramStatus {
+  return {
+    name: 'postgres',
+    state: pid === null ? 'stopped' : 'running',
+    pid,
+    address: `127.0.0.1:${takeoverPort}, at site ${SECOND}`,
+    log: join(directory, 'log'),
+  };
 }
 
 function addressOf(name: ProgramName, { ports, s3, config }: DevState): string | null {
@@ -43,16 +62,18 @@ function addressOf(name: ProgramName, { ports, s3, config }: DevState): string |
     case 'postgres':
       return ports.postgres === undefined ? null : `127.0.0.1:${ports.postgres}`;
     case 'worker':
+    case 'second':
       return config;
   }
 }
 
 function logOf(name: ProgramName, directory: string): string {
-  const { temporal, s3, postgres, workerLog } = layoutOf(directory);
+  const { temporal, s3, postgres, workers } = layoutOf(directory);
   return {
     temporal: `${temporal}/temporal.log`,
     s3: `${s3}/minio.log`,
     postgres: `${postgres}/server.log`,
-    worker: workerLog,
+    worker: workers.worker.log,
+    second: workers.second.log,
   }[name];
 }

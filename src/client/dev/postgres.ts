@@ -256,7 +256,7 @@ async function prepare(
 }
 
 /** A socket's path may have 107 bytes: a deep directory gets its sockets in a folder below the temporary one. */
-async function shortSocketFolder(directory: string, user: string): Promise<string> {
+export async function shortSocketFolder(directory: string, user: string): Promise<string> {
   const near = join(directory, 'socket');
   if (near.length <= 80) {
     await ownedFolder(near, user, 0o755);

@@ -65,11 +65,11 @@ export async function sessionOf(leader: ProcessIdentity): Promise<ProcessIdentit
   );
 }
 
-/** The processes that were started with exactly this argument. */
-export async function processesWithArgument(argument: string): Promise<ProcessIdentity[]> {
+/** The processes that were started with an argument that starts so. */
+export async function processesWithArgument(start: string): Promise<ProcessIdentity[]> {
   return processesWhere(async (pid) => {
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    return commandLine.split('\0').includes(argument);
+    return commandLine.split('\0').some((argument) => argument.startsWith(start));
   });
 }
 

@@ -13,6 +13,7 @@ import {
   type ProgramName,
   readDescription,
   readState,
+  WORKERS,
   writeDescription,
   writeState,
 } from './state.ts';
@@ -22,6 +23,7 @@ type Signals = Parameters<typeof endProcess>[1];
 /** How each program ends cleanly. PostgreSQL: SIGINT is a fast shutdown, SIGQUIT an immediate one. */
 const SIGNALS: Record<ProgramName, Signals> = {
   worker: [{ signal: 'SIGTERM', patienceMs: 45_000 }],
+  second: [{ signal: 'SIGTERM', patienceMs: 45_000 }],
   postgres: [
     { signal: 'SIGINT', patienceMs: 30_000 },
     { signal: 'SIGQUIT', patienceMs: 10_000 },
@@ -33,7 +35,8 @@ const SIGNALS: Record<ProgramName, Signals> = {
 export interface DownResult {
   /** what ran and was ended */
   ended: ProgramName[];
-  /** servers of restored instances that were ended */
+  /** servers that disaster recoveries made, and of restored instances, that were ended */
+  takenOver: number;
   instances: number;
 }
 
@@ -43,9 +46,13 @@ export async function takeDown(
   say: (line: string) => void = () => {},
 ): Promise<DownResult> {
   const state = await readState(directory);
-  const ended = await endPrograms(directory, state, PROGRAMS, say);
-  const instances = await endInstances(layoutOf(directory).instances);
-  return { ended, instances };
+  const { instances, second } = layoutOf(directory);
+  const workers = await endPrograms(directory, state, WORKERS, say);
+  const restored = (await endServers(instances)) + (await endServers(second.instances));
+  // While S3 still answers: it archives.
+  const takenOver = await endServers(second.production, say);
+  const others = await endPrograms(directory, state, PROGRAMS, say);
+  return { ended: [...workers, ...others], takenOver, instances: restored };
 }
 
 /** Ends these programs where they are still the ones that were started, last started first, and forgets them. */
@@ -77,21 +84,29 @@ export async function endPrograms(
 
 async function endProgram(name: ProgramName, identity: ProcessIdentity): Promise<void> {
   // What a worker runs for an activity has to end with it: a dump would go on into a pipe that nobody reads.
-  const children = name === 'worker' ? await sessionOf(identity) : [];
+  const children = isWorker(name) ? await sessionOf(identity) : [];
   await endProcess(identity, SIGNALS[name]);
   for (const child of children) await endProcess(child, [{ signal: 'SIGTERM', patienceMs: 5_000 }]);
 }
 
+const isWorker = (name: ProgramName) => WORKERS.some((worker) => worker === name);
+
 /** An asynchronous archive-push that found no repository goes on for a minute after its server has ended. */
 async function endArchiving(directory: string): Promise<void> {
-  for (const process of await processesWithArgument(`--config=${layoutOf(directory).pgbackrestConfig}`)) {
-    await endProcess(process, [{ signal: 'SIGTERM', patienceMs: 10_000 }]);
+  const { pgbackrestConfig, second } = layoutOf(directory);
+  for (const start of [`--config=${pgbackrestConfig}`, `--config=${second.production}/`]) {
+    for (const process of await processesWithArgument(start)) {
+      await endProcess(process, [{ signal: 'SIGTERM', patienceMs: 10_000 }]);
+    }
   }
 }
 
-/** Ends restored servers by their working directory: they run in sessions of their own. */
-async function endInstances(directory: string): Promise<number> {
+/** Ends servers by their working directory: they run in sessions of their own. */
+async function endServers(directory: string, say: (line: string) => void = () => {}): Promise<number> {
   const servers = await processesUnder(directory);
-  for (const server of servers) await endProcess(server, SIGNALS.postgres);
+  for (const server of servers) {
+    say(`ending the server that took the database over (pid ${server.pid})`);
+    await endProcess(server, SIGNALS.postgres);
+  }
   return servers.length;
 }

@@ -1,28 +1,26 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { loadConfig } from '../../config/load.ts';
-import type { ToolRepository } from '../../engines/engine.ts';
+import { withTopology } from '../../config/topology.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import { choosePorts, DEFAULT_PORTS, type PortNumbers } from './choose-ports.ts';
-import {
-  DATABASE,
-  layoutOf,
-  makeSecretsDirectory,
-  writeConfiguration,
-  writeS3Secrets,
-} from './configuration.ts';
-import { describeConfig, queuesOf } from './describe-config.ts';
-import { type RunningPostgres, startPostgres, stopPostgres } from './postgres.ts';
+import type { Topology } from '../../model/topology.ts';
+import { formatRole } from '../../workers/roles.ts';
+import { choosePorts, DEFAULT_PORTS, freePortBeside, type PortNumbers } from './choose-ports.ts';
+import { DATABASE, layoutOf, writeConfiguration, writeS3Secrets } from './configuration.ts';
+import { describeConfig, queuesOf, rolesByWorker } from './describe-config.ts';
+import { runningPid, shortSocketFolder } from './postgres.ts';
 import { identifyProcess } from './process.ts';
 import { pidsOf, runningPrograms } from './running.ts';
 import { type S3Facts, startS3 } from './s3.ts';
 import { createSample } from './sample.ts';
+import { SYSTEM_USER, startShop, startTakenOver, stopShop, whereTaken } from './shop.ts';
 import { endPrograms } from './shutdown.ts';
 import {
   type DevDescription,
   type ProgramName,
   readState,
+  WORKERS,
   writeDescription,
   writePrivate,
   writeState,
@@ -30,14 +28,13 @@ import {
 import { startTemporal } from './temporal.ts';
 import { startWorker } from './worker.ts';
 
-const POSTGRES_MAJOR = 15;
-const SYSTEM_USER = 'postgres';
-
 export interface UpOptions {
   directory: string;
   ports: Partial<PortNumbers>;
   defaults?: PortNumbers;
-  /** the worker runs with this configuration instead of the one that is written here */
+  /** the written configuration has the second site, which gets a worker of its own; default: what it had before */
+  second?: boolean;
+  /** the workers run with this configuration instead of the one that is written here */
   config: string | null;
   /** rows of the sample shop's largest table but one */
   orders: number;
@@ -50,12 +47,12 @@ export interface UpResult {
   description: DevDescription;
   /** the programs that were not running before */
   started: ProgramName[];
-  /** the configuration that the worker runs with */
+  /** the configuration that the workers run with */
   config: string;
 }
 
 /**
- * Brings up what is not running, in order: Temporal, S3, PostgreSQL with its sample data, the worker. What this call
+ * Brings up what is not running, in order: Temporal, S3, PostgreSQL with its sample data, the workers. What this call
  * started is ended again where a later part fails. Throws InvalidConfiguration, ToolMissing, ToolFailed, PermissionDenied.
  */
 export async function bringUp(options: UpOptions): Promise<UpResult> {
@@ -65,15 +62,19 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   const { directory, signal, say } = options;
   const state = await readState(directory);
   const running = await runningPrograms(state);
+  const layout = layoutOf(directory);
+  // One that was left behind, and runs again, has its port too.
+  const shop = (await runningPid(layout.postgresData)) === null ? [] : ['postgres'];
   const ports = await choosePorts({
     asked: options.ports,
     remembered: state.ports,
     defaults: options.defaults ?? DEFAULT_PORTS,
-    running,
+    running: new Set([...running, ...shop]),
   });
   state.ports = ports;
+  state.second = options.second ?? state.second;
+  state.takeoverPort ??= await freePortBeside(Object.values(ports));
   const started: ProgramName[] = [];
-  const layout = layoutOf(directory);
   const temporal = {
     address: `127.0.0.1:${ports.temporal}`,
     namespace: 'default',
@@ -86,6 +87,23 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     if (running.has(name)) return;
     say(`starting ${name}`);
     await record(name, await start());
+  };
+  const ensureShop = async (s3: S3Facts) => {
+    if (!running.has('postgres')) say('starting postgres');
+    const postgres = await startShop(directory, ports.postgres, s3, signal);
+    if (!running.has('postgres')) await record('postgres', postgres.pid);
+    if (!state.sampled) {
+      say('creating the sample data');
+      await withClient(postgres.url, (client) => createSample(client, { orders: options.orders }));
+      state.sampled = true;
+    }
+    if (state.second) await writePrivate(layout.endpoint, `DATABASE_URL=${postgres.url}\n`);
+  };
+  const ensureTakenOver = async (taken: Topology) => {
+    say(
+      `${DATABASE} lives at site ${taken.site} since ${taken.at}: its server there is started, not the old one`,
+    );
+    await record('postgres', await startTakenOver(taken, signal));
   };
   const record = async (name: ProgramName, pid: number) => {
     const identity = await identifyProcess(pid);
@@ -110,23 +128,20 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       return server.pid;
     });
     const s3 = state.s3 as S3Facts;
-    if (!running.has('postgres')) say('starting postgres');
-    const postgres = await startShop(directory, ports.postgres, s3, signal);
-    if (!running.has('postgres')) await record('postgres', postgres.pid);
-    if (!state.sampled) {
-      say('creating the sample data');
-      await withClient(postgres.url, (client) => createSample(client, { orders: options.orders }));
-      state.sampled = true;
-    }
+    const taken = state.sampled ? await whereTaken(directory, s3, signal) : null;
+    if (taken === null) await ensureShop(s3);
+    else await ensureTakenOver(taken);
     await writeConfiguration({
       directory,
       temporal,
       s3,
+      // Where it was set up: how it lives at a site that took it over is said by the repository.
       postgres: {
-        ...{ port: postgres.access.port, user: postgres.access.user, database: postgres.access.database },
-        ...{ dataDirectory: postgres.dataDirectory, socketDirectory: postgres.socketDirectory },
-        systemUser: SYSTEM_USER,
+        ...{ port: ports.postgres, user: 'postgres', database: DATABASE, systemUser: SYSTEM_USER },
+        dataDirectory: layout.postgresData,
+        socketDirectory: await shortSocketFolder(layout.postgres, SYSTEM_USER),
       },
+      second: state.second ? { takeoverPort: state.takeoverPort } : null,
     });
     const loaded = await loadConfig(config);
     const configDigest = createHash('sha256')
@@ -135,20 +150,27 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     // A worker reads its configuration once.
     const reads = state.config === config && (state.configDigest ?? configDigest) === configDigest;
     if (options.config !== null && running.has('worker') && !reads) {
-      say('starting the worker anew, with the configuration as it is now');
-      await endPrograms(directory, state, ['worker']);
-      running.delete('worker');
+      say('starting the workers anew, with the configuration as it is now');
+      await endPrograms(directory, state, WORKERS);
+      for (const name of WORKERS) running.delete(name);
     }
-    await ensure('worker', () =>
-      startWorker({ directory, config, queues: queuesOf(loaded), temporal, signal }),
-    );
+    const workers = rolesByWorker(loaded);
+    for (const name of WORKERS) {
+      if (workers[name].length === 0) continue;
+      const roles = workers[name].map(formatRole).join(',');
+      const queues = queuesOf(workers[name]);
+      await ensure(name, () => startWorker({ directory, config, name, roles, queues, temporal, signal }));
+    }
     state.config = config;
     if (started.includes('worker')) state.configDigest = configDigest;
     await writeState(directory, state);
     const description: DevDescription = {
       temporal,
       s3: withoutKey(s3),
-      ...(await describeConfig(loaded)),
+      ...(await describeConfig({
+        ...loaded,
+        config: withTopology(loaded.config, taken === null ? [] : [taken]),
+      })),
       pids: pidsOf(state),
     };
     await writeDescription(directory, description);
@@ -156,13 +178,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   } catch (error) {
     await endPrograms(directory, state, started);
     // It may have been started and failed only then: it is not among the started ones.
-    if (!running.has('postgres')) {
-      await stopPostgres({
-        dataDirectory: layout.postgresData,
-        major: POSTGRES_MAJOR,
-        systemUser: SYSTEM_USER,
-      });
-    }
+    if (!running.has('postgres')) await stopShop(directory);
     throw error;
   }
 }
@@ -175,54 +191,6 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
     return await work(client);
   } finally {
     await client.end();
-  }
-}
-
-async function startShop(
-  directory: string,
-  port: number,
-  s3: S3Facts,
-  signal: AbortSignal,
-): Promise<RunningPostgres> {
-  const { postgres, secrets } = layoutOf(directory);
-  await makeSecretsDirectory(directory);
-  const repository: ToolRepository = {
-    endpoint: new URL(s3.endpoint).host,
-    region: s3.region,
-    bucket: s3.bucket,
-    path: 'pgbackrest',
-    pathStyle: true,
-    caFile: s3.caFile,
-    credentials: {
-      accessKeyId: s3.accessKeyId,
-      secretAccessKey: s3.secretAccessKey,
-      sessionToken: null,
-    },
-    kmsKeyId: s3.kmsKeyId,
-    cipher: await secretIn(secrets.cipher),
-  };
-  return startPostgres({
-    directory: postgres,
-    port,
-    major: POSTGRES_MAJOR,
-    systemUser: SYSTEM_USER,
-    archive: { repository, stanza: DATABASE },
-    password: await secretIn(secrets.password),
-    database: DATABASE,
-    extensions: ['amcheck'],
-    signal,
-  });
-}
-
-/** The secret of a file; made up the first time. */
-async function secretIn(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    const secret = randomBytes(24).toString('base64url');
-    await writePrivate(file, secret);
-    return secret;
   }
 }
 

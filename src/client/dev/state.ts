@@ -28,17 +28,24 @@ export const PORT_NAMES = ['temporal', 'ui', 's3', 'postgres'] as const;
 export type PortName = (typeof PORT_NAMES)[number];
 
 /** In the order in which they start; they end in the opposite one. */
-export const PROGRAMS = ['temporal', 's3', 'postgres', 'worker'] as const;
+export const PROGRAMS = ['temporal', 's3', 'postgres', 'worker', 'second'] as const;
 export type ProgramName = (typeof PROGRAMS)[number];
+/** `second` is the second site's, which has to go on when the first is gone. */
+export const WORKERS = ['worker', 'second'] as const satisfies readonly ProgramName[];
+export type WorkerName = (typeof WORKERS)[number];
 
 /** What the environment has to remember for itself: `state.json`. */
 export interface DevState {
   /** the ports once chosen: they stay the same over down and up */
   ports: Partial<Record<PortName, number>>;
+  /** where the database listens at the second site once it was taken over */
+  takeoverPort?: number;
+  /** it has the second site */
+  second: boolean;
   processes: Partial<Record<ProgramName, ProcessIdentity>>;
   /** the S3 server as it was started; null before the first time */
   s3: S3Facts | null;
-  /** the configuration that the worker runs with */
+  /** the configuration that the workers run with */
   config: string | null;
   /** sha256 of that file as the worker has read it; absent: not known */
   configDigest?: string;
@@ -50,6 +57,7 @@ export interface DevState {
 
 const EMPTY: DevState = {
   ports: {},
+  second: false,
   processes: {},
   s3: null,
   config: null,

@@ -5,6 +5,7 @@ import proto from '@temporalio/proto';
 import { CONTROL_QUEUE } from '../../model/queue.ts';
 import { layoutOf } from './configuration.ts';
 import { startDetached, waitUntilReady } from './detached.ts';
+import type { WorkerName } from './state.ts';
 
 const HOLDFAST = fileURLToPath(new URL('../../../bin/holdfast', import.meta.url));
 
@@ -15,6 +16,8 @@ const HOLDFAST = fileURLToPath(new URL('../../../bin/holdfast', import.meta.url)
 export async function startWorker(options: {
   directory: string;
   config: string;
+  /** whose log and temporary folder it gets; default: the first */
+  name?: WorkerName;
   temporal: { address: string; namespace: string };
   /** default: all */
   roles?: string;
@@ -22,8 +25,7 @@ export async function startWorker(options: {
   queues: readonly string[];
   signal?: AbortSignal | undefined;
 }): Promise<number> {
-  const log = layoutOf(options.directory).workerLog;
-  const temporary = layoutOf(options.directory).temporary;
+  const { log, temporary } = layoutOf(options.directory).workers[options.name ?? 'worker'];
   await mkdir(temporary, { recursive: true });
   await chmod(temporary, 0o1777);
   const pid = await startDetached({
