@@ -8,20 +8,20 @@ import type { Target } from '../model/target.ts';
 import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../model/workflow-id.ts';
 import { readRecoverability } from '../repository/catalog.ts';
 import type { Recoverability } from '../repository/chain.ts';
-import { type Choice, chooseBackup } from '../repository/choice.ts';
+import { type BeyondGap, type Choice, chooseBackup } from '../repository/choice.ts';
 import { bytesOfTables, type LogicalChoice } from '../repository/choice-logical.ts';
 import { continuityOf } from '../repository/continuity.ts';
 import { writeEvidence } from '../repository/evidence.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
 import { listManifests } from '../repository/manifests.ts';
 import { orDropped, readRelations } from '../repository/relations.ts';
-import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readLogical } from './dumped.ts';
 import { estimateSeconds } from './estimate.ts';
 import type { Base, ChangeSettings, RecoverySettings } from './recovery-types.ts';
 import { asActivity } from './run.ts';
+import { thawSettings, withArchived } from './thawing.ts';
 import { findUndo, type UndoFound, type UndoStepInput } from './undoing.ts';
 
 /** How long a closed log may take to reach the repository before the target counts as out of reach. */
@@ -30,21 +30,7 @@ const ARCHIVE_WAIT_MS = 120_000;
 /** Light work of the control queue: configuration, the repository, evidence. */
 export const createPlanningActivities = (deps: Dependencies) => ({
   async describeRecovery(input: { database: string; site: string | null }): Promise<RecoverySettings> {
-    return asActivity(async () => {
-      const { config } = deps.config;
-      const site = input.site ?? Object.keys(config.sites)[0];
-      if (site === undefined || config.sites[site] === undefined) {
-        throw new HoldfastError('InvalidInput', `there is no site "${input.site}"`, {
-          hint: `the sites of the configuration are ${Object.keys(config.sites).join(', ')}`,
-        });
-      }
-      return {
-        ...changeSettings(deps, input.database),
-        site,
-        siteHosts: config.sites[site].hosts,
-        instanceLifetimeMs: parseDuration(config.sites[site].instanceLifetime),
-      };
-    });
+    return asActivity(async () => recoverySettings(deps, input));
   },
 
   /** What a change of production without an instance has to know: an undo. */
@@ -105,6 +91,8 @@ export const createPlanningActivities = (deps: Dependencies) => ({
     target: Target;
     tables: string[] | null;
     preferred: string | null;
+    /** `leave` is for a disaster: what can be had is taken, and the notices say what cannot. Default: refuse */
+    beyondGap?: BeyondGap;
   }): Promise<Base> {
     return asActivity(async (run) => {
       let tables: string[] | null = null;
@@ -113,8 +101,10 @@ export const createPlanningActivities = (deps: Dependencies) => ({
         tables = await tablesOf(deps, input.database, input.tables, run);
       }
       run.progress({ phase: 'reading the catalog' });
-      const base = baseOf(await choose(deps, input, run), tables);
-      return { ...base, notices: [...base.notices, ...credentialNotices(deps)] };
+      const choice = await choose(deps, input, run);
+      const chosen = baseOf(choice, tables);
+      const base = { ...chosen, notices: [...chosen.notices, ...credentialNotices(deps)] };
+      return withArchived(deps, { database: input.database, manifest: choice.manifest, base }, run);
     });
   },
 
@@ -167,7 +157,28 @@ async function tablesOf(
   );
 }
 
-type Wanted = { database: string; target: Target; preferred: string | null };
+type Wanted = { database: string; target: Target; preferred: string | null; beyondGap?: BeyondGap };
+
+/** The first site where none is named. Throws InvalidInput. */
+export function recoverySettings(
+  deps: Dependencies,
+  input: { database: string; site: string | null },
+): RecoverySettings {
+  const { config } = deps.config;
+  const site = input.site ?? Object.keys(config.sites)[0];
+  if (site === undefined || config.sites[site] === undefined) {
+    throw new HoldfastError('InvalidInput', `there is no site "${input.site}"`, {
+      hint: `the sites of the configuration are ${Object.keys(config.sites).join(', ')}`,
+    });
+  }
+  return {
+    ...changeSettings(deps, input.database),
+    site,
+    siteHosts: config.sites[site].hosts,
+    instanceLifetimeMs: parseDuration(config.sites[site].instanceLifetime),
+    thaw: thawSettings(config),
+  };
+}
 
 function changeSettings(deps: Dependencies, name: string): ChangeSettings {
   const { config } = deps.config;
@@ -187,9 +198,9 @@ function changeSettings(deps: Dependencies, name: string): ChangeSettings {
 
 async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Choice> {
   const { database: name, target } = wanted;
-  const { stanza } = databaseOf(deps, name);
+  const history = databaseOf(deps, name);
   return withRepository(deps, 'backup', async (repository) => {
-    const read = () => readRecoverability(repository, name, { stanza });
+    const read = () => readRecoverability(repository, name, history);
     const known = await read();
     const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
     // What only the replay can find may be in the log that is still open.
@@ -197,21 +208,25 @@ async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Cho
     if (choice.reachable === 'yes' && !wantsNewest) return choice;
 
     run.progress({ phase: 'closing the log in production, so that the target becomes reachable' });
-    const closed = await closeLog(deps, repository, name, run).catch((error: unknown) => {
-      if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
-      // A production that is gone is what a recovery is for.
-      if (wantsNewest) return null;
-      throw outOfReach(known, error);
+    const closed = await closeLog(deps, name, run).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) throw error;
+      // A production that is gone, or half gone, is what a recovery is for.
+      if (wantsNewest && (error.type === 'ConnectionFailed' || isDisaster(wanted))) return null;
+      throw error.type === 'ConnectionFailed' ? outOfReach(known, error) : error;
     });
-    return closed === null ? choice : untilArchived(closed, wanted, read, run);
+    if (closed === null) return choice;
+    // Marks which moments the closed log makes recoverable.
+    await writeHeartbeat(repository, name, closed);
+    return untilArchived(closed, wanted, read, run);
   });
 }
 
-/** Commits a heartbeat and closes its log, and marks in the repository which moments that makes recoverable. */
-async function closeLog(deps: Dependencies, repository: Repository, name: string, run: Run) {
-  const closed = await databaseOf(deps, name).engine.closeLog(await productionAccess(deps, name), run);
-  await writeHeartbeat(repository, name, closed);
-  return closed;
+/** What can be had is taken: there is no later attempt from which more could be hoped for. */
+const isDisaster = ({ beyondGap, target }: Wanted): boolean => beyondGap === 'leave' && 'latest' in target;
+
+/** Commits a heartbeat and closes its log. */
+async function closeLog(deps: Dependencies, name: string, run: Run) {
+  return databaseOf(deps, name).engine.closeLog(await productionAccess(deps, name), run);
 }
 
 async function untilArchived(
@@ -226,6 +241,11 @@ async function untilArchived(
     if (known.segments.some(({ name }) => name === closed.log)) {
       const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
       if (choice.reachable === 'yes') return choice;
+    }
+    if (Date.now() > deadline && isDisaster(wanted)) {
+      const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
+      const notice = `production answers, and its log ${closed.log} did not reach the repository: what it has not archived is lost`;
+      return { ...choice, notices: [...choice.notices, notice] };
     }
     if (Date.now() > deadline) {
       throw new HoldfastError(
@@ -289,6 +309,7 @@ function baseOf(choice: Choice, tables: string[] | null): Base {
     timeline: choice.timeline,
     consistentAt: manifest.positions.stop ?? '0/0',
     lastLog: choice.lastLog,
+    ...(manifest.stanza === undefined ? {} : { stanza: manifest.stanza }),
     logs: choice.segments,
     estimateSeconds: estimateSeconds({ databaseBytes: manifest.databaseBytes, logs: choice.segments }),
     tables,

@@ -15,6 +15,7 @@ import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { parseNameParts } from '../model/table.ts';
 import type { Target } from '../model/target.ts';
+import { firstStanza } from '../repository/history.ts';
 import { openJournal } from '../repository/journal.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openUndoStore } from '../repository/undo.ts';
@@ -107,12 +108,12 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       base: Base;
     }): Promise<void> {
       return asActivity(async (run) => {
-        const { engine, stanza } = databaseOf(deps, input.database);
-        await engine.restore(
+        const database = databaseOf(deps, input.database);
+        await database.engine.restore(
           {
             place: await find(input.instance),
             repository: await toolRepositoryOf(deps, 'restore'),
-            stanza,
+            stanza: input.base.stanza ?? firstStanza(database),
             backup: input.base.backup,
             serverMajor: input.base.serverMajor,
             databases: null,
@@ -143,24 +144,27 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       database: string;
       base: Base;
       target: Target;
+      /** it will become production */
+      durable?: true;
       /** until when the instance stays from now on, ISO 8601 */
       expiresAt: string;
     }): Promise<ReplayResult> {
       return asActivity(async (run) => {
-        const { engine, stanza, config } = databaseOf(deps, input.database);
+        const database = databaseOf(deps, input.database);
+        const { user, database: db } = database.config.connection;
         const { base, expiresAt } = input;
-        const replayed = await engine.replay(
+        const replayed = await database.engine.replay(
           {
             place: await keep(input.instance, expiresAt),
             repository: await toolRepositoryOf(deps, 'restore'),
-            stanza,
+            stanza: base.stanza ?? firstStanza(database),
             serverMajor: base.serverMajor,
             target: input.target,
             timeline: base.timeline,
             consistentAt: base.consistentAt,
             lastLog: base.lastLog,
-            user: config.connection.user,
-            database: config.connection.database,
+            user,
+            database: db,
           },
           run,
         );

@@ -1,11 +1,13 @@
 import type { HealthCheck } from '../config/schema.ts';
 import type { Counts, ReplayResult } from '../engines/engine.ts';
 import { checkHealth as askHealth } from '../instances/health.ts';
+import { DEFAULT_BOUNDS } from '../model/bounds.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Verdict } from '../model/verification.ts';
 import { listHeartbeats } from '../repository/heartbeats.ts';
+import { manifestsOf } from '../repository/history.ts';
 import { readManifest, readManifests } from '../repository/manifests.ts';
 import { checkObjects } from '../repository/objects.ts';
 import { type VerificationRecord, verdictBefore, writeVerification } from '../repository/verifications.ts';
@@ -38,7 +40,7 @@ export interface CopyInput {
 export const createVerifyingActivities = (deps: Dependencies) => {
   const verifyOf = (database: string) => {
     const { verify } = databaseOf(deps, database);
-    return verify ?? { highValue: [], bounds: { percent: 10, rows: 1_000 }, health: [] as HealthCheck[] };
+    return verify ?? { highValue: [], bounds: DEFAULT_BOUNDS, health: [] as HealthCheck[] };
   };
   const recentOf = (database: string, asOf: string) =>
     verifyOf(database).highValue.map(({ table, recent, within }) => ({
@@ -55,7 +57,12 @@ export const createVerifyingActivities = (deps: Dependencies) => {
         withRepository(deps, 'restore', async (repository) => {
           const database = databaseOf(deps, input.database);
           const found = await readManifests(repository, input.database);
-          return chooseForVerification(database, found, { backup: input.backup, now: new Date() });
+          const manifests = manifestsOf(database, found.manifests);
+          return chooseForVerification(
+            database,
+            { ...found, manifests },
+            { backup: input.backup, now: new Date() },
+          );
         }),
       );
     },

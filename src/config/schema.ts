@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { THAW_TIERS } from '../model/archive.ts';
+import { DEFAULT_BOUNDS } from '../model/bounds.ts';
 import { parseCron } from '../model/cron.ts';
 import { durationSchema } from '../model/duration.ts';
 import { ENGINE_KINDS } from '../model/engine.ts';
@@ -117,8 +119,8 @@ const verifySchema = z.strictObject({
   /** how far production's counts may be from the copy's before the verdict is `inconclusive`: the larger of the two */
   bounds: z
     .strictObject({
-      percent: z.number().min(0).max(100).default(10),
-      rows: z.number().int().min(0).default(1_000),
+      percent: z.number().min(0).max(100).default(DEFAULT_BOUNDS.percent),
+      rows: z.number().int().min(0).default(DEFAULT_BOUNDS.rows),
     })
     .prefault({}),
   /** what has to hold of the restored copy: an application's own questions */
@@ -292,6 +294,16 @@ const notifySchema = z.strictObject({
   deadManSwitch: secretReferenceSchema.optional(),
 });
 
+/** How what lies in an archive class of S3 (GLACIER, DEEP_ARCHIVE) is brought back before a restore. */
+export const thawSchema = z.strictObject({
+  /** the faster, the dearer; what the deep archives cannot bring back expedited comes back with Standard */
+  tier: z.enum(THAW_TIERS).default('Standard'),
+  /** how long the copies can be read: whole days */
+  keep: durationSchema.default('7d'),
+  lookEvery: durationSchema.default('10m'),
+  timeLimit: durationSchema.default('72h'),
+});
+
 export const configSchema = z.strictObject({
   version: z.literal(1),
   temporal: z
@@ -324,6 +336,7 @@ export const configSchema = z.strictObject({
     /** why a database may lie in the repository's own region: without a reason that is refused */
     allowSameRegion: z.string().min(1).optional(),
     lock: z.strictObject({ mode: z.enum(['COMPLIANCE', 'GOVERNANCE']) }).optional(),
+    thaw: thawSchema.optional(),
   }),
   hosts: z.record(name, z.strictObject({})),
   sites: z.record(

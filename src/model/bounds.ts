@@ -4,6 +4,8 @@ export interface Bounds {
   rows: number;
 }
 
+export const DEFAULT_BOUNDS: Bounds = { percent: 10, rows: 1_000 };
+
 /** Whether a count lies between two others, or not further beyond them than the bounds allow. */
 export function isWithin(count: number, [one, other]: [number, number], { percent, rows }: Bounds): boolean {
   const slack = Math.max(rows, (Math.max(one, other) * percent) / 100);

@@ -1,3 +1,6 @@
+import { formatDuration } from './duration.ts';
+import { countOf } from './plan.ts';
+
 /** What is lost when a database is recovered to the end of what the repository holds. Times are ISO 8601. */
 export interface Loss {
   /** when it was worked out */
@@ -8,6 +11,16 @@ export interface Loss {
   seconds: number | null;
   /** commits known to be lost, as far as the watcher had seen production by `until`; null: it had not counted them */
   transactions: { lost: number; until: string } | null;
+}
+
+/** `34s of commits are lost, 12 transactions that were seen`. */
+export function describeLoss({ seconds, transactions, lastRecoverableAt }: Loss): string {
+  if (seconds === null || lastRecoverableAt === null) {
+    return 'nothing after the backup itself is proved; what was committed since is lost';
+  }
+  const span = `commits since ${lastRecoverableAt} are lost, ${formatDuration(Math.round(seconds) * 1_000)} of them`;
+  if (transactions === null) return `${span}; how many is not known`;
+  return `${span}; ${countOf(transactions.lost, 'transaction')} of these had been seen by ${transactions.until}`;
 }
 
 /** Who says that the old server cannot be written to any more. */

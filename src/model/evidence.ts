@@ -1,3 +1,4 @@
+import type { DisasterRecord } from './disaster.ts';
 import type { PlanRule } from './plan.ts';
 import type { RunbookStatus } from './runbook.ts';
 
@@ -14,6 +15,8 @@ export interface Evidence {
   imported: unknown;
   /** the files of an export: `{table, place, rows, sizeBytes, sha256, notices}` each; null: nothing was exported */
   exported: unknown;
+  /** of a disaster recovery: what was lost, who fenced, the new server, and what was achieved */
+  disaster?: DisasterRecord;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   /** seconds from the start to the end of the last step, without the time that people took: waited for, or parked */
   recoverySeconds: number;

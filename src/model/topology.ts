@@ -42,3 +42,7 @@ export const topologySchema = z.strictObject({
   former: z.array(formerSchema),
 });
 export type Topology = z.infer<typeof topologySchema>;
+
+/** `10.1.0.5:5432`, `[fd00::5]:5432`. */
+export const formatAddress = ({ host, port }: Address): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

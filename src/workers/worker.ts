@@ -3,11 +3,16 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import type { Logger } from 'pino';
 import { createAlertActivities } from '../activities/alerting.ts';
 import type { Dependencies } from '../activities/dependencies.ts';
+import { createDisasterActivities } from '../activities/disaster.ts';
 import { createDrillActivities } from '../activities/drilling.ts';
+import { createEndpointActivities } from '../activities/endpoints.ts';
+import { createFencingActivities } from '../activities/fencing.ts';
 import { createPlanningActivities } from '../activities/planning.ts';
 import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
+import { createTakeoverActivities } from '../activities/taking-over.ts';
+import { createThawingActivities } from '../activities/thawing.ts';
 import { createUndoActivities } from '../activities/undoing.ts';
 import { createVerifyingActivities } from '../activities/verifying.ts';
 import { createWatchdogActivities } from '../activities/watching.ts';
@@ -17,6 +22,7 @@ import { HoldfastError } from '../model/failure.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { workflowBundle } from './bundle.ts';
 import { ENGINES } from './engines.ts';
+import { following, followTopology, type Located } from './follow.ts';
 import { formatRole, type Role } from './roles.ts';
 
 /**
@@ -42,8 +48,11 @@ export interface WorkerInput {
 export async function runWorker(input: WorkerInput): Promise<void> {
   const { logger, roles } = input;
   configurePrograms(input.config.config.tools.postgres ?? {});
+  const located = followTopology(input.config, logger);
+  // What is known now serves while the repository is away.
+  await located({ orFile: true });
   const workers: Worker[] = [];
-  for (const role of roles) workers.push(await createWorker(input, role));
+  for (const role of roles) workers.push(await createWorker(input, role, located));
   logger.info({ roles: roles.map(formatRole) }, 'worker started');
   const end = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
@@ -57,7 +66,7 @@ export async function runWorker(input: WorkerInput): Promise<void> {
   }
 }
 
-async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
+async function createWorker(input: WorkerInput, role: Role, located: Located): Promise<Worker> {
   const shared = {
     connection: input.connection,
     namespace: input.client.options.namespace,
@@ -65,45 +74,54 @@ async function createWorker(input: WorkerInput, role: Role): Promise<Worker> {
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
   } satisfies Partial<WorkerOptions>;
   switch (role.kind) {
-    case 'control': {
-      const deps = dependencies(input, 'control');
-      const { abandonLogicalBackup } = createProtectionActivities(deps);
+    case 'control':
       return Worker.create({
         ...shared,
         taskQueue: CONTROL_QUEUE,
         workflowBundle: await workflowBundle(),
-        activities: {
-          ...createPlanningActivities(deps),
-          ...createReapingActivities(deps),
-          ...createVerifyingActivities(deps),
-          ...createDrillActivities(deps),
-          ...createAlertActivities(deps),
-          ...createWatchdogActivities(deps),
-          abandonLogicalBackup,
-        },
+        activities: following(controlActivities, dependencies(input, 'control'), located),
       });
-    }
-    case 'host': {
-      const deps = dependencies(input, role.name);
+    case 'host':
       return Worker.create({
         ...shared,
         taskQueue: hostQueue(role.name),
         maxConcurrentActivityTaskExecutions: HOST_SLOTS,
-        activities: {
-          ...createRecoveryActivities(deps),
-          ...createProtectionActivities(deps),
-          ...createReapingActivities(deps),
-          ...createUndoActivities(deps),
-          ...createVerifyingActivities(deps),
-        },
+        activities: following(hostActivities, dependencies(input, role.name), located),
       });
-    }
     case 'site': {
-      const { provisionInstance } = createRecoveryActivities(dependencies(input, siteHost(input, role.name)));
-      return Worker.create({ ...shared, taskQueue: siteQueue(role.name), activities: { provisionInstance } });
+      const deps = dependencies(input, siteHost(input, role.name));
+      const activities = following(siteActivities, deps, located);
+      return Worker.create({ ...shared, taskQueue: siteQueue(role.name), activities });
     }
   }
 }
+
+const controlActivities = (deps: Dependencies) => ({
+  ...createPlanningActivities(deps),
+  ...createDisasterActivities(deps),
+  ...createThawingActivities(deps),
+  ...createReapingActivities(deps),
+  ...createVerifyingActivities(deps),
+  ...createDrillActivities(deps),
+  ...createAlertActivities(deps),
+  ...createWatchdogActivities(deps),
+  abandonLogicalBackup: createProtectionActivities(deps).abandonLogicalBackup,
+});
+
+const hostActivities = (deps: Dependencies) => ({
+  ...createRecoveryActivities(deps),
+  ...createProtectionActivities(deps),
+  ...createTakeoverActivities(deps),
+  ...createEndpointActivities(deps),
+  ...createReapingActivities(deps),
+  ...createUndoActivities(deps),
+  ...createVerifyingActivities(deps),
+});
+
+const siteActivities = (deps: Dependencies) => ({
+  ...createFencingActivities(deps),
+  provisionInstance: createRecoveryActivities(deps).provisionInstance,
+});
 
 /** The host whose disk an instance of this site gets when this process answers. */
 function siteHost({ config, roles }: WorkerInput, site: string): string {

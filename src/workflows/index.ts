@@ -1,5 +1,6 @@
 export { dailyVerify } from './daily-verify.ts';
 export { deliverAlert } from './deliver-alert.ts';
+export { fullDisasterRecovery } from './full-disaster-recovery.ts';
 export { instanceReaper } from './instance-reaper.ts';
 export { logArchiveWatch } from './log-archive-watch.ts';
 export { logicalBackup } from './logical-backup.ts';

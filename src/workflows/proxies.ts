@@ -1,18 +1,30 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, proxyActivities, TimeoutFailure } from '@temporalio/workflow';
 import type { createAlertActivities } from '../activities/alerting.ts';
+import type { createDisasterActivities } from '../activities/disaster.ts';
 import type { createDrillActivities } from '../activities/drilling.ts';
+import type { createEndpointActivities } from '../activities/endpoints.ts';
+import type { createFencingActivities } from '../activities/fencing.ts';
 import type { createPlanningActivities } from '../activities/planning.ts';
 import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
 import type { createRecoveryActivities } from '../activities/recovery.ts';
+import type { createSchedulingActivities } from '../activities/scheduling.ts';
+import type { createTakeoverActivities } from '../activities/taking-over.ts';
+import type { createThawingActivities } from '../activities/thawing.ts';
 import type { createUndoActivities } from '../activities/undoing.ts';
 import type { createVerifyingActivities } from '../activities/verifying.ts';
 import type { createWatchdogActivities } from '../activities/watching.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { summaryOf } from './summaries.ts';
 
+type Thawing = ReturnType<typeof createThawingActivities>;
 type Alerting = ReturnType<typeof createAlertActivities>;
+type Disaster = ReturnType<typeof createDisasterActivities>;
+type Endpoints = ReturnType<typeof createEndpointActivities>;
+type Fencing = ReturnType<typeof createFencingActivities>;
+type Scheduling = ReturnType<typeof createSchedulingActivities>;
+type Takeover = ReturnType<typeof createTakeoverActivities>;
 type Drilling = ReturnType<typeof createDrillActivities>;
 type Planning = ReturnType<typeof createPlanningActivities>;
 type Protection = ReturnType<typeof createProtectionActivities>;
@@ -31,7 +43,15 @@ const BRIEFLY = {
 
 /** Light work that any worker can do: configuration, repository, decisions. */
 export const control = activitiesOn<
-  Planning & Reaping & Verifying & Drilling & Watching & Pick<Alerting, 'describeChannels'>
+  Planning &
+    Disaster &
+    Scheduling &
+    Thawing &
+    Reaping &
+    Verifying &
+    Drilling &
+    Watching &
+    Pick<Alerting, 'describeChannels'>
 >({
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
@@ -50,7 +70,7 @@ export const alerting = activitiesOn<Pick<Alerting, 'sendAlert'>>({
 
 /** Provisioning on any worker of a site; the one that answers names its host. */
 export const onSite = (site: string, noWorkerAfterMs: number) =>
-  activitiesOn<Pick<Recovery, 'provisionInstance'>>({
+  activitiesOn<Pick<Recovery, 'provisionInstance'> & Fencing>({
     taskQueue: siteQueue(site),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '10m',
@@ -62,7 +82,7 @@ export const onSite = (site: string, noWorkerAfterMs: number) =>
 
 /** Long work at one host's disks. A killed worker's step is found by its heartbeat and run again. */
 export const onHost = (host: string, noWorkerAfterMs: number) =>
-  activitiesOn<Recovery & Protection & Reaping & Undoing & Verifying>({
+  activitiesOn<Recovery & Protection & Reaping & Takeover & Undoing & Verifying>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '7d',
@@ -70,6 +90,17 @@ export const onHost = (host: string, noWorkerAfterMs: number) =>
     // The step's own processes must have ended before its clean-up starts.
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 },
+  });
+
+/** What clients are sent by. A failure is soon said: half of them may have been sent already. */
+export const endpointsOn = (host: string, noWorkerAfterMs: number) =>
+  activitiesOn<Endpoints>({
+    taskQueue: hostQueue(host),
+    scheduleToStartTimeout: noWorkerAfterMs,
+    startToCloseTimeout: '10m',
+    heartbeatTimeout: '20s',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumAttempts: 3 },
   });
 
 /** Clean-up in the repository: tried for an hour, by any worker, so that a host that is gone does not hold it up. */

@@ -3,6 +3,8 @@ import { describeTarget, type Target } from '../model/target.ts';
 /** What of an activity's input its summary may name. */
 interface Named {
   database?: string;
+  site?: string;
+  stanza?: string;
   host?: string;
   id?: string;
   target?: Target;
@@ -22,6 +24,7 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   describeRecovery: ({ database }) => `read the policy of ${database}`,
   chooseBase: ({ database, target }) =>
     `choose the base of ${database} for ${target === undefined ? 'the target' : describeTarget(target)}`,
+  requestThaw: ({ base, database }) => `ask for what of ${base?.backup} of ${database} is archived`,
   chooseLogicalBackup: ({ database }) => `choose the logical backup of ${database}`,
   provisionInstance: ({ id }) => `provision ${id}`,
   restoreInstance: ({ base, instance }) => `restore ${base?.backup} into ${instance?.id}`,
@@ -41,6 +44,24 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   checkHeartbeat: ({ database }) => `look for the last commit of ${database}`,
   checkHealth: ({ instance }) => `ask about the health of ${instance?.id}`,
   recordVerification: ({ backup }) => `record the verification of ${backup}`,
+  describeDisaster: ({ database, site }) => `read how ${site} takes ${database} over`,
+  assessLoss: ({ database }) => `work out what of ${database} is lost`,
+  planDisaster: ({ database }) => `plan the recovery of ${database}`,
+  fenceOldServer: ({ database }) => `fence the old server of ${database}`,
+  takeOverInstance: ({ instance }) => `make ${instance?.id} a primary`,
+  promoteInstance: ({ instance }) => `promote ${instance?.id}, isolated`,
+  proveArchive: ({ stanza }) => `see a log arrive in ${stanza}`,
+  prepareTopology: ({ database }) => `note where ${database} lives`,
+  keepTopology: ({ database }) => `say where ${database} lives`,
+  checkNewServer: ({ database }) => `check the new server of ${database}`,
+  planSwitch: ({ database }) => `plan the switch of the clients of ${database}`,
+  readEndpoints: ({ database }) => `read where the clients of ${database} are sent`,
+  setEndpoints: ({ database }) => `switch the clients of ${database}`,
+  restoreEndpoints: ({ database }) => `switch the clients of ${database} back`,
+  verifyEndpoints: ({ database }) => `connect to ${database} as its clients do`,
+  checkServing: ({ database }) => `ask the application about ${database}`,
+  settleProduction: ({ instance }) => `${instance?.id} is production`,
+  offerInstance: ({ instance }) => `keep ${instance?.id} for a while`,
   chooseDrill: ({ database }) => `choose what of ${database} is recovered`,
   findRecovery: ({ database }) => `look for a real recovery of ${database}`,
   recordDrill: ({ database }) => `record the drill of ${database}`,

@@ -1,6 +1,7 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { ChangeSettings, RecoverySettings } from '../../activities/recovery-types.ts';
 import type { ExportedTable, ImportResult } from '../../engines/engine.ts';
+import type { DisasterRecord } from '../../model/disaster.ts';
 import type { Check, Evidence } from '../../model/evidence.ts';
 import { control } from '../proxies.ts';
 import { isDrill } from './drill.ts';
@@ -13,6 +14,7 @@ export interface Findings {
   /** what the last approval chose */
   chosen: Evidence['chosen'];
   checks: Check[];
+  disaster?: DisasterRecord;
   objectives: Evidence['objectives'];
 }
 

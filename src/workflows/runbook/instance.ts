@@ -31,6 +31,9 @@ export interface Provisioned {
   host: ReturnType<typeof onHost>;
   /** moves its expiry on: people are about to be asked; gives the new one, ISO 8601 */
   keep: () => string;
+  /** From now on this is done with it at the end; else it is removed. */
+  insteadOfRemoval: (work: () => Promise<void>) => void;
+  remove: () => Promise<void>;
 }
 
 /**
@@ -46,7 +49,9 @@ export async function provisionInstance(
   const { workflowId, runId } = workflowInfo();
   const id = `${database}-${uuid4().slice(0, 8)}`;
   let made: InstanceReference | null = null;
-  runbook.cleanUpWith(() => removeInstance(runbook, id, settings, made));
+  const remove = () => removeInstance(runbook, id, settings, made);
+  let ending = remove;
+  runbook.cleanUpWith(() => ending());
   if (release !== null) runbook.cleanUpWith(release);
   // The reaper takes what has expired, owner or not: waiting for people must not expire it.
   const lifetimeMs =
@@ -67,5 +72,8 @@ export async function provisionInstance(
     if (runbook.status.instance !== null) runbook.status.instance.expiresAt = expiresAt;
     return expiresAt;
   };
-  return { instance, host: onHost(instance.host, noWorkerAfterMs), keep };
+  const insteadOfRemoval = (work: () => Promise<void>) => {
+    ending = work;
+  };
+  return { instance, host: onHost(instance.host, noWorkerAfterMs), keep, insteadOfRemoval, remove };
 }

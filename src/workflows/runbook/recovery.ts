@@ -12,9 +12,12 @@ export class Recovery {
   readonly #runbook: Runbook;
   readonly #made: Provisioned;
   readonly #database: string;
+  /** what the replay is told beside its target */
+  readonly #manner: { durable?: true };
   #restored: string | null = null;
 
-  constructor(runbook: Runbook, made: Provisioned, database: string) {
+  constructor(runbook: Runbook, made: Provisioned, database: string, manner: { durable?: true } = {}) {
+    this.#manner = manner;
     this.#runbook = runbook;
     this.#made = made;
     this.#database = database;
@@ -61,7 +64,13 @@ export class Recovery {
     this.#show(null);
     const replayed = await this.#runbook.step(
       'replay',
-      () => this.#made.host.replayInstance({ ...this.#what(base), target, expiresAt: this.#made.keep() }),
+      () =>
+        this.#made.host.replayInstance({
+          ...this.#what(base),
+          ...this.#manner,
+          target,
+          expiresAt: this.#made.keep(),
+        }),
       (result) => result.position,
     );
     this.#show(replayed.url);

@@ -71,6 +71,8 @@ export class Runbook {
   readonly #retargets: Retargets;
   /** handing over: a person may name another target */
   #handingOver = false;
+  /** why the target cannot be changed any more; null: it can, where people are asked */
+  #fixed: string | null = null;
 
   constructor(options: {
     runbook: string;
@@ -125,13 +127,20 @@ export class Runbook {
     if (asks) this.#decisions.requireMeetable();
   }
 
-  /** Runs a step; what an operator can mend parks it, as long as there is something that would be lost. */
-  async step<T>(name: string, work: () => Promise<T>, describe?: (result: T) => string): Promise<T> {
+  /**
+   * Runs a step; what an operator can mend parks it, as long as there is something that would be lost. The work may
+   * `say` how far it is.
+   */
+  async step<T>(
+    name: string,
+    work: (say: (detail: string) => void) => Promise<T>,
+    describe?: (result: T) => string,
+  ): Promise<T> {
     const parkedSince: { at: number | null } = { at: null };
     for (;;) {
       this.#steps.mark(name, 'running');
       try {
-        const result = await work();
+        const result = await work((detail) => this.#steps.mark(name, 'running', detail));
         this.#steps.mark(name, 'done', describe?.(result));
         return result;
       } catch (error) {
@@ -217,6 +226,11 @@ export class Runbook {
     await this.#people(decided, timeLimitMs - first, summary);
   }
 
+  /** Whose approval counted at the last decision. */
+  deciders(): string[] {
+    return this.#decisions.deciders();
+  }
+
   /** Where anybody is to be told at all. */
   async tell(alert: Alert): Promise<void> {
     if (this.#limits.remindMs !== null) await raise(alert);
@@ -228,7 +242,13 @@ export class Runbook {
     await condition(() => !this.#retargets.working);
   }
 
+  /** From now on nobody can name another target. */
+  fixTarget(why: string): void {
+    this.#fixed = why;
+  }
+
   #whyNoRetarget(): string | null {
+    if (this.#fixed !== null) return this.#fixed;
     if (this.#handingOver) return this.#resumed ? 'the hand-over is over' : null;
     if (this.status.waitingFor === null) return 'the runbook is not waiting for a decision';
     return this.#decisions.verdict() === null ? null : 'the plan is decided';
