@@ -75,7 +75,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
         );
         run.progress({ phase: 'publishing the manifest' });
         const askTool = () => engine.listBackups({ repository: tool, stanza, systemUser }, run);
-        await mirrorTool(deps, repository, input, askTool, run);
+        await mirrorTool(deps, repository, { ...input, stanza }, askTool, run);
         const manifest = await readManifest(repository, input.database, backup.id);
         if (manifest === null)
           throw new HoldfastError(

@@ -2,6 +2,7 @@ import type { PhysicalBackup } from '../engines/engine.ts';
 import type { BackupKind, Manifest, StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
+import { firstStanza } from '../repository/history.ts';
 import { instructionsKey, manifestKey, physicalRelationsKey } from '../repository/layout.ts';
 import { listManifests, readManifest, removeManifest, writeManifest } from '../repository/manifests.ts';
 import { writeRelations } from '../repository/relations.ts';
@@ -31,13 +32,18 @@ export async function publish(
   repository: Repository,
   draft: Manifest,
 ): Promise<Manifest> {
-  const { engine, stanza } = databaseOf(deps, draft.database);
+  const database = databaseOf(deps, draft.database);
   const instruct = ({ database, tier, id, lockedUntil }: Manifest, text: string) =>
     repository.put(instructionsKey(database, tier, id), text, {
       contentType: 'text/markdown; charset=utf-8',
       lockedUntil,
     });
-  const textOf = (manifest: Manifest) => engine.instructions(manifest, deps.config.config.repository, stanza);
+  const textOf = (manifest: Manifest) =>
+    database.engine.instructions(
+      manifest,
+      deps.config.config.repository,
+      manifest.stanza ?? firstStanza(database),
+    );
   const manifest = { ...draft, instructions: await instruct(draft, textOf(draft)) };
   if (await writeManifest(repository, manifest)) return manifest;
   const first = await readManifest(repository, draft.database, draft.id);
@@ -52,24 +58,27 @@ export async function publish(
 }
 
 /**
- * Makes the manifests of the physical tier equal to what the tool reports: new ones in, expired ones out. The tool
- * is asked last: a backup that another run publishes meanwhile is not taken for an expired one.
+ * Makes the manifests of the physical tier equal to what the tool reports of this stanza: new ones in, expired ones
+ * out. The tool is asked last: a backup that another run publishes meanwhile is not taken for an expired one.
  */
 export async function mirrorTool(
   deps: Dependencies,
   repository: Repository,
-  { database, madeBy }: { database: string; madeBy: Manifest['madeBy'] },
+  { database, stanza, madeBy }: { database: string; stanza: string; madeBy: Manifest['madeBy'] },
   askTool: () => Promise<readonly PhysicalBackup[]>,
   run: Run,
 ): Promise<void> {
-  const manifests = (await listManifests(repository, database)).filter(({ tier }) => tier === 'physical');
+  const first = firstStanza(databaseOf(deps, database));
+  const manifests = (await listManifests(repository, database)).filter(
+    (manifest) => manifest.tier === 'physical' && (manifest.stanza ?? first) === stanza,
+  );
   const known = await askTool();
   for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
     const attempt = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
     const key = physicalRelationsKey(database, backup.id, attempt);
     const kept = await keepRelations(deps, repository, { database, key, lockedUntil: null }, run);
     const { relations } = kept;
-    const draft = manifestOf(database, backup, madeBy, deps);
+    const draft = manifestOf({ database, stanza, madeBy }, backup, deps);
     const notices = [...draft.notices, ...kept.notices];
     const published = await publish(deps, repository, { ...draft, relations, notices });
     if (relations !== null && published.relations?.key !== key) await repository.remove(key);
@@ -82,16 +91,15 @@ export async function mirrorTool(
 }
 
 function manifestOf(
-  database: string,
+  of: Pick<Manifest, 'database' | 'madeBy'> & { stanza: string },
   backup: PhysicalBackup,
-  madeBy: Manifest['madeBy'],
   deps: Dependencies,
 ): Manifest {
   const { kmsKeyId, cipher } = deps.config.config.repository;
   return {
     formatVersion: 1,
     id: backup.id,
-    database,
+    ...of,
     engine: 'postgres',
     tier: 'physical',
     kind: backup.kind,
@@ -110,7 +118,6 @@ function manifestOf(
     globals: null,
     instructions: null,
     notices: backup.error ? ['the tool found page checksum errors while taking this backup'] : [],
-    madeBy,
   };
 }
 

@@ -61,7 +61,7 @@ async function catalogOf({ config: loaded }: Dependencies, database: DatabaseVie
     patienceMs: PATIENCE_MS,
   });
   try {
-    return await readCatalog(repository, database.name, { stanza: database.stanza, now: new Date() });
+    return await readCatalog(repository, database.name, { ...database, now: new Date() });
   } finally {
     repository.close();
   }

@@ -72,13 +72,13 @@ export async function findAccident(
   const { known, own, table, places, notices } = await withRepository(
     config,
     async (repository) => {
-      const recoverability = await readRecoverability(repository, database.name, { stanza: database.stanza });
+      const recoverability = await readRecoverability(repository, database.name, database);
       const own = await readOwnTransactions(repository, database.name, query.since, run.signal);
       return { known: recoverability, own, ...(await look(repository)(recoverability)) };
     },
     S3_PATIENCE_MS,
   );
-  const { chosen, serverMajor, segmentBytes, more } = await chooseLogs(known, places, query);
+  const { chosen, stanza, serverMajor, segmentBytes, more } = await chooseLogs(known, places, query);
   notices.push(...more);
   const { toolRepository } = await import('../repository/tool.ts');
   const { TOOL_FOLDER } = await import('../repository/layout.ts');
@@ -89,7 +89,7 @@ export async function findAccident(
   const found = await withLogFolder((directory) =>
     engine.find(
       {
-        ...{ repository, stanza: database.stanza, serverMajor, segmentBytes, directory },
+        ...{ repository, stanza, serverMajor, segmentBytes, directory },
         ...{ since: query.since.toISOString(), until: query.until.toISOString() },
         ...{ limit: query.limit, minRows: query.minRows, relations: places, own },
         logs: chosen.map(({ name, key }) => ({ name, path: key.slice(TOOL_FOLDER.length + 1) })),
@@ -217,7 +217,7 @@ async function chooseLogs(known: Recoverability, places: readonly TableRelation[
         ]
       : [];
   return {
-    ...{ chosen: logs, segmentBytes, more: [...notices, ...more] },
+    ...{ chosen: logs, stanza: first.stanza, segmentBytes, more: [...notices, ...more] },
     serverMajor: Number.parseInt(first.archive, 10),
   };
 }

@@ -33,7 +33,7 @@ export async function withRepository<T>(
 export async function readCatalogOf(config: LoadedConfig, database: DatabaseView): Promise<Catalog> {
   const { readCatalog } = await import('../repository/catalog.ts');
   return withRepository(config, (repository) =>
-    readCatalog(repository, database.name, { stanza: database.stanza, now: new Date() }),
+    readCatalog(repository, database.name, { ...database, now: new Date() }),
   );
 }
 
@@ -53,14 +53,15 @@ export function checkTarget(
   config: LoadedConfig,
   database: DatabaseView,
   target: Target,
+  beyondGap: 'refuse' | 'leave' = 'refuse',
 ): Promise<string | null> {
   return orNote('the runbook checks the target itself', async () => {
     const { chooseBackup } = await import('../repository/choice.ts');
     const { readRecoverability } = await import('../repository/catalog.ts');
     const known = await withRepository(config, (repository) =>
-      readRecoverability(repository, database.name, { stanza: database.stanza }),
+      readRecoverability(repository, database.name, database),
     );
-    chooseBackup({ target, now: new Date(), ...known });
+    chooseBackup({ target, now: new Date(), beyondGap, ...known });
   });
 }
 
@@ -103,7 +104,7 @@ async function readKnownTables(config: LoadedConfig, database: DatabaseView): Pr
   const { readRecoverability } = await import('../repository/catalog.ts');
   const { readRelations } = await import('../repository/relations.ts');
   return withRepository(config, async (repository) => {
-    const { manifests } = await readRecoverability(repository, database.name, { stanza: database.stanza });
+    const { manifests } = await readRecoverability(repository, database.name, database);
     return readRelations(repository, manifests);
   });
 }

@@ -106,7 +106,7 @@ export interface LogReport {
   database: string;
   at: string;
   /** the heartbeat's commit and its position; null where the server could not be asked */
-  heartbeat: { at: string; position: string; log: string; timeline: number } | null;
+  heartbeat: { at: string; position: string; log: string; timeline: number; xid?: string } | null;
   lastArchivedLog: string | null;
   lastArchivedAt: string | null;
   /** logs that are complete and wait for the archiver */
@@ -185,6 +185,8 @@ export interface ReplayInput {
 /** A restored server that becomes production: its files are where they stay. */
 export interface TakeOverInput {
   place: InstancePlace;
+  /** what people call the database: its service is named so; left out: the stanza */
+  name?: string;
   /** with credentials that can write */
   repository: ToolRepository;
   /** where it archives: new, so that nobody else does */
@@ -213,6 +215,8 @@ export interface TakenOver {
   socketDirectory: string;
   /** a systemd unit for it, written beside the data */
   serviceFile: string;
+  /** what people have to know: what of the old server did not come along */
+  notices?: string[];
 }
 
 export interface ReplayResult {
@@ -561,7 +565,7 @@ export interface Engine {
   closeLog(
     access: ServerAccess,
     run: Run,
-  ): Promise<{ at: string; position: string; log: string; timeline: number }>;
+  ): Promise<{ at: string; position: string; log: string; timeline: number; xid?: string }>;
 
   /** Restores files into an instance's place. A second run goes on from what the first left. */
   restore(input: RestoreInput, run: Run): Promise<void>;
@@ -584,15 +588,25 @@ export interface Engine {
   /**
    * Makes a server that {@link replay} brought to its target, and whose files were moved since, production: starts it
    * with what clients need, ends its recovery on a new timeline, and archives into its own stanza. A second run goes on
-   * from where the first was killed. Throws InstanceLost, TargetNotReached, ToolFailed, RepositoryUnavailable.
+   * from where the first was killed; done already is success. Throws InstanceLost, ToolFailed, RepositoryUnavailable,
+   * RepositoryRefused, NotSupported, NotEnoughSpace.
    */
   takeOver(input: TakeOverInput, run: Run): Promise<TakenOver>;
 
-  /** Who a server is: to recognise one that was left behind. Reads only. Throws ConnectionFailed where none answers. */
+  /**
+   * Who a server is: to recognise one that was left behind. `writable`: it is no standby, whatever its settings say to
+   * its clients. Reads only. Throws ConnectionFailed where none answers.
+   */
   identify(
     access: ServerAccess,
     run: Run,
   ): Promise<{ systemIdentifier: string; timeline: number; writable: boolean }>;
+
+  /**
+   * Commits a transaction that leaves nothing, in a session as applications have it, also through a pooler, and says on
+   * which server. Throws CheckFailed where nothing can be written, ConnectionFailed, AuthenticationFailed.
+   */
+  probe(access: ServerAccess, run: Run): Promise<{ systemIdentifier: string; timeline: number }>;
 
   /** Integrity of the restored copy, limited to these tables where there are any, and schema difference to production. */
   check(

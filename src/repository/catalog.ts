@@ -1,31 +1,43 @@
 import type { Catalog, CatalogBackup } from '../model/backup.ts';
+import { mapBounded } from './bounded.ts';
 import type { Recoverability } from './chain.ts';
 import { continuityOf } from './continuity.ts';
 import { listHeartbeats } from './heartbeats.ts';
+import { type History, logsOf, manifestsOf, stanzasOf } from './history.ts';
 import { listArchivedLogs } from './logs.ts';
 import { listManifests } from './manifests.ts';
 import type { Repository } from './repository.ts';
 import { readVerifications, type VerificationRecord } from './verifications.ts';
 
+const STANZAS_AT_ONCE = 4;
+
 /** Everything of one database that the repository holds and that recovery depends on. */
 export async function readRecoverability(
   repository: Repository,
   database: string,
-  options: { stanza: string },
+  history: History,
 ): Promise<Recoverability> {
   // Logs last: a backup or heartbeat that is seen then has its logs listed, not the other way round.
   const [manifests, heartbeats] = await Promise.all([
     listManifests(repository, database),
     listHeartbeats(repository, database),
   ]);
-  return { manifests, heartbeats, segments: await listArchivedLogs(repository, options.stanza) };
+  const logs = await mapBounded(stanzasOf(history), STANZAS_AT_ONCE, (stanza) =>
+    listArchivedLogs(repository, stanza),
+  );
+  return {
+    manifests: manifestsOf(history, manifests),
+    heartbeats,
+    segments: logsOf(history, logs.flat()),
+    former: history.former,
+  };
 }
 
 /** The catalog as `holdfast catalog` shows it, from the repository alone. */
 export async function readCatalog(
   repository: Repository,
   database: string,
-  options: { stanza: string; now: Date },
+  options: History & { now: Date },
 ): Promise<Catalog> {
   const [recoverability, verifications] = await Promise.all([
     readRecoverability(repository, database, options),

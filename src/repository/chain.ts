@@ -1,6 +1,7 @@
 import type { LogGap, Manifest } from '../model/backup.ts';
 import { DEFAULT_SEGMENT_BYTES, formatSegmentName, parseLsn, parseSegmentName } from '../model/wal.ts';
 import type { Heartbeat } from './heartbeats.ts';
+import type { History } from './history.ts';
 import type { ArchivedLog } from './logs.ts';
 
 /** What the repository holds of one database: all that is needed to say what can be recovered. */
@@ -9,6 +10,8 @@ export interface Recoverability {
   segments: readonly ArchivedLog[];
   /** in any order */
   heartbeats: readonly Heartbeat[];
+  /** where it lived before, newest first; absent: it never moved */
+  former?: History['former'];
 }
 
 /** Consecutive archived segments of one timeline, by number. */
@@ -19,18 +22,33 @@ interface SegmentRun {
   archivedAt: number[];
 }
 
+/** One incarnation of the cluster in one stanza. */
+interface Archive {
+  stanza: string;
+  archive: string;
+  /** runs in order */
+  timelines: Map<number, SegmentRun[]>;
+}
+
 export interface LogIndex {
   segmentBytes: number;
-  /** by incarnation of the cluster, then by timeline; runs in order */
-  archives: Map<string, Map<number, SegmentRun[]>>;
+  archives: Archive[];
   /** by timeline, oldest first */
   heartbeats: Map<number, Commit[]>;
 }
 
-/** A heartbeat's commit: milliseconds, and the segment that holds it. */
+/** A heartbeat's commit: milliseconds, the segment that holds it, and its transaction. */
 export interface Commit {
   at: number;
   segment: number;
+  xid?: string;
+}
+
+/** Missing segments, by number, and those archived behind them, which no replay from before the hole reaches. */
+interface Hole {
+  first: number;
+  last: number;
+  beyond: { first: string; last: string; count: number };
 }
 
 /** Archived segments of one timeline without a hole, that a replay from a base can walk. */
@@ -41,7 +59,7 @@ export interface Stretch {
   /** the stretch that this timeline branched off; null for the base's own */
   parent: Stretch | null;
   /** what is missing behind it, where later segments are archived */
-  hole: { first: number; last: number } | null;
+  hole: Hole | null;
   /** what replaying this stretch proves, oldest first */
   heartbeats: Commit[];
 }
@@ -52,16 +70,15 @@ const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 export function indexLogs({ manifests, segments, heartbeats }: Recoverability): LogIndex {
   const segmentBytes = segmentBytesOf(manifests);
-  const archives: LogIndex['archives'] = new Map();
-  for (const [archive, timeline, numbers] of groupSegments(segments, segmentBytes)) {
-    const timelines = archives.get(archive) ?? new Map<number, SegmentRun[]>();
-    archives.set(archive, timelines.set(timeline, runsOf(numbers)));
-  }
+  const archives = groupSegments(segments, segmentBytes).map(({ numbers, ...archive }) => ({
+    ...archive,
+    timelines: new Map([...numbers].map(([timeline, ofTimeline]) => [timeline, runsOf(ofTimeline)])),
+  }));
   const beats: LogIndex['heartbeats'] = new Map();
-  for (const { at, timeline, log } of heartbeats) {
+  for (const { at, timeline, log, xid } of heartbeats) {
     const segment = numberOf(log, segmentBytes);
     const list = beats.get(timeline) ?? [];
-    if (segment !== null) list.push({ at: Date.parse(at), segment });
+    if (segment !== null) list.push({ at: Date.parse(at), segment, ...(xid === undefined ? {} : { xid }) });
     beats.set(timeline, list);
   }
   for (const list of beats.values()) list.sort((a, b) => a.at - b.at);
@@ -114,7 +131,7 @@ export function countSegments(stretch: Stretch, last: number): number {
 /** Missing segments between archived ones, in every incarnation and timeline. */
 export function gapsOf(index: LogIndex): LogGap[] {
   const gaps: LogGap[] = [];
-  for (const timelines of index.archives.values()) {
+  for (const { timelines } of index.archives) {
     for (const [timeline, runs] of timelines) {
       for (const [position, run] of runs.entries()) {
         const next = runs[position + 1] ?? branchAfter(timelines, timeline, run.last);
@@ -151,13 +168,37 @@ function stretchOver(
     last: run.last,
     parent,
     hole:
-      next === undefined || next.first <= run.last + 1 ? null : { first: run.last + 1, last: next.first - 1 },
+      next === undefined || next.first <= run.last + 1
+        ? null
+        : {
+            ...{ first: run.last + 1, last: next.first - 1 },
+            beyond: beyond(timelines, { timeline, number: next.first }, index.segmentBytes),
+          },
     heartbeats: (index.heartbeats.get(timeline) ?? []).filter(({ at, segment }) => {
       const archivedAt = run.archivedAt[segment - run.first];
       // A commit that is younger than the archived segment of its name was made by another incarnation.
       return segment >= provenFrom && archivedAt !== undefined && at <= archivedAt + CLOCK_TOLERANCE_MS;
     }),
   };
+}
+
+/** The archived segments from this one on, of this timeline and of later ones. */
+function beyond(
+  timelines: Map<number, SegmentRun[]>,
+  from: { timeline: number; number: number },
+  segmentBytes: number,
+): Hole['beyond'] {
+  const names = [...timelines]
+    .filter(([timeline]) => timeline >= from.timeline)
+    .sort(([a], [b]) => a - b)
+    .flatMap(([timeline, runs]) =>
+      runs
+        .filter(({ first }) => first >= from.number)
+        .flatMap(({ first, archivedAt }) =>
+          archivedAt.map((_, at) => nameOf(timeline, first + at, segmentBytes)),
+        ),
+    );
+  return { first: names[0] as string, last: names.at(-1) as string, count: names.length };
 }
 
 /** The run with which a later timeline goes on from the end of this one, or leaves a hole. */
@@ -172,26 +213,30 @@ function branchAfter(
   return isNewest && branch !== undefined && branch.first > last ? branch : undefined;
 }
 
-/** The incarnations that the base may be of: the same major version, the youngest first. */
-function archivesFor(manifest: Manifest, index: LogIndex): Map<number, SegmentRun[]>[] {
+/** The incarnations that the base may be of: in its own stanza, of the same major version, the youngest first. */
+function archivesFor(manifest: Manifest, index: LogIndex): Archive['timelines'][] {
   const major = Number.parseInt(manifest.serverVersion, 10);
-  return [...index.archives]
-    .filter(([archive]) => Number.parseInt(archive, 10) === major)
-    .sort(([a], [b]) => Number(b.split('-')[1]) - Number(a.split('-')[1]))
-    .map(([, timelines]) => timelines);
+  return index.archives
+    .filter(({ stanza, archive }) => stanza === manifest.stanza && Number.parseInt(archive, 10) === major)
+    .sort((a, b) => Number(b.archive.split('-')[1]) - Number(a.archive.split('-')[1]))
+    .map(({ timelines }) => timelines);
 }
 
 function groupSegments(segments: readonly ArchivedLog[], segmentBytes: number) {
-  const groups = new Map<string, [string, number, Map<number, number>]>();
-  for (const { kind, name, archive, archivedAt } of segments) {
+  const groups = new Map<
+    string,
+    { stanza: string; archive: string; numbers: Map<number, Map<number, number>> }
+  >();
+  for (const { kind, name, stanza, archive, archivedAt } of segments) {
     const segment = kind === 'segment' ? parseSegmentName(name, segmentBytes) : null;
     if (segment === null) continue;
-    const key = `${archive}/${segment.timeline}`;
-    const group = groups.get(key) ?? [archive, segment.timeline, new Map()];
-    group[2].set(Number(segment.number), Date.parse(archivedAt));
+    const key = `${stanza}/${archive}`;
+    const group = groups.get(key) ?? { stanza, archive, numbers: new Map() };
     groups.set(key, group);
+    const ofTimeline = group.numbers.get(segment.timeline) ?? new Map<number, number>();
+    group.numbers.set(segment.timeline, ofTimeline.set(Number(segment.number), Date.parse(archivedAt)));
   }
-  return groups.values();
+  return [...groups.values()];
 }
 
 function runsOf(numbers: Map<number, number>): SegmentRun[] {

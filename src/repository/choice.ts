@@ -1,6 +1,5 @@
 import type { Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
-import { countOf } from '../model/plan.ts';
 import { describeTarget, type Target } from '../model/target.ts';
 import { parseLsn, segmentOf } from '../model/wal.ts';
 import {
@@ -13,7 +12,16 @@ import {
   type Stretch,
   stretchesFrom,
 } from './chain.ts';
-import { consistentAt, continuityOf, provenUntil, usableBases } from './continuity.ts';
+import {
+  afterMove,
+  beforeOldest,
+  formerOf,
+  gapError,
+  gapNotices,
+  movedNotices,
+  noBase,
+} from './choice-refusals.ts';
+import { consistentAt, usableBases } from './continuity.ts';
 
 export interface Choice {
   manifest: Manifest;
@@ -29,15 +37,20 @@ export interface Choice {
   beforeReplay?: string;
 }
 
-interface Situation extends Recoverability {
-  target: Target;
+export type Aim = Recoverability & { target: Target };
+
+export interface Situation extends Aim {
   now: Date;
   /** id of the base that is restored already, or null */
   preferred?: string | null;
+  /** where logs are missing after the newest base, `latest` is refused, or goes to the end of what is before them */
+  beyondGap?: BeyondGap;
 }
 
+export type BeyondGap = 'refuse' | 'leave';
+
 /** A base and a stretch of log that can be replayed from it. */
-interface Candidate {
+export interface Candidate {
   manifest: Manifest;
   stretch: Stretch;
 }
@@ -82,12 +95,24 @@ function chooseBest(situation: Situation): Choice {
     });
   }
   const index = indexLogs(situation);
-  const bases = usableBases(situation.manifests).toSorted((a, b) => consistentAt(b) - consistentAt(a));
-  if (bases.length === 0) throw noBase(situation);
+  const bases = basesOf(situation);
   if ('time' in target)
     return chooseByTime(situation, index, bases, Date.parse(target.time.replace(' ', 'T')));
   if ('lsn' in target) return chooseByLsn(situation, index, bases, parseLsn(target.lsn));
   return chooseNewest(situation, index, bases);
+}
+
+/** What a recovery to the end of the logs restores and walks, up to a gap where there is one. */
+export function newestOf(known: Recoverability): Candidate {
+  const situation = { ...known, target: { latest: true } as const };
+  return candidatesOf(situation, indexLogs(known), basesOf(situation))[0] as Candidate;
+}
+
+/** Newest first. */
+function basesOf(situation: Aim): Manifest[] {
+  const bases = usableBases(situation.manifests).toSorted((a, b) => consistentAt(b) - consistentAt(a));
+  if (bases.length === 0) throw noBase(situation);
+  return bases;
 }
 
 function chooseByTime(situation: Situation, index: LogIndex, bases: Manifest[], time: number): Choice {
@@ -120,12 +145,16 @@ function chooseByLsn(situation: Situation, index: LogIndex, bases: Manifest[], l
 /** For latest, and for what only the replay can find: a transaction or a restore point has no known place. */
 function chooseNewest(situation: Situation, index: LogIndex, bases: Manifest[]): Choice {
   const { target } = situation;
-  const newest = candidatesOf(situation, index, bases)[0] as Candidate;
-  if ('latest' in target && newest.stretch.hole !== null) throw gapError(situation, index, newest.stretch);
-  const choice = choiceOf(index, newest.manifest, newest.stretch, newest.stretch.last, 'yes');
-  if ('latest' in target) return choice;
-  const beforeReplay = `where ${describeTarget(target)} lies is known only after the replay; before ${newest.manifest.finishedAt}, where the newest base ends, it cannot be reached: give a time instead`;
-  return { ...choice, beforeReplay };
+  const { manifest, stretch } = candidatesOf(situation, index, bases)[0] as Candidate;
+  const choice = choiceOf(index, manifest, stretch, stretch.last, 'yes');
+  const moved = movedNotices(situation, manifest);
+  if ('latest' in target) {
+    if (stretch.hole === null) return { ...choice, notices: [...choice.notices, ...moved] };
+    if (situation.beyondGap !== 'leave') throw gapError(situation, index, stretch);
+    return { ...choice, notices: [...choice.notices, ...gapNotices(index, stretch), ...moved] };
+  }
+  const beforeReplay = `where ${describeTarget(target)} lies is known only after the replay; before ${manifest.finishedAt}, where the newest base ends, it cannot be reached: give a time instead`;
+  return { ...choice, notices: [...choice.notices, ...moved], beforeReplay };
 }
 
 function chooseById(situation: Situation, id: string): Choice {
@@ -177,7 +206,7 @@ function chooseById(situation: Situation, id: string): Choice {
 }
 
 /** Newest base first, and of each the highest timeline first: what production follows, unless one is asked for. */
-function candidatesOf(situation: Situation, index: LogIndex, bases: readonly Manifest[]): Candidate[] {
+function candidatesOf(situation: Aim, index: LogIndex, bases: readonly Manifest[]): Candidate[] {
   const wanted = situation.target.timeline;
   const all = bases.flatMap((manifest) =>
     stretchesFrom(manifest, index)
@@ -203,8 +232,10 @@ function candidatesOf(situation: Situation, index: LogIndex, bases: readonly Man
 
 /** Nothing archived proves the target. Where no log is missing, production can still close the current one. */
 function closeable(situation: Situation, index: LogIndex, candidates: readonly Candidate[]): Choice {
-  const open = candidates.find(({ stretch }) => stretch.hole === null);
-  if (open === undefined) throw gapError(situation, index, (candidates[0] as Candidate).stretch);
+  const whole = candidates.filter(({ stretch }) => stretch.hole === null);
+  if (whole.length === 0) throw gapError(situation, index, (candidates[0] as Candidate).stretch);
+  const open = whole.find(({ manifest }) => formerOf(situation, manifest) === undefined);
+  if (open === undefined) throw afterMove(situation, whole[0] as Candidate);
   return choiceOf(index, open.manifest, open.stretch, open.stretch.last, 'needs-closing');
 }
 
@@ -228,42 +259,4 @@ function choiceOf(
         ? []
         : [`the replay leaves timeline ${own} of the base and follows timeline ${stretch.timeline}`],
   };
-}
-
-function gapError(situation: Situation, index: LogIndex, stretch: Stretch): HoldfastError {
-  const hole = stretch.hole ?? { first: stretch.last + 1, last: stretch.last + 1 };
-  const name = (number: number) => nameOf(stretch.timeline, number, index.segmentBytes);
-  const count = hole.last - hole.first + 1;
-  const which = count === 1 ? name(hole.first) : `${name(hole.first)} to ${name(hole.last)}`;
-  const proven = provenUntil(stretch);
-  return new HoldfastError(
-    'LogGap',
-    `${describeTarget(situation.target)} cannot be reached: ${countOf(count, 'log')} missing in the archive (${which})`,
-    {
-      hint: Number.isFinite(proven)
-        ? `the last moment before the gap that can be recovered is ${new Date(proven).toISOString()}`
-        : 'no moment between the base and the gap is proved: give the backup itself as the target',
-    },
-  );
-}
-
-function beforeOldest(situation: Situation, bases: readonly Manifest[]): HoldfastError {
-  const { target, now } = situation;
-  const oldest = continuityOf(situation, now).intervals[0]?.from ?? bases.at(-1)?.finishedAt;
-  return new HoldfastError(
-    'TargetNotRecoverable',
-    `${describeTarget(target)} is before the oldest moment that can be recovered, ${oldest}`,
-    { hint: `holdfast catalog ${bases[0]?.database} shows the window` },
-  );
-}
-
-function noBase({ manifests, target }: Situation): HoldfastError {
-  const database = manifests[0]?.database ?? '<database>';
-  return new HoldfastError(
-    'TargetNotRecoverable',
-    `${describeTarget(target)} cannot be reached: there is no physical backup`,
-    {
-      hint: `take one with holdfast backup ${database} --tier physical --kind full; what happened before it cannot be recovered`,
-    },
-  );
 }

@@ -12,9 +12,11 @@ export interface Heartbeat {
   /** the log that holds the commit */
   log: string;
   timeline: number;
+  /** the number of its transaction, which counts all that began before; absent: an earlier version did not ask */
+  xid?: string;
 }
 
-const NAME = /^(\d{8}T\d{9}Z)_(\d+)_([0-9A-F]{24})_([0-9A-F]+)-([0-9A-F]+)$/;
+const NAME = /^(\d{8}T\d{9}Z)_(\d+)_([0-9A-F]{24})_([0-9A-F]+)-([0-9A-F]+)(?:_(\d+))?$/;
 
 /** Leaves an empty object whose name says everything, so that listing alone reads a day of them. */
 export async function writeHeartbeat(
@@ -36,19 +38,23 @@ export async function listHeartbeats(repository: Repository, database: string): 
   return found;
 }
 
-/** `20260131T140500123Z_1_000000010000000000000003_0-3000148`; the time is cut to milliseconds, never rounded up. */
-export function heartbeatName({ at, position, log, timeline }: Heartbeat): string {
+/** `20260131T140500123Z_1_000000010000000000000003_0-3000148_4711`; the time is cut to milliseconds, never rounded up. */
+export function heartbeatName({ at, position, log, timeline, xid }: Heartbeat): string {
   const time = new Date(Date.parse(at)).toISOString().replaceAll(/[-:.]/g, '');
-  return `${time}_${timeline}_${log}_${position.replace('/', '-')}`;
+  const number = xid === undefined ? '' : `_${xid}`;
+  return `${time}_${timeline}_${log}_${position.replace('/', '-')}${number}`;
 }
 
 export function parseHeartbeatName(name: string): Heartbeat | null {
   const parts = NAME.exec(name);
   if (parts === null) return null;
-  const [, time, timeline, log, high, low] = parts as unknown as string[];
+  const [, time, timeline, log, high, low, xid] = parts as unknown as string[];
   const at = (time as string).replace(
     /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z$/,
     '$1-$2-$3T$4:$5:$6.$7Z',
   );
-  return { at, timeline: Number(timeline), log: log as string, position: `${high}/${low}` };
+  return {
+    ...{ at, timeline: Number(timeline), log: log as string, position: `${high}/${low}` },
+    ...(xid === undefined ? {} : { xid }),
+  };
 }

@@ -37,6 +37,10 @@ export const verificationFolder = (database: string): string => `verification/${
 export const verificationKey = (database: string, backup: string): string =>
   `${verificationFolder(database)}${backup}.json`;
 
+/** Where databases live since disaster recoveries moved them. */
+export const TOPOLOGY_FOLDER = 'topology/';
+export const topologyKey = (database: string): string => `${TOPOLOGY_FOLDER}${database}.json`;
+
 export const drillFolder = (database: string): string => `drill/${database}/`;
 export const drillKey = (database: string, workflowId: string): string =>
   `${drillFolder(database)}${encodeId(workflowId)}.json`;
@@ -73,6 +77,8 @@ export const exportFolder = (database: string, workflowId: string, attempt: stri
 
 /** pgBackRest's tree of archived logs for one stanza: `<version>-<n>/<16 hex>/<24 hex>-<sha1>.<compression>`. */
 export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/archive/${stanza}/`;
+/** pgBackRest's tree of backups for one stanza: a folder for each, named by its label. */
+export const toolBackupFolder = (stanza: string): string => `${TOOL_FOLDER}/backup/${stanza}/`;
 
 /** A workflow id as one part of a key or path: `pitr/shop/x` becomes `pitr%2Fshop%2Fx`; one of dots is no way up. */
 export function encodeId(workflowId: string): string {

@@ -1,4 +1,5 @@
 import { type LogIndex, nameOf, numberOf, type Recoverability } from './chain.ts';
+import type { History } from './history.ts';
 import type { ArchivedLog } from './logs.ts';
 
 /** Archived logs that may hold what committed in a span of time. */
@@ -15,7 +16,8 @@ const TRANSACTION_MS = 60_000;
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
 /**
- * The archived logs between two moments, along the newest timeline of the newest incarnation. A heartbeat tells
+ * The archived logs between two moments, along the newest timeline of the newest incarnation, of the stanza that the
+ * database archived in at the end of the span. A heartbeat tells
  * exactly which log a moment lies in; without one the time at which a log was archived tells an end: what it holds
  * is older.
  */
@@ -24,10 +26,19 @@ export function logsBetween(
   span: { from: number; to: number },
   segmentBytes: LogIndex['segmentBytes'],
 ): LogRange {
-  const path = newestPath(known.segments, segmentBytes);
-  if (path.length === 0) return { logs: [], notices: ['no log is archived'] };
+  const place = placeAt(known.former ?? [], span.to);
+  const path = newestPath(known.segments.filter(place.holds), segmentBytes);
+  const moved =
+    span.from < place.since
+      ? [
+          `the database was moved at ${new Date(place.since).toISOString()}: what committed before, at its former place, is not searched; ask for a time until then`,
+        ]
+      : [];
+  if (path.length === 0) return { logs: [], notices: ['no log is archived', ...moved] };
+  const isOfPlace = ({ at }: Mark) => at > place.since && at <= place.until;
   const beats = known.heartbeats
     .map(({ at, log }) => ({ at: Date.parse(at), number: numberOf(log, segmentBytes) ?? -1 }))
+    .filter(isOfPlace)
     .sort((a, b) => a.at - b.at);
   // The end of a physical backup lies in its last log; the tool tells it in whole seconds, which is within the margin.
   const marks = [
@@ -36,13 +47,28 @@ export function logsBetween(
       const number = positions.stopLog === null ? null : numberOf(positions.stopLog, segmentBytes);
       return number === null ? [] : [{ at: Date.parse(finishedAt), number }];
     }),
-  ].sort((a, b) => a.at - b.at);
+  ]
+    .filter(isOfPlace)
+    .sort((a, b) => a.at - b.at);
   const first = firstNumber(path, marks, span.from - TRANSACTION_MS);
   const last = beats.find(({ at }) => at > span.to)?.number ?? Number.POSITIVE_INFINITY;
   const chosen = path.filter(({ number }) => number >= first && number <= last);
   return {
     logs: chosen.map(({ log }) => log),
-    notices: noticesOf({ path, chosen, beats, marks, span, segmentBytes }),
+    notices: [...moved, ...noticesOf({ path, chosen, beats, marks, span, segmentBytes })],
+  };
+}
+
+/** The place that the database lived at in a moment, and from when to when, in milliseconds. */
+function placeAt(former: History['former'], at: number) {
+  const index = former.findLastIndex(({ until }) => at <= Date.parse(until));
+  const place = former[index];
+  const before = former[index + 1];
+  return {
+    holds: ({ stanza }: ArchivedLog) =>
+      place === undefined ? former.every((one) => one.stanza !== stanza) : stanza === place.stanza,
+    since: before === undefined ? Number.NEGATIVE_INFINITY : Date.parse(before.until),
+    until: place === undefined ? Number.POSITIVE_INFINITY : Date.parse(place.until),
   };
 }
 

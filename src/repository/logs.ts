@@ -8,6 +8,8 @@ export interface ArchivedLog {
   kind: 'segment' | 'partial' | 'history' | 'backup';
   /** 24 hexadecimal digits; 8 for a history file: the timeline that it tells the origin of */
   name: string;
+  /** where the tool keeps it: two stanzas number their incarnations alike */
+  stanza: string;
   /** the cluster's incarnation, `<major version>-<number>`: names of two of them say nothing about each other */
   archive: string;
   archivedAt: string;
@@ -39,7 +41,7 @@ export async function listArchivedLogs(
     // History files lie in the archive's own folder, beside the others.
     const prefixes = [...folders, ...historyPrefixes(`${root}${archive}/`, folders)];
     const lists = await mapBounded(prefixes, LISTS_AT_ONCE, (prefix) =>
-      listFolder(repository, prefix, archive, signal),
+      listFolder(repository, prefix, { stanza, archive }, signal),
     );
     found.push(...lists.flat());
   }
@@ -55,13 +57,13 @@ function historyPrefixes(root: string, folders: readonly string[]): string[] {
 async function listFolder(
   repository: Repository,
   prefix: string,
-  archive: string,
+  place: Pick<ArchivedLog, 'stanza' | 'archive'>,
   signal?: AbortSignal,
 ): Promise<ArchivedLog[]> {
   const found: ArchivedLog[] = [];
   for await (const { key, lastModified } of repository.list(prefix, signal)) {
     const log = parseLogFile(key.slice(key.lastIndexOf('/') + 1));
-    if (log !== null) found.push({ ...log, archive, archivedAt: lastModified, key });
+    if (log !== null) found.push({ ...log, ...place, archivedAt: lastModified, key });
   }
   return found;
 }

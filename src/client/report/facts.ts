@@ -97,9 +97,9 @@ export function reportOf(database: DatabaseView, held: Held | string, now: Date)
 }
 
 async function readHeld(repository: Repository, database: DatabaseView, now: Date): Promise<Held> {
-  const { name, stanza } = database;
+  const { name } = database;
   const [catalog, verifications, drills, decided] = await Promise.all([
-    readCatalog(repository, name, { stanza, now }),
+    readCatalog(repository, name, { ...database, now }),
     readVerifications(repository, name),
     readDrills(repository, name),
     readDecided(repository, name),

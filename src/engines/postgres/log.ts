@@ -12,6 +12,7 @@ export interface Heartbeat {
   position: string;
   log: string;
   timeline: number;
+  xid: string;
 }
 
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -72,18 +73,20 @@ async function beat(client: pg.ClientBase): Promise<Heartbeat> {
   await client.query('BEGIN');
   // A synchronous standby that is away must not stop the watcher.
   await client.query('SET LOCAL synchronous_commit = local');
-  const sent = await client.query<{ at: string }>(
+  const sent = await client.query<{ at: string; xid: string }>(
     `WITH beat AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS at)
-     SELECT ${utc('at')} AS at, pg_catalog.pg_logical_emit_message(true, 'holdfast', 'heartbeat') FROM beat`,
+     SELECT ${utc('at')} AS at, pg_catalog.pg_logical_emit_message(true, 'holdfast', 'heartbeat'),
+       pg_catalog.pg_current_xact_id()::text AS xid FROM beat`,
   );
   await client.query('COMMIT');
   const { rows } = await client.query<{ position: string; log: string }>(
     `SELECT lsn::text AS position, pg_catalog.pg_walfile_name(lsn) AS log
        FROM pg_catalog.pg_current_wal_lsn() AS lsn`,
   );
-  const [at, where] = [sent.rows[0]?.at, rows[0]];
-  if (at === undefined || where === undefined) throw new TypeError('a heartbeat returned no row');
-  return { at, ...where, timeline: Number.parseInt(where.log.slice(0, 8), 16) };
+  const [beat, where] = [sent.rows[0], rows[0]];
+  if (beat === undefined || where === undefined) throw new TypeError('a heartbeat returned no row');
+  const { at, xid } = beat;
+  return { at, ...where, timeline: Number.parseInt(where.log.slice(0, 8), 16), xid };
 }
 
 /** ISO 8601 with milliseconds, cut (never rounded up past the event). */

@@ -118,7 +118,8 @@ test('archived logs are read from names and folders of pgBackRest’s tree', asy
 
 test('the catalog comes from the repository alone', async () => {
   const finishedMs = 12_000;
-  const manifest = base('full', 1, finishedMs, { database: 'app', lockedUntil: tomorrow });
+  // As they were before a database could move: without a stanza.
+  const { stanza: _, ...manifest } = base('full', 1, finishedMs, { database: 'app', lockedUntil: tomorrow });
   await writeManifest(repository, manifest);
   const folder = `${toolArchiveFolder('app-stanza')}15-1/0000000100000000/`;
   for (const n of [1, 2, 4]) {
@@ -132,7 +133,7 @@ test('the catalog comes from the repository alone', async () => {
   });
   const restore = await fixture.open({ use: 'restore' });
   const catalog = await readCatalog(restore, 'app', {
-    stanza: 'app-stanza',
+    ...{ stanza: 'app-stanza', former: [] },
     now: new Date('2026-01-31T00:01:24.999Z'),
   });
   restore.close();

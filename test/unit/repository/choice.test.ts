@@ -112,6 +112,40 @@ describe('latest', () => {
   test('never silently stops before a gap', () => {
     expect(failureOf(() => chooseBackup({ ...withHole, target: { latest: true } })).type).toBe('LogGap');
   });
+
+  test('of a disaster ends before the gap, and says what is missing and what lies beyond', () => {
+    const proved = { ...withHole, heartbeats: [...withHole.heartbeats, heartbeat(65_000)] };
+    const choice = chooseBackup({ ...proved, target: { latest: true }, beyondGap: 'leave' });
+    expect(choice).toMatchObject({
+      manifest: { id: 'new' },
+      lastLog: logName(6),
+      segments: 2,
+      reachable: 'yes',
+    });
+    const [gap, beyond] = choice.notices;
+    expect(gap).toBe(
+      `1 log missing in the archive (${logName(7)}): the recovery ends at the end of ${logName(6)}, which is after ${isoAt(64_999)}`,
+    );
+    expect(beyond).toContain(`2 logs cannot be used, ${logName(8)} to ${logName(9)}`);
+  });
+
+  test('of a disaster counts what lies beyond on later timelines, and leaves no gap that a base covers', () => {
+    const segments = [...archivedRange(1, 3), ...archivedRange(5, 6), ...archivedRange(7, 9, 2)];
+    const old = { ...two, manifests: [base('old', 1, 12_000)], segments };
+    const choice = chooseBackup({ ...old, target: { latest: true }, beyondGap: 'leave' });
+    expect(choice.lastLog).toBe(logName(3));
+    expect(choice.notices.join()).toContain(`5 logs cannot be used, ${logName(5)} to ${logName(9, 2)}`);
+    const early = { ...two, segments: [...archivedRange(1, 3), ...archivedRange(5, 9)] };
+    expect(chooseBackup({ ...early, target: { latest: true }, beyondGap: 'leave' })).toMatchObject({
+      lastLog: logName(9),
+      notices: [],
+    });
+  });
+
+  test('of a disaster leaves nothing for any other target', () => {
+    const target = { time: isoAt(80_000) };
+    expect(failureOf(() => chooseBackup({ ...withHole, target, beyondGap: 'leave' })).type).toBe('LogGap');
+  });
 });
 
 describe('a transaction or a restore point', () => {
@@ -231,6 +265,60 @@ describe('a preferred base', () => {
     const heartbeats = [heartbeat(55_000), heartbeat(95_000, 2)];
     const choice = chooseBackup({ ...left, heartbeats, target: { latest: true }, preferred: 'b' });
     expect(choice.timeline).toBe(2);
+  });
+});
+
+describe('a database that was moved', () => {
+  const former = [{ stanza: 'shop', until: isoAt(100_000) }];
+  const moved = {
+    manifests: [base('old', 1, 12_000), base('new', 13, 132_000, { ...onTimeline(2), stanza: 'shop-2' })],
+    segments: [...archivedRange(1, 8), ...archivedRange(9, 15, 2, 'shop-2')],
+    heartbeats: [heartbeat(75_000), heartbeat(105_000, 2), heartbeat(155_000, 2)],
+    former,
+    now,
+  };
+  const early = { ...moved, manifests: moved.manifests.slice(0, 1) };
+
+  test('is recovered to latest from its new place, and from its former one while the new has no base', () => {
+    expect(chooseBackup({ ...moved, target: { latest: true } })).toMatchObject({
+      manifest: { id: 'new', stanza: 'shop-2' },
+      ...{ timeline: 2, lastLog: logName(15, 2), notices: [] },
+    });
+    expect(chooseBackup({ ...early, target: { latest: true } })).toMatchObject({
+      manifest: { id: 'old', stanza: 'shop' },
+      ...{ timeline: 1, lastLog: logName(8) },
+      notices: [expect.stringContaining('the new stanza has no base yet')],
+    });
+  });
+
+  test('is recovered to a time from the place that it lived at', () => {
+    expect(chooseBackup({ ...moved, target: { time: isoAt(70_000) } })).toMatchObject({
+      manifest: { id: 'old' },
+      lastLog: logName(7),
+    });
+    expect(chooseBackup({ ...moved, target: { time: isoAt(150_000) } })).toMatchObject({
+      manifest: { id: 'new' },
+      lastLog: logName(15, 2),
+    });
+    expect(chooseBackup({ ...moved, target: { time: isoAt(156_000) } }).reachable).toBe('needs-closing');
+  });
+
+  test('cannot be recovered to between the two, and nobody is asked to close a log for it', () => {
+    for (const world of [moved, early]) {
+      expect(failureOf(() => chooseBackup({ ...world, target: { time: isoAt(110_000) } }))).toMatchObject({
+        type: 'TargetNotRecoverable',
+        message: expect.stringContaining('before the first base of its new place'),
+        hint: expect.stringContaining(isoAt(74_999)),
+      });
+    }
+  });
+
+  test('has its logs looked for in the own stanza of a base, where both name an archive alike', () => {
+    const segments = [...archivedRange(1, 3), ...archivedRange(4, 15, 1, 'shop-2')];
+    expect(chooseBackup({ ...early, segments, target: { latest: true } })).toMatchObject({
+      manifest: { id: 'old' },
+      lastLog: logName(3),
+    });
   });
 });
 

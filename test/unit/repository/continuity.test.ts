@@ -5,6 +5,7 @@ import { HoldfastError } from '../../../src/model/failure.ts';
 import { chooseBackup } from '../../../src/repository/choice.ts';
 import { continuityOf } from '../../../src/repository/continuity.ts';
 import type { Heartbeat } from '../../../src/repository/heartbeats.ts';
+import { logsOf, manifestsOf } from '../../../src/repository/history.ts';
 import type { ArchivedLog } from '../../../src/repository/logs.ts';
 import {
   archived,
@@ -28,33 +29,43 @@ interface World {
 }
 
 const SEGMENTS = 14;
-const worlds: fc.Arbitrary<World> = fc
-  .record({
-    missing: fc.uniqueArray(fc.integer({ min: 0, max: SEGMENTS - 1 }), { maxLength: 4 }),
-    beats: fc.array(fc.integer({ min: 0, max: SEGMENTS * SEGMENT_MS - 1 }), { maxLength: 12 }),
-    bases: fc.array(
-      fc.record({
-        start: fc.integer({ min: 0, max: SEGMENTS - 1 }),
-        seconds: fc.integer({ min: 0, max: 40 }),
+/** What one place has written, from one segment on. */
+const worldsAt = (place: { from: number; timeline: number; stanza: string }): fc.Arbitrary<World> => {
+  const { from, timeline, stanza } = place;
+  const to = from + SEGMENTS - 1;
+  return fc
+    .record({
+      missing: fc.uniqueArray(fc.integer({ min: from, max: to }), { maxLength: 4 }),
+      beats: fc.array(fc.integer({ min: from * SEGMENT_MS, max: (to + 1) * SEGMENT_MS - 1 }), {
+        maxLength: 12,
       }),
-      { maxLength: 4 },
-    ),
-  })
-  .map(({ missing, beats, bases }) => ({
-    segments: Array.from({ length: SEGMENTS }, (_, n) => n)
-      .filter((n) => !missing.includes(n))
-      .map((n) => archived(n)),
-    heartbeats: beats.map((ms) => heartbeat(ms)),
-    manifests: bases.map(({ start, seconds }, n) =>
-      base(`b${n}`, start, start * SEGMENT_MS + seconds * 1_000),
-    ),
-  }));
+      bases: fc.array(
+        fc.record({ start: fc.integer({ min: from, max: to }), seconds: fc.integer({ min: 0, max: 40 }) }),
+        { maxLength: 4 },
+      ),
+    })
+    .map(({ missing, beats, bases }) => ({
+      segments: Array.from({ length: SEGMENTS }, (_, n) => from + n)
+        .filter((n) => !missing.includes(n))
+        .map((n) => archived(n, timeline, '15-1', stanza)),
+      heartbeats: beats.map((ms) => heartbeat(ms, timeline)),
+      manifests: bases.map(({ start, seconds }, n) =>
+        base(`${stanza}${n}`, start, start * SEGMENT_MS + seconds * 1_000, {
+          ...onTimeline(timeline),
+          stanza,
+        }),
+      ),
+    }));
+};
+const worlds = worldsAt({ from: 0, timeline: 1, stanza: 'shop' });
 
 /** The obvious and slow rule: can a replay from some base pass this moment? */
-function isRecoverable(world: World, ms: number): boolean {
+function isRecoverable(world: World, ms: number, timeline = 1): boolean {
   const present = new Set(world.segments.map(({ name }) => name));
   const holds = (first: number, last: number) =>
-    Array.from({ length: last - first + 1 }, (_, n) => logName(first + n)).every((name) => present.has(name));
+    Array.from({ length: last - first + 1 }, (_, n) => logName(first + n, timeline)).every((name) =>
+      present.has(name),
+    );
   return world.manifests.some((manifest) => {
     const from = Date.parse(manifest.finishedAt) - EPOCH + 1_000;
     if (ms === from) return true;
@@ -104,6 +115,54 @@ test('intervals are in order and apart, and the gaps are exactly the missing seg
       const numbers = world.segments.map(({ name }) => Number.parseInt(name.slice(16), 16));
       const between = numbers.length === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1;
       expect(gaps.reduce((sum, gap) => sum + gap.count, 0)).toBe(between - numbers.length);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** A database that was moved after a number of seconds; the server that was left goes on, archives and is backed up. */
+const movedWorlds = fc
+  .record({
+    seconds: fc.integer({ min: 0, max: (SEGMENTS * SEGMENT_MS) / 1_000 }),
+    before: worlds,
+    after: worldsAt({ from: SEGMENTS, timeline: 2, stanza: 'shop-2' }),
+  })
+  .map(({ seconds, before, after }) => {
+    const until = seconds * 1_000;
+    const history = { stanza: 'shop-2', former: [{ stanza: 'shop', until: isoAt(until) }] };
+    const all = {
+      manifests: [...before.manifests, ...after.manifests],
+      heartbeats: [...before.heartbeats, ...after.heartbeats],
+      segments: [...before.segments, ...after.segments],
+    };
+    return {
+      known: {
+        ...all,
+        manifests: manifestsOf(history, all.manifests),
+        segments: logsOf(history, all.segments),
+        former: history.former,
+      },
+      left: {
+        ...before,
+        manifests: before.manifests.filter(({ finishedAt }) => Date.parse(finishedAt) - EPOCH <= until),
+        segments: before.segments.filter(({ archivedAt }) => Date.parse(archivedAt) - EPOCH <= until),
+      },
+      after,
+    };
+  });
+
+test('a history of two places is what was archived until the move, and what the new place has', () => {
+  fc.assert(
+    fc.property(movedWorlds, ({ known, left, after }) => {
+      const { intervals } = continuityOf(known, NOW);
+      const moments = [...momentsOf(left), ...momentsOf(after)];
+      expect(moments.filter((ms) => isWithin(intervals, ms))).toEqual(
+        moments.filter((ms) => isRecoverable(left, ms) || isRecoverable(after, ms, 2)),
+      );
+      const spans = intervals.filter(({ from, to }) => from < to);
+      const isReachable = (ms: number) =>
+        attempt(() => chooseBackup({ ...known, target: { time: isoAt(ms) }, now: NOW }).reachable) === 'yes';
+      expect(moments.filter(isReachable)).toEqual(moments.filter((ms) => isWithin(spans, ms)));
     }),
     { numRuns: 300 },
   );

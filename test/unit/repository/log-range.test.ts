@@ -61,6 +61,19 @@ it('a missing log is said, and so is a beginning that is not archived, and nothi
   });
 });
 
+it('searches the place that the database lived at, and says what lies before the move', () => {
+  const known = {
+    segments: [...archivedRange(0, 9), ...archivedRange(7, 20, 2, 'shop-2')],
+    heartbeats: [heartbeat(85_000), heartbeat(95_000), heartbeat(105_000, 2), heartbeat(205_000, 2)],
+    former: [{ stanza: 'shop', until: isoAt(100_000) }],
+  };
+  expect(between(known, 0, 84_000).names).toEqual(names(0, 8));
+  expect(between(known, 190_000, 200_000)).toEqual({ names: names(10, 20, 2), notices: [] });
+  const { names: found, notices } = between(known, 50_000, 200_000);
+  expect(found).toEqual(names(7, 20, 2));
+  expect(notices[0]).toContain(`the database was moved at ${isoAt(100_000)}`);
+});
+
 it('goes over to the timeline that was branched off, and to the newest incarnation', () => {
   const segments = [...archivedRange(0, 9), ...archivedRange(6, 12, 2), archived(500, 1, '14-1')];
   const { names: found } = between(

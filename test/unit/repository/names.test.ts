@@ -14,6 +14,15 @@ describe('heartbeat names', () => {
     expect(parseHeartbeatName(heartbeatName(beat))).toEqual(beat);
   });
 
+  test('may hold the number of the transaction', () => {
+    const beat = {
+      ...{ at: '2026-01-31T14:05:00.123Z', timeline: 1, log: '0'.repeat(24), position: '0/0' },
+      xid: '8589934597',
+    };
+    expect(heartbeatName(beat)).toMatch(/_0-0_8589934597$/);
+    expect(parseHeartbeatName(heartbeatName(beat))).toEqual(beat);
+  });
+
   test('never claim a later moment than the commit', () => {
     const beat = { at: '2026-01-31T14:05:00.123999Z', timeline: 1, log: '0'.repeat(24), position: '0/0' };
     expect(parseHeartbeatName(heartbeatName(beat))?.at).toBe('2026-01-31T14:05:00.123Z');

@@ -13,18 +13,20 @@ export function logName(segment: number, timeline = 1, segmentBytes = DEFAULT_SE
   return formatSegmentName({ timeline, number: BigInt(segment) }, segmentBytes);
 }
 
-export function archived(segment: number, timeline = 1, archive = '15-1'): ArchivedLog {
+export function archived(segment: number, timeline = 1, archive = '15-1', stanza = 'shop'): ArchivedLog {
   return {
     kind: 'segment',
     name: logName(segment, timeline),
-    archive,
+    ...{ stanza, archive },
     archivedAt: isoAt((segment + 1) * SEGMENT_MS + 1_000),
-    key: `pgbackrest/archive/shop/${archive}/0000000100000000/${logName(segment, timeline)}-0.zst`,
+    key: `pgbackrest/archive/${stanza}/${archive}/0000000100000000/${logName(segment, timeline)}-0.zst`,
   };
 }
 
-export function archivedRange(first: number, last: number, timeline = 1): ArchivedLog[] {
-  return Array.from({ length: last - first + 1 }, (_, offset) => archived(first + offset, timeline));
+export function archivedRange(first: number, last: number, timeline = 1, stanza = 'shop'): ArchivedLog[] {
+  return Array.from({ length: last - first + 1 }, (_, offset) =>
+    archived(first + offset, timeline, '15-1', stanza),
+  );
 }
 
 export function heartbeat(ms: number, timeline = 1): Heartbeat {
@@ -61,6 +63,7 @@ export function base(
     lockedUntil: null,
     serverVersion: '15',
     systemIdentifier: '1',
+    stanza: 'shop',
     tools: {},
     encryption: { kmsKeyId: null, repositoryCipher: false },
     databases: [],
