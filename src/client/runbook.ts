@@ -24,6 +24,7 @@ import { ANSWER_WITHIN_MS, noAnswer, orClosedRun } from './rpc.ts';
 export type StartedType =
   | 'pointInTimeRecovery'
   | 'selectiveTableRestore'
+  | 'fullDisasterRecovery'
   | 'dailyVerify'
   | 'restoreDrill'
   | 'undoImport'

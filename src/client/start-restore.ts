@@ -9,7 +9,7 @@ import { startRun } from './runbook.ts';
 import type { Session } from './session.ts';
 import { announce, awaitRun } from './started.ts';
 
-type RestoreType = 'pointInTimeRecovery' | 'selectiveTableRestore';
+type RestoreType = 'pointInTimeRecovery' | 'selectiveTableRestore' | 'fullDisasterRecovery';
 
 /**
  * Starts a runbook that restores. Refuses before a workflow exists what would fail in it, by the same code; what
@@ -28,8 +28,7 @@ export async function startRestore<T extends RestoreType>(
       hint: 'PostgreSQL is',
     });
   }
-  const imports = input.tables !== undefined && input.export === undefined;
-  if (imports) await refuseSecondChange(client, input.database);
+  if (type === 'fullDisasterRecovery' || imports(input)) await refuseSecondChange(client, input.database);
   await requireSite(client, config.config, input.site);
   for (const doubt of await look(database)) {
     if (doubt !== null) process.stderr.write(`note: ${doubt}\n`);
@@ -37,6 +36,10 @@ export async function startRestore<T extends RestoreType>(
   const started = await startRun(client, { type, engine, input });
   await announce(session, started, wait);
   return wait ? awaitRun(session, started.workflowId) : EXIT.done;
+}
+
+function imports(input: WorkflowInput<RestoreType>): boolean {
+  return 'tables' in input && input.tables !== undefined && input.export === undefined;
 }
 
 /** Looks tables up in production. Whole tables are exported without it, which may have lost them since. */

@@ -26,6 +26,11 @@ export const TARGET_OPTIONS: readonly Option[] = [
   new Option('--inclusive', 'stop just after the target').conflicts('exclusive'),
 ];
 
+/** Whether there is anything of a target, to be read by {@link readTarget}. */
+export function isTargeted({ exclusive, inclusive, ...options }: TargetOptions): boolean {
+  return exclusive === true || inclusive === true || KINDS.some((kind) => options[kind] !== undefined);
+}
+
 /** Exactly one target of the options. Throws InvalidInput in the words of the command line. */
 export function readTarget(options: TargetOptions): Target {
   const given = KINDS.filter((kind) => options[kind] !== undefined);

@@ -71,8 +71,11 @@ function configuration(directory: string): unknown {
       pathStyle: true,
       credentials: { accessKeyId: { env: 'S3_ID' }, secretAccessKey: { env: 'S3_KEY' } },
     },
-    hosts: { local: {} },
-    sites: { local: { hosts: ['local'], directory: join(directory, 'instances') } },
+    hosts: { local: {}, second: {} },
+    sites: {
+      local: { hosts: ['local'], directory: join(directory, 'instances') },
+      second: { hosts: ['second'], directory: join(directory, 'second', 'instances') },
+    },
     databases: {
       shop: {
         engine: 'postgres',
@@ -87,6 +90,7 @@ function configuration(directory: string): unknown {
           tls: 'off',
         },
         postgres: { dataDirectory: join(directory, 'data') },
+        takeover: { second: { address: '127.0.0.1', port: 10 } },
       },
     },
   };

@@ -38,7 +38,7 @@ describe('what is refused before anything is started', () => {
     [
       'an unknown site',
       ['shop', ...AT, ...REASON, '--site', 'moon'],
-      /no site "moon"\nHINT: the sites are local/,
+      /no site "moon"\nHINT: the sites are local, second/,
     ],
     [
       'a conflict rule that there is not',
@@ -72,6 +72,35 @@ describe('what is refused before anything is started', () => {
     ],
   ])('%s', async (_what, given, expected) => {
     expect((await refused([...PITR, ...given], 2)).error).toMatch(expected);
+  });
+
+  it.each([
+    ['no site', ['shop', ...REASON], /required option '--site/],
+    [
+      'an unknown site',
+      ['shop', '--site', 'moon', ...REASON],
+      /no site "moon"\nHINT: the sites are local, second/,
+    ],
+    ['an unknown database', ['shpo', '--site', 'second', ...REASON], /do you mean shop/],
+    [
+      'a site that is not made to take it over',
+      ['shop', '--site', 'local', ...REASON],
+      /shop has no takeover at site local[\s\S]*HINT: add databases\.shop\.takeover: \{local: /,
+    ],
+    ['two targets', ['shop', '--site', 'second', '--latest', ...AT, ...REASON], /exclude each other/],
+    ['half a target', ['shop', '--site', 'second', '--exclusive', ...REASON], /no target is given/],
+    ['tables', ['shop', '--site', 'second', '--table', 'x', ...REASON], /unknown option '--table'/],
+  ])('a disaster recovery with %s', async (_what, given, expected) => {
+    const { error } = await cli.holdfast('restore', 'full', ...given);
+    expect(error).toMatch(expected);
+    expect((await cli.holdfast('list')).out).toBe('no runs');
+  });
+
+  it('refuses a disaster recovery where nobody would do it', async () => {
+    const full = await refused(['restore', 'full', 'shop', '--site', 'second', ...REASON], 1);
+    expect(full.error).toMatch(
+      /no worker serves the task queues holdfast, holdfast-site-second, holdfast-host-second/,
+    );
   });
 
   it('names the queues that nobody serves, and the worker that would', async () => {
@@ -184,6 +213,8 @@ describe('without the servers', () => {
       'init',
       'config check',
       'restore pitr',
+      'restore table',
+      'restore full',
       'schedules apply',
       'schedules list',
       'dev up',

@@ -9,6 +9,7 @@ import { collect, RESTORE_OPTIONS } from '../restore-options.ts';
 import { type Session, withSession } from '../session.ts';
 import { checkNamed, startRestore } from '../start-restore.ts';
 import { readTarget, TARGET_OPTIONS, type TargetOptions } from '../target-options.ts';
+import { restoreFullCommand } from './restore-full.ts';
 import { restoreTableCommand } from './restore-table.ts';
 
 interface Options extends TargetOptions {
@@ -24,10 +25,11 @@ interface Options extends TargetOptions {
 
 export function restoreCommand(): Command {
   const restore = new Command('restore').description(
-    'recover on an isolated instance; production is only read',
+    'recover on an isolated instance, where production is only read; full: at another site, where it becomes production',
   );
   restore.addCommand(pitrCommand());
   restore.addCommand(restoreTableCommand());
+  restore.addCommand(restoreFullCommand());
   return restore;
 }
 
