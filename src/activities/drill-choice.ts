@@ -11,10 +11,15 @@ export type Random = () => number;
 export function chooseDrilled(
   manifests: readonly Manifest[],
   drills: readonly DrillRecord[],
+  /** of the sites that can take the database over */
+  takeovers: readonly string[],
 ): Drilled | null {
   const last = drills.find(({ outcome, runbook }) => outcome !== 'skipped' && runbook !== null);
   return nextDrilled(
-    DRILLED.filter((kind) => basesOf(kind, manifests).length > 0),
+    DRILLED.filter(
+      (kind) =>
+        basesOf(kind, manifests).length > 0 && (kind !== 'fullDisasterRecovery' || takeovers.length > 0),
+    ),
     last?.runbook ?? null,
   );
 }
@@ -22,9 +27,9 @@ export function chooseDrilled(
 /** What a runbook can restore from, newest first. */
 export function basesOf(kind: Drilled, manifests: readonly Manifest[]): Manifest[] {
   const bases =
-    kind === 'pointInTimeRecovery'
-      ? usableBases(manifests)
-      : manifests.filter(({ tier }) => tier === 'logical');
+    kind === 'selectiveTableRestore'
+      ? manifests.filter(({ tier }) => tier === 'logical')
+      : usableBases(manifests);
   return bases.toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
 }
 

@@ -32,19 +32,24 @@ const RECOVERIES = ['pointInTimeRecovery', 'selectiveTableRestore', 'fullDisaste
 
 export const createDrillActivities = (deps: Dependencies) => ({
   /** Chooses at random what is recovered. Throws UnknownBackup where there is nothing to recover from. */
-  async chooseDrill(input: { database: string; runbook: Drilled | null }): Promise<DrillPlan> {
+  async chooseDrill(input: {
+    database: string;
+    runbook: Drilled | null;
+    site: string | null;
+  }): Promise<DrillPlan> {
     return asActivity((run) =>
       withRepository(deps, 'restore', async (repository) => {
         const { database } = input;
-        const { stanza } = databaseOf(deps, database);
-        const known = await readRecoverability(repository, database, { stanza });
+        const known = await readRecoverability(repository, database, databaseOf(deps, database));
         const drills = await readDrills(repository, database);
-        const runbook = input.runbook ?? chooseDrilled(known.manifests, drills);
+        const takeovers = Object.keys(databaseOf(deps, database).config.takeover);
+        const runbook = input.runbook ?? chooseDrilled(known.manifests, drills, takeovers);
         const moment =
           runbook === 'pointInTimeRecovery' ? randomMoment(known, Math.random, new Date()) : null;
         const base = runbook === null ? undefined : (moment?.base ?? basesOf(runbook, known.manifests)[0]);
         if (runbook === null || base === undefined) throw nothingToRestore(database, runbook);
-        const table = await randomTable(deps, repository, { database, base }, run);
+        const isDisaster = runbook === 'fullDisasterRecovery';
+        const table = isDisaster ? null : await randomTable(deps, repository, { database, base }, run);
         const tables = table === null ? null : [table];
         if (tables === null && runbook === 'selectiveTableRestore') throw noTable(base);
         const earlier = drills
@@ -53,7 +58,9 @@ export const createDrillActivities = (deps: Dependencies) => ({
           )
           .flatMap(({ recoverySeconds }) => recoverySeconds ?? []);
         return {
-          choice: { runbook, target: moment?.target ?? null, tables },
+          choice: isDisaster
+            ? { runbook, target: { latest: true }, tables, site: siteOf(database, takeovers, input.site) }
+            : { runbook, target: moment?.target ?? null, tables },
           earlier: earlier.slice(0, EARLIER),
           lookEveryMs: LOOK_EVERY_MS,
         };
@@ -110,6 +117,20 @@ async function tablesIn(repository: Repository, base: Manifest, db: string, run:
   }
   const relations = await readRelations(repository, [base], run.signal);
   return [...new Set(relations.filter((relation) => relation.db === db).map(({ table }) => table))];
+}
+
+/** Throws InvalidInput where nothing takes the database over there. */
+function siteOf(database: string, takeovers: readonly string[], wanted: string | null): string {
+  const site = wanted ?? takeovers[0];
+  if (site !== undefined && takeovers.includes(site)) return site;
+  throw new HoldfastError(
+    'InvalidInput',
+    `no takeover of ${database} is configured at site ${site ?? 'any'}`,
+    {
+      hint:
+        takeovers.length === 0 ? `databases.${database}.takeover` : `there is one at ${takeovers.join(', ')}`,
+    },
+  );
 }
 
 function nothingToRestore(database: string, runbook: Drilled | null): HoldfastError {

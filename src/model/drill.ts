@@ -4,7 +4,7 @@ import { type RunbookStatus, secondsOf } from './runbook.ts';
 import { describeTarget, type Target } from './target.ts';
 
 /** What drills take turns with. */
-export const DRILLED = ['pointInTimeRecovery', 'selectiveTableRestore'] as const;
+export const DRILLED = ['pointInTimeRecovery', 'selectiveTableRestore', 'fullDisasterRecovery'] as const;
 export type Drilled = (typeof DRILLED)[number];
 
 /** A run with this memo is the recovery of the drill that it names: whatever its plan is, it is rejected. */
@@ -21,6 +21,8 @@ export interface DrillChoice {
   target: Target | null;
   /** null: no table is known both then and now; the whole server is recovered, and nothing compared */
   tables: string[] | null;
+  /** left out: the site of the drill itself */
+  site?: string;
 }
 
 /** `drill/<database>/<workflow id>.json`: the scorecard of a drill. Part of the contract. */
@@ -39,7 +41,7 @@ export interface DrillRecord {
   /** until production would have had its rows again, without the time that people take; null: it did not come so far */
   recoverySeconds: number | null;
   objectiveSeconds: number;
-  /** in their order; the import, which a drill never does, as the plan estimates it */
+  /** in their order; the import or the switch, which a drill never does, as the plan estimates it */
   steps: { name: string; seconds: number; estimated?: true }[];
   plan: { digest: string; summary: string } | null;
   /** of the same runbook: the earlier drills that came to an end, and how much longer than their median this one took */
@@ -57,7 +59,7 @@ export function nextDrilled(possible: readonly Drilled[], last: Drilled | null):
 }
 
 /** What is not part of getting the rows back: people, and what comes after. */
-const BESIDE = ['decide', 'import', 'verify', 'remove instance'];
+const BESIDE = ['decide', 'decide switch', 'import', 'verify', 'remove instance'];
 /** From here on a drill is slower than the earlier ones to a person, too. */
 const SLOWER_FROM = 1.5;
 const LEAST_DIFFERENCE_SECONDS = 10;
@@ -74,7 +76,8 @@ export function scoreOf(
     .filter(({ name, state }) => state === 'done' && !BESIDE.includes(name))
     .map((step) => ({ name: step.name, seconds: secondsOf(step) ?? 0 }));
   const { plan } = status;
-  if (plan !== null) taken.push({ name: 'import', seconds: plan.estimateSeconds, estimated: true });
+  const last = status.steps.some(({ name }) => name === 'switch') ? 'switch' : 'import';
+  if (plan !== null) taken.push({ name: last, seconds: plan.estimateSeconds, estimated: true });
   const recoverySeconds = taken.reduce((sum, { seconds }) => sum + seconds, 0);
   const met = recoverySeconds <= objectiveSeconds;
   const beside = besideEarlier(recoverySeconds, earlier);

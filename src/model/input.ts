@@ -54,7 +54,7 @@ export const INPUTS = {
   }),
   restoreDrill: z.strictObject({
     ...runbook,
-    runbook: z.enum([...DRILLED, 'fullDisasterRecovery']).optional(),
+    runbook: z.enum(DRILLED).optional(),
     site: z.string().min(1).optional(),
   }),
   undoImport: z.strictObject({ ...runbook, workflowId: z.string().min(1) }),

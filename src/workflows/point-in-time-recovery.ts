@@ -16,6 +16,7 @@ import { provisionInstance } from './runbook/instance.ts';
 import { Recovery } from './runbook/recovery.ts';
 import type { Aim } from './runbook/retarget.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
+import { thawIfArchived } from './runbook/thaw.ts';
 
 const HAND_OVER_BY_DEFAULT = '1h';
 
@@ -58,6 +59,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
     const settings = await beginRecovery(runbook, findings, { site: input.site, asks: changes });
     const release = !changes ? null : await holdChange(runbook, database);
     const first = await aimAt(runbook, input.target, () => choose(input.target));
+    await thawIfArchived(runbook, { database, base: first.base }, settings);
 
     const { base } = first;
     const provisioned = await provisionInstance(runbook, settings, { database, base, release, keepMs });
@@ -67,6 +69,7 @@ export async function pointInTimeRecovery(given: unknown): Promise<RunbookStatus
 
     /** What the instance is for, once it is at the target. */
     const use = async (aim: Aim): Promise<Ending | 'retargeted'> => {
+      if (aim !== first) await thawIfArchived(runbook, { database, base: aim.base }, settings);
       const { replayed, checks } = await recovery.bringTo(aim, asked === null ? tables : null);
       findings.checks = checks;
       const copy = { instance, database, ...aim, replayed, tables: aim.base.tables ?? tables ?? [] };

@@ -17,7 +17,7 @@ import { type Ending, Runbook } from './runbook/runbook.ts';
 export async function restoreDrill(given: unknown): Promise<DrillRecord> {
   const input = orEnd(() => parseInput('restoreDrill', given));
   const { database } = input;
-  const wanted = orEnd(() => drilledOf(input.runbook));
+  const wanted = input.runbook ?? null;
   const { workflowId } = workflowInfo();
   const runbook = new Runbook({
     runbook: 'restoreDrill',
@@ -60,13 +60,13 @@ export async function restoreDrill(given: unknown): Promise<DrillRecord> {
     if (first !== null) return skipped(first);
     const { choice, earlier, lookEveryMs } = await runbook.step(
       'choose',
-      () => control.chooseDrill({ database, runbook: wanted }),
+      () => control.chooseDrill({ database, runbook: wanted, site: input.site ?? null }),
       (plan) => describeDrill(plan.choice),
     );
-    record = { ...record, ...choice };
+    record = { ...record, ...choice, site: choice.site ?? site };
     const drilled = await runbook.step(
       'recover',
-      () => drill(choice, { database, site, lookEveryMs }),
+      () => drill(choice, { database, site: choice.site ?? site, lookEveryMs }),
       (result) => ('gaveWayTo' in result ? 'given up' : `${workflowId}/recovery`),
     );
     if ('gaveWayTo' in drilled) return skipped(drilled.gaveWayTo);
@@ -85,18 +85,10 @@ const skipped = (other: string): Partial<DrillRecord> => ({
   reasons: [`${other} recovers this database, and a drill must not be in its way`],
 });
 
-function drilledOf(runbook: DrillChoice['runbook'] | 'fullDisasterRecovery' | undefined) {
-  if (runbook !== 'fullDisasterRecovery') return runbook ?? null;
-  throw endWith({
-    type: 'NotSupported',
-    message: 'drills of fullDisasterRecovery are not in this version',
-    hint: 'pointInTimeRecovery and selectiveTableRestore are',
-  });
-}
-
-/** A drill is measured where its runbook came to the decision, or, without tables, to its end. */
-function requireEnd({ tables }: DrillChoice, { outcome, message }: RunbookStatus): void {
-  if (outcome === (tables === null ? 'completed' : 'rejected')) return;
+/** A drill is measured where its runbook came to the last decision, or, where it asks for none, to its end. */
+function requireEnd({ runbook, tables }: DrillChoice, { outcome, message }: RunbookStatus): void {
+  const decides = tables !== null || runbook === 'fullDisasterRecovery';
+  if (outcome === (decides ? 'rejected' : 'completed')) return;
   throw endWith({
     type: 'CheckFailed',
     message: `the recovery ended ${outcome}${message === null ? '' : `: ${message}`}`,

@@ -11,10 +11,11 @@ import { type Session, withSession } from '../session.ts';
 import { announce, awaitRun } from '../started.ts';
 
 /** The names of the runbooks in `holdfast restore`. */
-const RUNBOOKS = { pitr: 'pointInTimeRecovery', table: 'selectiveTableRestore' } as const satisfies Record<
-  string,
-  (typeof DRILLED)[number]
->;
+const RUNBOOKS = {
+  pitr: 'pointInTimeRecovery',
+  table: 'selectiveTableRestore',
+  full: 'fullDisasterRecovery',
+} as const satisfies Record<string, (typeof DRILLED)[number]>;
 
 interface Options {
   runbook?: keyof typeof RUNBOOKS;
@@ -28,7 +29,7 @@ export function drillCommand(): Command {
   const command = new Command('drill')
     .summary('recover something at random, up to but not into production, and measure it')
     .description(
-      'Run a real runbook on an isolated instance up to its plan, which is rejected: production is only read. What is recovered is chosen at random, the kinds of recovery take turns. How long each step took is compared with the objective (RTO) and with earlier drills, and kept as a scorecard. A real recovery of the database ends the drill.',
+      'Run a real runbook on an isolated instance up to its last plan, which is rejected: production is only read, and no client is switched. What is recovered is chosen at random, the kinds of recovery take turns. How long each step took is compared with the objective (RTO) and with earlier drills, and kept as a scorecard. A real recovery of the database ends the drill.',
     )
     .argument('<database>', 'a database of the configuration')
     .addOption(
@@ -36,7 +37,10 @@ export function drillCommand(): Command {
         Object.keys(RUNBOOKS),
       ),
     )
-    .option('--site <site>', 'where the instance is made (default: the first site)')
+    .option(
+      '--site <site>',
+      'where the instance is made (default: the first site; of a disaster recovery the first that takes the database over)',
+    )
     .option('--reason <text>', 'why; kept in the evidence', 'asked for')
     .option('--requested-by <name>', 'who asks for it (default: the user of the operating system)')
     .option(
@@ -50,7 +54,8 @@ It runs monthly by its schedule, unless drill is off in the configuration. All d
 
 Examples:
   holdfast drill shop --wait
-  holdfast drill shop --runbook table --wait`,
+  holdfast drill shop --runbook table --wait
+  holdfast drill shop --runbook full --site recovery --wait`,
     );
   return withGlobalOptions(command).action(
     action((database: string, options: Options, self: Command) =>
@@ -74,8 +79,12 @@ async function drill(session: Session, database: string, options: Options): Prom
     ...(runbook === undefined ? {} : { runbook: RUNBOOKS[runbook] }),
     ...(site === undefined ? {} : { site }),
   });
-  const { engine } = describeDatabase(config.config, database).config;
-  await requireSite(client, config.config, site);
+  const { engine, takeover } = describeDatabase(config.config, database).config;
+  await requireSite(
+    client,
+    config.config,
+    site ?? (runbook === 'full' ? Object.keys(takeover)[0] : undefined),
+  );
   const started = await startRun(client, { type: 'restoreDrill', engine, input });
   await announce(session, started, options.wait === true);
   if (options.wait !== true) return EXIT.done;

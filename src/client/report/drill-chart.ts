@@ -8,7 +8,11 @@ const MOST = 8;
 const SIZE = { width: 360, height: 200, left: 8, right: 8, top: 34, bottom: 34 };
 const FLOOR = SIZE.height - SIZE.bottom;
 
-const SHORT = { pointInTimeRecovery: 'pitr', selectiveTableRestore: 'table' } as const;
+const SHORT = {
+  pointInTimeRecovery: 'pitr',
+  selectiveTableRestore: 'table',
+  fullDisasterRecovery: 'full',
+} as const;
 export const shortOf = ({ runbook }: Pick<DrillRecord, 'runbook'>): string =>
   runbook === null ? 'none' : SHORT[runbook];
 

@@ -16,7 +16,7 @@ export async function drill(
   const input = {
     ...{ database, site, reason: `drill ${workflowId}`, requestedBy: 'drill' },
     ...(target === null ? {} : { target }),
-    ...(tables === null ? { keepInstance: '0s' } : { tables }),
+    ...(tables === null ? (runbook === 'fullDisasterRecovery' ? {} : { keepInstance: '0s' }) : { tables }),
   };
   const scope = new CancellationScope();
   const recovery = scope.run(async () => {

@@ -56,11 +56,14 @@ export class Steps {
       .reduce((sum, step) => sum + (secondsOf(step) ?? 0), 0);
   }
 
+  /** One that is not always needed stands before those that are still to come. */
   #find(name: string): Step {
-    const known = this.#status.steps.find((step) => step.name === name);
+    const { steps } = this.#status;
+    const known = steps.find((step) => step.name === name);
     if (known !== undefined) return known;
+    const next = steps.findIndex(({ state }) => state === 'pending');
     const step = stepOf(name);
-    this.#status.steps.push(step);
+    steps.splice(next === -1 ? steps.length : next, 0, step);
     return step;
   }
 }

@@ -31,6 +31,10 @@ export async function verifyPhysical(
     const detail = `the end of the logs is reached from ${base.backup}, and not from ${backup}`;
     return [{ name: 'base', verdict: 'fail', detail }];
   }
+  if (base.archived !== undefined) {
+    const detail = `what it needs is in ${base.archived.storageClass}, and a verification thaws nothing`;
+    return [{ name: 'base', verdict: 'inconclusive', detail }];
+  }
   const provisioned = await provisionInstance(runbook, settings, { database, base, release: null });
   const { instance, host } = provisioned;
   const recovery = new Recovery(runbook, provisioned, database);

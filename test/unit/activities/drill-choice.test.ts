@@ -9,12 +9,15 @@ const drilled = (runbook: DrillRecord['runbook'], outcome: DrillRecord['outcome'
 
 test('kinds take turns; one that was skipped has not had its turn, one without a backup gets none', () => {
   const both = [base('F', 0, 5_000), logical];
-  expect(chooseDrilled(both, [])).toBe('pointInTimeRecovery');
-  expect(chooseDrilled(both, [drilled('pointInTimeRecovery')])).toBe('selectiveTableRestore');
+  expect(chooseDrilled(both, [], [])).toBe('pointInTimeRecovery');
+  expect(chooseDrilled(both, [drilled('pointInTimeRecovery')], [])).toBe('selectiveTableRestore');
   const skipped = [drilled('pointInTimeRecovery', 'skipped'), drilled('selectiveTableRestore')];
-  expect(chooseDrilled(both, skipped)).toBe('pointInTimeRecovery');
-  expect(chooseDrilled([logical], [drilled('selectiveTableRestore')])).toBe('selectiveTableRestore');
-  expect(chooseDrilled([], [])).toBeNull();
+  expect(chooseDrilled(both, skipped, [])).toBe('pointInTimeRecovery');
+  expect(chooseDrilled([logical], [drilled('selectiveTableRestore')], [])).toBe('selectiveTableRestore');
+  expect(chooseDrilled([], [], [])).toBeNull();
+  const table = [drilled('selectiveTableRestore')];
+  expect(chooseDrilled(both, table, ['second'])).toBe('fullDisasterRecovery');
+  expect(chooseDrilled([logical], table, ['second'])).toBe('selectiveTableRestore');
 });
 
 const known = {
