@@ -2,8 +2,9 @@ import { Command } from 'commander';
 import { describeChannels } from '../../config/channels.ts';
 import { noticesOf } from '../../config/checks.ts';
 import { objectivesOf, protectionOf } from '../../config/describe.ts';
+import { describeEndpoint } from '../../config/endpoints.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import type { Config } from '../../config/schema.ts';
+import type { Config, DatabaseConfig } from '../../config/schema.ts';
 import { describeReference } from '../../config/secrets.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { action, openContext, withGlobalOptions } from '../options.ts';
@@ -25,6 +26,13 @@ interface CheckAnswer {
     };
     /** how the tiers follow from the objectives */
     arithmetic: string[];
+    /** null: it has no takeover at any site */
+    disaster: {
+      takeover: { site: string; address: string; port: number }[];
+      /** `command`, or `approval`: whoever approves says that the old server is stopped */
+      fence: 'command' | 'approval';
+      endpoints: string[];
+    } | null;
   }[];
   /** who hears of failures; names and places of secrets, not the secrets */
   notify: { channels: string[]; expiresBeforeSeconds: number; deadManSwitch: string | null };
@@ -61,6 +69,7 @@ export function checkAnswer(loaded: LoadedConfig): CheckAnswer {
         physical: physical && { full: physical.full, diff: physical.diff, fulls: physical.retentionFull },
       },
       arithmetic: lines,
+      disaster: disasterAnswer(database),
     };
   });
   const { address, namespace } = temporalPlace(loaded);
@@ -71,6 +80,34 @@ export function checkAnswer(loaded: LoadedConfig): CheckAnswer {
     notify: notifyAnswer(loaded.config),
     notices: noticesOf(loaded.config),
   };
+}
+
+function disasterAnswer({
+  takeover,
+  fence,
+  endpoints,
+}: DatabaseConfig): CheckAnswer['databases'][number]['disaster'] {
+  const places = Object.entries(takeover).map(([site, { address, port }]) => ({ site, address, port }));
+  if (places.length === 0) return null;
+  return {
+    takeover: places,
+    fence: fence === undefined ? 'approval' : 'command',
+    endpoints: endpoints.map(describeEndpoint),
+  };
+}
+
+function formatDisaster(disaster: CheckAnswer['databases'][number]['disaster']): string[] {
+  if (disaster === null) return [];
+  const places = disaster.takeover.map(({ site, address, port }) => `at ${site} as ${address}:${port}`);
+  const fence =
+    disaster.fence === 'command'
+      ? 'a command fences the old server'
+      : 'a person says that the old server is stopped';
+  const clients =
+    disaster.endpoints.length === 0
+      ? 'clients are switched by hand'
+      : `clients are switched in ${disaster.endpoints.join(', ')}`;
+  return [`after a disaster: ${places.join(', or ')}; ${fence}; ${clients}`];
 }
 
 function notifyAnswer(config: Config): CheckAnswer['notify'] {
@@ -97,11 +134,12 @@ function formatNotify({ channels, expiresBeforeSeconds, deadManSwitch }: CheckAn
 function formatAnswer({ path, temporal, databases, notify, notices }: CheckAnswer): string {
   const width = terminalWidth();
   const lines = [`${path} is right`, `temporal: ${temporal.address}, namespace ${temporal.namespace}`];
-  for (const { name, engine, objectives, arithmetic } of databases) {
+  for (const { name, engine, objectives, arithmetic, disaster } of databases) {
     const { rpoSeconds, rtoSeconds } = objectives;
     const aims = `RPO ${formatDuration(rpoSeconds * 1_000)}, RTO ${formatDuration(rtoSeconds * 1_000)}`;
     lines.push('', `${style('bold', name)} (${engine}): ${aims}`);
-    lines.push(...arithmetic.map((line) => formatParagraph(line, '  ', width)));
+    const all = [...arithmetic, ...formatDisaster(disaster)];
+    lines.push(...all.map((line) => formatParagraph(line, '  ', width)));
   }
   if (databases.length === 0) lines.push('', 'there are no databases in it yet');
   lines.push('', ...formatNotify(notify));
