@@ -1,6 +1,7 @@
 import { resolveAccess } from '../config/access.ts';
 import { describeDatabase } from '../config/describe.ts';
 import type { DatabaseConfig } from '../config/schema.ts';
+import { productionFolderOf } from '../config/takeover.ts';
 import type { Engine, ToolRepository } from '../engines/engine.ts';
 import type { InstanceStore } from '../instances/instance.ts';
 import { localInstances } from '../instances/local.ts';
@@ -57,7 +58,8 @@ export function instancesOf(deps: Dependencies, site: string): InstanceStore {
     });
   }
   const { directory, user, reserveBytes } = found;
-  return localInstances({ site, host: deps.host, directory, user, reserveBytes });
+  const production = productionFolderOf(deps.config.config, site);
+  return localInstances({ site, host: deps.host, directory, user, reserveBytes, production });
 }
 
 /** The section that physical backups and logs need. Throws InvalidConfiguration where there is none. */

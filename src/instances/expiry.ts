@@ -22,6 +22,7 @@ export function removalsDue(
 }
 
 function reasonToRemove(record: InstanceRecord, owner: OwnerState, now: Date): string | null {
+  if (record.role === 'production') return null;
   const expires = Date.parse(record.expiresAt);
   // A time that cannot be read must not keep an instance for ever.
   if (Number.isNaN(expires) || expires <= now.getTime()) return `it expired at ${record.expiresAt}`;

@@ -1,5 +1,17 @@
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -9,7 +21,9 @@ import { systemUser } from '../../src/instances/system-user.ts';
 
 const USER = 'postgres';
 let root: string;
-const store = (options: { directory?: string; reserveBytes?: number; user?: string | null } = {}) =>
+const store = (
+  options: { directory?: string; reserveBytes?: number; user?: string | null; production?: string } = {},
+) =>
   localInstances({
     site: 'local',
     host: 'h1',
@@ -150,4 +164,95 @@ test('too little space is said in numbers; the reserve counts', async () => {
     type: 'NotEnoughSpace',
   });
   await store().requireSpace(1);
+});
+
+/** A store whose instances may become production: both folders on one disk. */
+const both = (options: { directory?: string; production?: string } = {}) =>
+  store({ directory: join(root, 'site'), user: 'nobody', ...options });
+
+test('an instance becomes a candidate: another folder, another user, the same id', async () => {
+  const made = await both().provision(request('one'));
+  await both().update('one', { url: 'postgresql://old' });
+  await mkdir(join(made.directory, 'data'));
+  await writeFile(join(root, 'outside'), '');
+  await symlink(join(root, 'outside'), join(made.directory, 'data', 'link'));
+  const moved = await both().moveToProduction('one', USER);
+  const directory = join(root, 'production', 'one');
+  expect(moved).toMatchObject({ id: 'one', directory, user: USER, role: 'candidate', url: null });
+  const { uid } = await systemUser(USER);
+  for (const path of [directory, join(directory, 'data'), socketDirectory(directory)]) {
+    expect((await stat(path)).uid).toBe(uid);
+  }
+  expect((await stat(join(root, 'outside'))).uid).not.toBe(uid);
+  expect(existsSync(made.directory)).toBe(false);
+  expect(existsSync(socketDirectory(made.directory))).toBe(false);
+
+  await both().update('one', { url: 'postgresql://new' });
+  for (const found of [
+    await both().find('one'),
+    await both().provision(request('one')),
+    await both().moveToProduction('one', USER),
+    ...(await both().list()),
+  ]) {
+    expect(found).toEqual({ ...moved, url: 'postgresql://new' });
+  }
+});
+
+test('a move that was killed after its rename is finished by the next', async () => {
+  const made = await both().provision(request('one'));
+  await mkdir(join(root, 'production'));
+  const directory = join(root, 'production', 'one');
+  await rename(made.directory, directory);
+  expect(await both().find('one')).toMatchObject({ directory, user: 'nobody', role: 'candidate' });
+  expect(await both().moveToProduction('one', USER)).toMatchObject({ user: USER, role: 'candidate' });
+  expect((await stat(directory)).uid).toBe((await systemUser(USER)).uid);
+  await both().remove('one', nothing);
+  expect(await readdir(join(root, 'production'))).toEqual([]);
+});
+
+test('a long path: its short folder for sockets moves too', async () => {
+  const directory = join(root, 'd'.repeat(90));
+  const made = await both({ directory }).provision(request('one'));
+  const moved = await both({ directory }).moveToProduction('one', USER);
+  expect(existsSync(socketDirectory(made.directory))).toBe(false);
+  expect(existsSync(socketDirectory(moved.directory))).toBe(true);
+  await both({ directory }).remove('one', nothing);
+  expect(existsSync(socketDirectory(moved.directory))).toBe(false);
+});
+
+test('production is removed by nobody, and another site does not see it', async () => {
+  await both().provision(request('one'));
+  await both().moveToProduction('one', USER);
+  await both().update('one', { role: 'production' });
+  const stop = () => Promise.reject(new Error('stopped'));
+  await expect(both().remove('one', { stop })).rejects.toMatchObject({
+    type: 'DatabaseBusy',
+    message: 'instance one is production of shop by now',
+  });
+  const other = localInstances({
+    ...{ site: 'other', host: 'h1', directory: join(root, 'other'), user: USER, reserveBytes: 0 },
+    production: join(root, 'production'),
+  });
+  expect(await other.list()).toEqual([]);
+});
+
+test('an instance cannot call itself production', async () => {
+  await both().provision(request('one'));
+  await both().update('one', { role: 'production' });
+  expect(await both().find('one')).not.toHaveProperty('role');
+  expect(await both().remove('one', nothing)).toBe(true);
+});
+
+test('another disk is refused before anything is moved', async () => {
+  const production = '/dev/shm/hf-production-of-a-test';
+  await both().provision(request('one'));
+  try {
+    await expect(both({ production }).moveToProduction('one', USER)).rejects.toMatchObject({
+      type: 'InvalidConfiguration',
+      message: `${production} is on another disk than ${join(root, 'site')}`,
+    });
+    expect(await both({ production }).find('one')).not.toHaveProperty('role');
+  } finally {
+    await rm(production, { recursive: true, force: true });
+  }
 });

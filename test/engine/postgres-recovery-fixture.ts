@@ -12,7 +12,7 @@ import { runPgbackrest } from '../../src/engines/postgres/pgbackrest.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
 import { stop } from '../../src/engines/postgres/server.ts';
-import type { InstanceRecord } from '../../src/instances/instance.ts';
+import type { InstanceRecord, InstanceStore } from '../../src/instances/instance.ts';
 import { localInstances } from '../../src/instances/local.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import type { Run } from '../../src/model/progress.ts';
@@ -40,12 +40,13 @@ export interface Recovery {
   /** closes the current log and waits until it is archived; gives its name */
   archive: () => Promise<string>;
   restart: () => Promise<void>;
+  site: InstanceStore;
   provision: (id: string) => Promise<InstanceRecord>;
   remove: (id: string) => Promise<void>;
   end: () => Promise<void>;
 }
 
-export async function startRecovery(settings: Record<string, string> = {}): Promise<Recovery> {
+export async function startRecovery(settings: Record<string, string> = {}, major = MAJOR): Promise<Recovery> {
   ensureUser(RESTORE_USER);
   const directory = await mkdtemp(join(tmpdir(), 'hf-recovery-'));
   await chmod(directory, 0o755);
@@ -71,7 +72,7 @@ export async function startRecovery(settings: Record<string, string> = {}): Prom
   const options = {
     directory: join(directory, 'production'),
     port: 0,
-    major: MAJOR,
+    major,
     systemUser: 'postgres',
     archive: { repository, stanza: STANZA },
     password: 'secret-of-production',
@@ -86,6 +87,7 @@ export async function startRecovery(settings: Record<string, string> = {}): Prom
     directory: join(directory, 'site'),
     user: RESTORE_USER,
     reserveBytes: 0,
+    production: join(directory, 'took-over'),
   });
   const sql = <T extends object>(text: string, access = production.access): Promise<T[]> =>
     withConnection(access, { ...quietly, applicationName: 'test' }, async (client: ClientBase) => {
@@ -139,6 +141,7 @@ export async function startRecovery(settings: Record<string, string> = {}): Prom
       await production.stop();
       production = await startPostgres(options);
     },
+    site,
     provision: (id) =>
       site.provision({
         id,

@@ -1,13 +1,23 @@
 import { text } from 'node:stream/consumers';
-import type { ReplayInput, RestoreInput } from '../../src/engines/engine.ts';
+import type { ReplayInput, RestoreInput, TakeOverInput } from '../../src/engines/engine.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
+import { takeOver } from '../../src/engines/postgres/takeover/take-over.ts';
+import type { Progress } from '../../src/model/progress.ts';
 
-/** One step of a recovery in a process of its own, which a test kills: says each progress on stdout. */
+/**
+ * One step of a recovery in a process of its own, which a test kills: says each progress on stdout. With a phase it
+ * stands still there, and waits to be killed.
+ */
 const input: unknown = JSON.parse(await text(process.stdin));
+const [, , step, lastPhase] = process.argv;
 const run = {
   signal: new AbortController().signal,
-  progress: () => process.stdout.write('progress\n'),
+  progress: ({ phase }: Progress) => {
+    process.stdout.write(`progress ${phase}\n`);
+    if (phase === lastPhase) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  },
 };
-if (process.argv[2] === 'restore') await restore(input as RestoreInput, run);
-else await replay(input as ReplayInput, run);
+if (step === 'restore') await restore(input as RestoreInput, run);
+else if (step === 'replay') await replay(input as ReplayInput, run);
+else await takeOver(input as TakeOverInput, run);

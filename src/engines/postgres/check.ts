@@ -12,6 +12,7 @@ import { quoteQualified } from './identifier.ts';
 import { endServer } from './instance-processes.ts';
 import { layoutOf } from './place.ts';
 import { postgresProgram } from './programs.ts';
+import { readReplayState } from './replay-state.ts';
 import { ensureRunning } from './server.ts';
 
 export interface CheckInput {
@@ -81,14 +82,16 @@ async function checkIntegrity(input: CheckInput, run: Run): Promise<Check> {
   );
   // A standby refuses CREATE EXTENSION: amcheck has to come from production.
   if (facts.amcheck) return amcheck(input, facts, run);
-  if (facts.checksums) return pageChecksums(input, run);
-  return {
-    name: 'integrity',
-    verdict: 'inconclusive',
-    detail:
-      'neither is amcheck installed in production and open to this user (CREATE EXTENSION amcheck, EXECUTE on its functions) nor are its page checksums on: pages and indexes were not looked at',
-  };
+  if ((await readReplayState(input.place))?.production !== undefined) return unlooked(IN_USE);
+  return facts.checksums ? pageChecksums(input, run) : unlooked(NOTHING_TO_LOOK_BY);
 }
+
+const NOTHING_TO_LOOK_BY =
+  'neither is amcheck installed in production and open to this user (CREATE EXTENSION amcheck, EXECUTE on its functions) nor are its page checksums on: pages and indexes were not looked at';
+const IN_USE =
+  'amcheck is not installed, or not open to this user, and page checksums are looked at in a stopped server: this one is in use';
+
+const unlooked = (detail: string): Check => ({ name: 'integrity', verdict: 'inconclusive', detail });
 
 /** Reads every page of the tables and their indexes through the server. Exit 2: there is damage. */
 async function amcheck(input: CheckInput, facts: Facts, run: Run): Promise<Check> {

@@ -86,11 +86,11 @@ export async function writeOwned(place: InstancePlace, path: string, text: strin
 
 export function instanceAccess(
   place: InstancePlace,
-  server: { user: string; database: string },
+  server: { user: string; database: string; production?: { port: number } },
 ): ServerAccess {
   return {
     host: layoutOf(place).sockets,
-    port: INSTANCE_PORT,
+    port: server.production?.port ?? INSTANCE_PORT,
     user: server.user,
     password: null,
     database: server.database,

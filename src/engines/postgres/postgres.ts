@@ -14,11 +14,15 @@ import { verifyImport } from './import/verify.ts';
 import { inspect } from './inspect.ts';
 import { instructions } from './instructions.ts';
 import { closeLog, watchLog } from './log.ts';
+import { probe } from './probe.ts';
 import { listRelations } from './relations.ts';
 import { replay } from './replay.ts';
 import { resolveTables } from './resolve.ts';
 import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
+import { identify } from './takeover/identify.ts';
+import { promote } from './takeover/promotion.ts';
+import { takeOver } from './takeover/take-over.ts';
 import { planUndo } from './undo/plan.ts';
 import { undo } from './undo/undo.ts';
 import { verifyUndo } from './undo/verify.ts';
@@ -36,6 +40,9 @@ export const postgres: Engine = {
   restore,
   restoreTables,
   replay,
+  promote,
+  takeOver,
+  identify,
   check,
   compare,
   import: importRows,
@@ -50,5 +57,6 @@ export const postgres: Engine = {
   instructions,
   countRows,
   assertSql,
+  probe,
   fingerprint,
 };

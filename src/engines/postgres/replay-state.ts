@@ -1,7 +1,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HoldfastError } from '../../model/failure.ts';
 import type { Target } from '../../model/target.ts';
-import type { InstancePlace, ReplayResult } from '../engine.ts';
+import type { InstancePlace, ReplayResult, TakenOver } from '../engine.ts';
 import type { InstanceParameters } from './control-data.ts';
 import { instanceAccess, readIfThere, writeOwned } from './place.ts';
 
@@ -34,6 +35,19 @@ export interface ReplayState {
   ended?: { nextXid: string | null; unlogged?: boolean };
   /** what people have to know of a copy made from a dump */
   notices?: string[];
+  /** it is to become production: what it writes outlives the machine's crash */
+  durable?: boolean;
+  /** there once it is no isolated copy any more (takeover/) */
+  production?: Production;
+}
+
+export interface Production {
+  /** of its clients, and of its private socket */
+  port: number;
+  /** the end of its recovery was asked for, and may have come */
+  promoting: boolean;
+  /** null: not finished */
+  taken: TakenOver | null;
 }
 
 const pathOf = (place: InstancePlace) => join(place.directory, 'replay.json');
@@ -56,6 +70,19 @@ export function resultOf(place: InstancePlace, state: ReplayState & { reached: R
   const access = instanceAccess(place, state);
   const url = `postgresql://${encodeURIComponent(access.user)}@/${encodeURIComponent(access.database)}?host=${encodeURIComponent(access.host)}`;
   return { access, url, ...state.reached };
+}
+
+/** Throws DatabaseBusy where a place holds what may be production by now: nothing is restored or replayed over it. */
+export function requireNoProduction(place: InstancePlace, state: ReplayState | null): void {
+  if (state?.production === undefined) return;
+  throw new HoldfastError('DatabaseBusy', `the server in ${place.directory} took a database over`, {
+    hint: 'restore into another instance: start the runbook again',
+  });
+}
+
+/** Whether all that a stopped copy wrote is on its disk. */
+export async function isComplete({ durable, bootId: before }: ReplayState): Promise<boolean> {
+  return durable === true || before === (await bootId());
 }
 
 /** Changes with every start of the machine (random(4)); empty where the system has none. */

@@ -13,9 +13,11 @@ import { layoutOf, prepareLayout, writeOwned } from './place.ts';
 import { endReplay, endWhereLocked } from './replay-end.ts';
 import {
   bootId,
+  isComplete,
   type Reached,
   type ReplayState,
   readReplayState,
+  requireNoProduction,
   resultOf,
   writeReplayState,
 } from './replay-state.ts';
@@ -72,7 +74,7 @@ async function startAndWait(
   input: ReplayInput,
   run: Run,
 ): Promise<ReplayState & { reached: Reached }> {
-  const { place, serverMajor } = input;
+  const { place, serverMajor, durable = false } = input;
   let parameters = await readParameters(place, serverMajor, run.signal);
   if (before !== null) parameters = raise(parameters, before.parameters);
   for (let start = 1; start <= STARTS; start += 1) {
@@ -81,10 +83,10 @@ async function startAndWait(
     const state: ReplayState = {
       ...{ target: input.target, timeline: input.timeline, serverMajor, parameters, log },
       ...{ user: input.user, database: input.database, lastLog: input.lastLog },
-      ...{ bootId: await bootId(), reached: null },
+      ...{ bootId: await bootId(), reached: null, durable },
     };
     await writeReplayState(place, state);
-    await writeSettings(place, { ...state, archiveGet: await writeArchiveGet(place), fsync: false });
+    await writeSettings(place, { ...state, archiveGet: await writeArchiveGet(place), fsync: durable });
     await writeSignal(input);
     await endStrays(place);
     const pid = await startServer(place, { serverMajor, log, environment: archiveEnvironment(input) });
@@ -131,6 +133,7 @@ function archiveEnvironment({ place, repository, stanza }: ReplayInput): Record<
 }
 
 async function requireUsable(before: ReplayState, input: ReplayInput): Promise<void> {
+  requireNoProduction(input.place, before);
   const again = (why: string) =>
     new HoldfastError(
       'InstanceLost',
@@ -139,7 +142,9 @@ async function requireUsable(before: ReplayState, input: ReplayInput): Promise<v
         hint: 'restore the files again: those that are right already are kept',
       },
     );
-  if (before.bootId !== (await bootId())) throw again('the machine was restarted since');
+  if (!(await isComplete(before))) throw again('the machine was restarted since');
+  if (input.durable === true && before.durable !== true)
+    throw again('not all of them are on the disk for certain');
   if (before.ended !== undefined && !(isSame(before, input) && (await serverPid(input.place)) !== null)) {
     throw again('their recovery has been ended, since a transaction under way held tables');
   }

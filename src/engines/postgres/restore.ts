@@ -6,7 +6,7 @@ import type { Progress, Run } from '../../model/progress.ts';
 import type { RestoreInput } from '../engine.ts';
 import { runPgbackrest } from './pgbackrest.ts';
 import { layoutOf, prepareLayout } from './place.ts';
-import { removeReplayState } from './replay-state.ts';
+import { readReplayState, removeReplayState, requireNoProduction } from './replay-state.ts';
 import { stop } from './server.ts';
 
 const PROCESSES = 2;
@@ -18,6 +18,7 @@ const PROCESSES = 2;
  */
 export async function restore(input: RestoreInput, run: Run): Promise<void> {
   const { place, backup } = input;
+  requireNoProduction(place, await readReplayState(place));
   await stop(place);
   // Files that are restored again are no longer where a replay had brought them.
   await removeReplayState(place);

@@ -12,7 +12,7 @@ import { endServer, endStrays, isServer, serverPid } from './instance-processes.
 import { instanceAccess, layoutOf, writeOwned } from './place.ts';
 import { postgresProgram } from './programs.ts';
 import { isUntouched } from './replay-end.ts';
-import { bootId, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
+import { isComplete, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
 import { awaitPause } from './replay-wait.ts';
 import { writeSettings } from './settings.ts';
 
@@ -34,14 +34,15 @@ export async function stop(place: InstancePlace): Promise<void> {
 export async function ensureRunning(place: InstancePlace, run: Run): Promise<void> {
   const state = await readReplayState(place);
   if (state?.reached == null) throw lost(place, 'its replay was not finished');
+  if (state.production !== undefined) return ensureProduction(place, state, run);
   if (state.ended !== undefined) return ensureEnded(place, state, run);
   if ((await serverPid(place)) !== null) {
     await requirePosition(place, state, state.reached.lsn, run);
   } else {
-    if (state.bootId !== (await bootId())) throw lost(place, 'the machine was restarted since');
+    if (!(await isComplete(state))) throw lost(place, 'the machine was restarted since');
     await endStrays(place);
     const log = newLog(place);
-    await writeSettings(place, { ...state, archiveGet: null, fsync: false });
+    await writeSettings(place, { ...state, archiveGet: null, fsync: state.durable === true });
     const pid = await startServer(place, { serverMajor: state.serverMajor, log, environment: {} });
     const restarted = { ...state, log };
     const reached = await awaitPause(place, { pid, state: restarted, lastLog: null }, run);
@@ -58,11 +59,11 @@ async function ensureEnded(place: InstancePlace, state: ReplayState, run: Run): 
   const nextXid = state.ended?.nextXid ?? null;
   if (nextXid === null) throw lost(place, 'its recovery was not ended orderly');
   if ((await serverPid(place)) === null) {
-    if (state.bootId !== (await bootId())) throw lost(place, 'the machine was restarted since');
+    if (!(await isComplete(state))) throw lost(place, 'the machine was restarted since');
     if (state.ended?.unlogged) throw lost(place, 'it has unlogged tables, which its end has emptied');
     await endStrays(place);
     const log = newLog(place);
-    await writeSettings(place, { ...state, archiveGet: null, fsync: false });
+    await writeSettings(place, { ...state, archiveGet: null, fsync: state.durable === true });
     const pid = await startServer(place, { serverMajor: state.serverMajor, log, environment: {} });
     await awaitAnswer(place, state, pid, run);
     await writeReplayState(place, { ...state, log });
@@ -72,10 +73,23 @@ async function ensureEnded(place: InstancePlace, state: ReplayState, run: Run): 
   }
 }
 
+/** The same of one that took a database over: it writes, so only that it runs can be asked. */
+async function ensureProduction(place: InstancePlace, state: ReplayState, run: Run): Promise<void> {
+  if (state.production?.taken == null) throw lost(place, 'it did not become production yet');
+  if ((await serverPid(place)) !== null) return;
+  await endStrays(place);
+  const log = newLog(place);
+  const pid = await startServer(place, {
+    ...{ serverMajor: state.serverMajor, log, environment: {}, withGroups: true },
+  });
+  await awaitAnswer(place, state, pid, run);
+  await writeReplayState(place, { ...state, log });
+}
+
 /** Waits until a started server takes sessions. Throws InstanceLost where its process ends instead. */
 export async function awaitAnswer(
   place: InstancePlace,
-  state: { user: string; database: string },
+  state: { user: string; database: string; production?: { port: number } },
   pid: number,
   run: Run,
 ): Promise<void> {
@@ -114,6 +128,10 @@ export interface ServerStart {
   serverMajor: number;
   log: string;
   environment: Record<string, string>;
+  /** for this start only */
+  settings?: Record<string, string>;
+  /** with all groups of its user, one of which may be who reads the TLS key */
+  withGroups?: boolean;
 }
 
 /**
@@ -128,9 +146,10 @@ export async function startServer(place: InstancePlace, start: ServerStart): Pro
   const log = await open(start.log, 'a');
   try {
     const [command, ...args] = [
-      ...asUser(place.user),
+      ...asUser(place.user, start.withGroups === true),
       postgres,
       ...['-D', data, '-c', `config_file=${join(configuration, 'postgresql.conf')}`],
+      ...Object.entries(start.settings ?? {}).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ];
     const child = spawn(command as string, args, {
       cwd: data,
@@ -162,10 +181,16 @@ export async function removeStaleLock(place: InstancePlace): Promise<void> {
 }
 
 /** setpriv without a death signal: unlike every tool, the server is to outlive the worker. */
-function asUser(user: string | null): string[] {
+function asUser(user: string | null, withGroups: boolean): string[] {
   if (user === null || user === userInfo().username) return [];
   const { uid, gid } = userIds(user);
-  return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
+  return [
+    'setpriv',
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
+    withGroups ? '--init-groups' : '--clear-groups',
+    '--',
+  ];
 }
 
 function lost(place: InstancePlace, why: string): HoldfastError {

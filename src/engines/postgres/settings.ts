@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isExclusive, type Target } from '../../model/target.ts';
 import type { InstancePlace } from '../engine.ts';
 import type { InstanceParameters } from './control-data.ts';
-import { INSTANCE_PORT, layoutOf, writeOwned } from './place.ts';
+import { INSTANCE_PORT, layoutOf, readIfThere, writeOwned } from './place.ts';
 
 export interface InstanceSettings {
   serverMajor: number;
@@ -36,9 +36,22 @@ export async function writeSettings(
     '# the socket folder admits its owner only\nlocal all all trust\n',
   );
   await writeOwned(place, file('pg_ident.conf'), '');
-  // Read after postgresql.conf, and stronger: production's `archive_mode = on` may be in it.
-  await writeOwned(place, join(data, 'postgresql.auto.conf'), '# emptied by the restore\n');
+  await emptyFormerSettings(place, join(data, 'postgresql.auto.conf'));
   return { configurationFile: file('postgresql.conf') };
+}
+
+const EMPTIED = '# emptied by the restore\n';
+
+/** Read after postgresql.conf, and stronger: production's `archive_mode = on` may be in it. What was there is kept aside. */
+async function emptyFormerSettings(place: InstancePlace, path: string): Promise<void> {
+  const before = await readIfThere(path);
+  if (before !== null && before !== EMPTIED) await writeOwned(place, formerSettingsFile(place), before);
+  await writeOwned(place, path, EMPTIED);
+}
+
+/** What ALTER SYSTEM had set in production: people may want it back in a server that becomes production. */
+export function formerSettingsFile(place: InstancePlace): string {
+  return join(layoutOf(place).configuration, 'former.auto.conf');
 }
 
 export function renderSettings(place: InstancePlace, settings: InstanceSettings): string {
@@ -93,8 +106,13 @@ export function renderSettings(place: InstancePlace, settings: InstanceSettings)
     timezone: 'UTC',
     log_timezone: 'UTC',
   };
-  const lines = Object.entries(values).map(([name, value]) => `${name} = ${quoteSetting(value)}`);
-  return `# written by Holdfast: a restored, isolated server\n${lines.join('\n')}\n`;
+  return `# written by Holdfast: a restored, isolated server\n${settingLines(values)}`;
+}
+
+export function settingLines(values: Record<string, string | number | boolean>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} = ${quoteSetting(value)}\n`)
+    .join('');
 }
 
 /** The stop of the recovery. `latest` has none: it replays as a standby, which never promotes by itself. */
@@ -102,7 +120,7 @@ export function recoverySettings({
   target,
   timeline,
   archiveGet,
-}: InstanceSettings): Record<string, string | number> {
+}: Pick<InstanceSettings, 'target' | 'timeline' | 'archiveGet'>): Record<string, string | number> {
   return {
     // Something has to be given; false says of every log that there is none in the archive.
     restore_command:
@@ -155,17 +173,18 @@ export function missingLogsFile(place: InstancePlace): string {
 }
 
 /** Unlike in SQL, a backslash is an escape here (source: PostgreSQL `guc-file.l`). */
-function quoteSetting(value: string | number): string {
+function quoteSetting(value: string | number | boolean): string {
   if (typeof value === 'number') return String(value);
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
   return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
 /** An element of a list setting: a comma in the path would end it. */
-function quoteList(path: string): string {
+export function quoteList(path: string): string {
   return `"${path.replaceAll('"', '""')}"`;
 }
 
 /** One word of a POSIX shell's command line. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

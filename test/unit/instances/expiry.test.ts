@@ -49,3 +49,17 @@ test('an unreadable expiry does not keep an instance for ever', () => {
   const [removal] = removalsDue([record({ expiresAt: 'never' })], () => 'running', now);
   expect(removal?.reason).toBe('it expired at never');
 });
+
+test('production stays; a candidate goes as an instance does', () => {
+  const expired = { expiresAt: '2026-01-31T11:30:00Z', kept: true };
+  expect(
+    ids(
+      [
+        record({ ...expired, id: 'candidate', role: 'candidate' }),
+        record({ ...expired, id: 'kept', role: 'candidate', expiresAt: '2026-01-31T13:00:00Z' }),
+        record({ ...expired, id: 'production', role: 'production', kept: false }),
+      ],
+      'closed',
+    ),
+  ).toEqual(['candidate']);
+});

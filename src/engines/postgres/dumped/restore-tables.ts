@@ -14,6 +14,7 @@ import {
   type Reached,
   type ReplayState,
   readReplayState,
+  requireNoProduction,
   resultOf,
   writeReplayState,
 } from '../replay-state.ts';
@@ -42,6 +43,7 @@ const PARAMETERS: InstanceParameters = {
 export async function restoreTables(input: RestoreTablesInput, run: Run): Promise<RestoredTables> {
   const { place } = input;
   const before = await readReplayState(place);
+  requireNoProduction(place, before);
   if (before?.ended?.nextXid != null && before.reached !== null) {
     await ensureRunning(place, run);
     return restored(input, { ...before, reached: before.reached }, run);
