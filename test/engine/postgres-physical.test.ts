@@ -71,6 +71,8 @@ describe('the log', () => {
     const first = await watchLog({ ...watched, maxAgeMs: 3_600_000 }, run);
     const after = await query<{ xid: string }>('SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid');
     expect(Number(after[0]?.xid)).toBeGreaterThan(Number(before[0]?.xid));
+    expect(Number(first.heartbeat?.xid)).toBeGreaterThanOrEqual(Number(before[0]?.xid));
+    expect(Number(first.heartbeat?.xid)).toBeLessThan(Number(after[0]?.xid));
     expect(first).toMatchObject({ database: 'shop', failure: null, heartbeat: { timeline: 1 } });
     expect(first.heartbeat?.log).toMatch(/^[0-9A-F]{24}$/);
 

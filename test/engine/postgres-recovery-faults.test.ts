@@ -156,7 +156,8 @@ test('a damaged file of the backup is ChecksumMismatch and names the backup', as
   await recovery.remove('damaged');
 });
 
-test('a gap in the logs is LogGap for latest and for a time beyond it: nothing is promoted', async () => {
+test('a gap in the logs is LogGap for latest and for a time beyond it, unless it is left behind: nothing is promoted', async () => {
+  const before = await recovery.archive();
   await recovery.sql('INSERT INTO public.orders SELECT n FROM generate_series(60001, 60100) n');
   const lost = await recovery.archive();
   await recovery.sql('INSERT INTO public.orders SELECT n FROM generate_series(70001, 70100) n');
@@ -177,6 +178,12 @@ test('a gap in the logs is LogGap for latest and for a time beyond it: nothing i
   expect(
     (await readdir(join(place.directory, 'data', 'pg_wal'))).filter((name) => name.endsWith('.history')),
   ).toEqual([]);
+
+  // A disaster recovery takes what is before the gap, and waits there as a standby.
+  const left = await replay({ ...latest, lastLog: before }, quietly);
+  expect(left.position).toContain('end of the logs');
+  expect(await rows(left.access)).toBe('50100');
+  expect(await recovery.value('SELECT pg_is_in_recovery()', left.access)).toBe('true');
 
   // A log that is back closes the gap.
   await s3.send(
