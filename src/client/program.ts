@@ -116,6 +116,11 @@ const GROUPS: Record<string, Entry[]> = {
       load: async () => (await import('./commands/config.ts')).configCommand(),
     },
     {
+      name: 'doctor',
+      summary: 'whether a site could recover what it is meant to, line by line',
+      load: async () => (await import('./commands/doctor.ts')).doctorCommand(),
+    },
+    {
       name: 'worker',
       summary: 'run a worker process',
       load: async () => (await import('./commands/worker.ts')).workerCommand(),

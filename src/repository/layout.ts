@@ -38,6 +38,9 @@ export const verificationKey = (database: string, backup: string): string =>
   `${verificationFolder(database)}${backup}.json`;
 
 /** Where databases live since disaster recoveries moved them. */
+/** What the doctor writes to see that it can, and removes. */
+export const PROBE_FOLDER = 'doctor/';
+
 export const TOPOLOGY_FOLDER = 'topology/';
 export const topologyKey = (database: string): string => `${TOPOLOGY_FOLDER}${database}.json`;
 

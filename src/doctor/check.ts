@@ -1,0 +1,68 @@
+import type { DatabaseView } from '../config/describe.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { TakeoverConfig } from '../config/schema.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { Manifest } from '../model/backup.ts';
+import type { EngineKind } from '../model/engine.ts';
+import { HoldfastError } from '../model/failure.ts';
+import type { Run } from '../model/progress.ts';
+
+/** One line of the doctor. */
+export interface Finding {
+  check: string;
+  ok: boolean;
+  /** what was found, or what is wrong; never a secret */
+  detail: string;
+  /** what to do about it; null where nothing is wrong */
+  hint: string | null;
+}
+
+/** What the checks look at: this machine, as a host of a site. */
+export interface Patient {
+  /** with databases where they live now, as far as that is known */
+  loaded: LoadedConfig;
+  site: string;
+  databases: DatabaseView[];
+  /** of these, the ones that this site is to take over */
+  takeovers: { database: DatabaseView; takeover: TakeoverConfig }[];
+  /** The backup that a restore of a database would begin with. Throws UnknownBackup. */
+  baseOf(database: DatabaseView): Promise<Manifest>;
+  engines: Partial<Record<EngineKind, Engine>>;
+  temporal: TemporalProbe;
+  /** how long an S3 that is away is asked again */
+  patienceMs: number;
+  run: Run;
+}
+
+/** Temporal as the doctor needs it; whoever calls the doctor knows how to reach it. */
+export interface TemporalProbe {
+  /** Where it is. Throws ConnectionFailed, InvalidConfiguration. */
+  reach(): Promise<string>;
+  /** Throws NoWorker where a queue of the site, or of one of its hosts, is served by nobody. */
+  requireServed(site: string, hosts: readonly string[]): Promise<void>;
+}
+
+/** Looks at one thing, or at one thing of every database. Never throws. */
+export type Check = (patient: Patient) => Promise<Finding[]>;
+
+/** The line of a look: its own words where it succeeds, those of what it throws where it does not. */
+export async function look(check: string, work: () => Promise<string>): Promise<Finding> {
+  try {
+    return { check, ok: true, detail: await work(), hint: null };
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    const hint = error instanceof HoldfastError ? (error.hint ?? null) : null;
+    return { check, ok: false, detail, hint };
+  }
+}
+
+/** One after the other: what is measured of one must not disturb the next. */
+export async function lookAtEach<T>(
+  all: readonly T[],
+  nameOf: (one: T) => string,
+  work: (one: T) => Promise<string>,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const one of all) findings.push(await look(nameOf(one), () => work(one)));
+  return findings;
+}

@@ -1,0 +1,71 @@
+import { type DatabaseView, describeDatabase } from '../config/describe.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Manifest } from '../model/backup.ts';
+import { checkAddresses } from './address.ts';
+import type { Check, Finding, Patient } from './check.ts';
+import { checkDisk } from './disk.ts';
+import { checkEndpoints } from './endpoints.ts';
+import { checkFences } from './fence.ts';
+import { checkFiles } from './files.ts';
+import { checkRepository, newestBase } from './repository.ts';
+import { checkSecrets } from './secrets.ts';
+import { checkTemporal } from './temporal.ts';
+import { checkBackupTool, checkServerPrograms } from './tools.ts';
+import { checkUsers } from './users.ts';
+
+/** In the order in which what they need is mended. */
+const SITE_CHECKS: readonly Check[] = [
+  checkSecrets,
+  checkFiles,
+  checkRepository,
+  checkBackupTool,
+  checkServerPrograms,
+  checkUsers,
+  checkDisk,
+  checkAddresses,
+  checkEndpoints,
+  checkFences,
+  checkTemporal,
+];
+
+/** Everything that a recovery at a site needs of this machine, line by line as it is found. */
+export async function* examineSite(
+  loaded: LoadedConfig,
+  site: string,
+  rest: Pick<Patient, 'engines' | 'temporal' | 'patienceMs' | 'run'>,
+): AsyncIterable<Finding> {
+  const { config } = loaded;
+  const names = Object.keys(config.databases);
+  const databases = names.map((name) => describeDatabase(config, name));
+  const takeovers = databases.flatMap((database) => {
+    const takeover = database.config.takeover[site];
+    return takeover === undefined ? [] : [{ database, takeover }];
+  });
+  yield { check: 'configuration', ok: true, detail: loaded.path, hint: null };
+  yield takesOver(
+    site,
+    names,
+    takeovers.map(({ database }) => database.name),
+  );
+  const bases = new Map<string, Promise<Manifest>>();
+  const baseOf = (database: DatabaseView): Promise<Manifest> => {
+    const found = bases.get(database.name) ?? newestBase({ ...rest, loaded }, database);
+    bases.set(database.name, found);
+    return found;
+  };
+  const patient: Patient = { ...rest, loaded, site, databases, takeovers, baseOf };
+  for (const check of SITE_CHECKS) yield* await check(patient);
+}
+
+/** A site may be for other restores only: that is no fault, but has to be known. */
+function takesOver(site: string, names: readonly string[], taken: readonly string[]): Finding {
+  const others = names.filter((name) => !taken.includes(name));
+  const not =
+    others.length === 0 ? '' : `; not ${others.join(', ')}: databases.<name>.takeover.${site} is not set`;
+  return {
+    check: 'takeover',
+    ok: true,
+    detail: `${taken.join(', ') || 'nothing'} can be taken over at ${site}${not}`,
+    hint: null,
+  };
+}

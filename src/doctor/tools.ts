@@ -1,0 +1,47 @@
+import { postgresProgram } from '../engines/postgres/programs.ts';
+import { HoldfastError } from '../model/failure.ts';
+import { countOf } from '../model/plan.ts';
+import { toolRepository } from '../repository/tool.ts';
+import { type Check, lookAtEach } from './check.ts';
+
+/** What runs on the site's machine to bring a server up. */
+const PROGRAMS = ['postgres', 'pg_ctl', 'pg_controldata'] as const;
+
+/** Programs of exactly each database's major version. */
+export const checkServerPrograms: Check = (patient) =>
+  lookAtEach(
+    patient.databases,
+    ({ name }) => `server programs for ${name}`,
+    async (database) => {
+      const { serverVersion } = await patient.baseOf(database);
+      const major = Number(serverVersion.split('.')[0]);
+      const paths: string[] = [];
+      for (const program of PROGRAMS) paths.push(await postgresProgram(program, major));
+      return `PostgreSQL ${major}: ${paths[0]}`;
+    },
+  );
+
+/** The backup tool, run as a restore runs it: its program, the credentials, the passphrase and the stanza. */
+export const checkBackupTool: Check = (patient) =>
+  lookAtEach(
+    patient.databases,
+    ({ name }) => `backup tool for ${name}`,
+    async ({ name, config, stanza }) => {
+      const { loaded, site, run } = patient;
+      const repository = await toolRepository(loaded.config.repository, {
+        ...{ use: 'restore', baseDirectory: loaded.directory },
+      });
+      const systemUser = loaded.config.sites[site]?.user ?? null;
+      const backups = await patient.engines[config.engine]?.listBackups(
+        { repository, stanza, systemUser },
+        run,
+      );
+      const newest = backups?.at(-1);
+      if (newest === undefined) {
+        throw new HoldfastError('UnknownBackup', `pgBackRest sees no backup in stanza ${stanza}`, {
+          hint: `holdfast backup ${name} --tier physical --wait`,
+        });
+      }
+      return `pgBackRest ${newest.toolVersion} reads ${countOf(backups?.length ?? 0, 'backup')} of stanza ${stanza} as ${systemUser}`;
+    },
+  );
