@@ -1,4 +1,5 @@
 import type { ReplayResult, TableComparison } from '../engines/engine.ts';
+import type { Archived } from '../model/archive.ts';
 import type { ApprovalPolicy } from '../model/decision.ts';
 import type { EngineKind } from '../model/engine.ts';
 import type { Check } from '../model/evidence.ts';
@@ -23,6 +24,7 @@ export interface RecoverySettings extends ChangeSettings {
   /** where an instance may be when its provisioning was cut off */
   siteHosts: string[];
   instanceLifetimeMs: number;
+  thaw: { lookEveryMs: number; timeLimitMs: number };
 }
 
 /** The chosen base and the proof of the logs up to the target. */
@@ -42,7 +44,7 @@ export interface Base {
   /** where backup and logs are kept; absent in the history of a run that an earlier version began: the configured one */
   stanza?: string;
   /** its objects are in a class that has to be thawed before they can be read */
-  archived?: { storageClass: string; objects: number; bytes: number; hours: number };
+  archived?: Archived;
   /** what only the replay can tell; not in the plan, which comes after it */
   beforeReplay?: string;
 }

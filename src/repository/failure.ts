@@ -83,6 +83,9 @@ function hintFor(failure: S3Failure): string | null {
     return 'the certificate of the endpoint is not trusted: repository.caFile has to name its authority';
   }
   const status = failure.$metadata?.httpStatusCode;
+  if (failure.name === 'InvalidObjectState') {
+    return 'the object is in an archive class: ask the service to restore it, and try again when it is back';
+  }
   if (failure.name === 'NoSuchBucket') return 'create the bucket, or correct repository.bucket';
   if (status === 301 || failure.name === 'PermanentRedirect') return 'correct repository.region';
   if (status === 401 || status === 403) return 'the policy of these credentials has to allow the request';

@@ -20,6 +20,8 @@ export interface ListedObject {
   key: string;
   sizeBytes: number;
   lastModified: string;
+  /** null: the store names none */
+  storageClass: string | null;
 }
 
 export interface ListedVersion extends ListedObject {
@@ -168,10 +170,10 @@ function repositoryOver(connection: S3Connection, config: RepositoryConfig): Rep
 
     async *list(prefix, signal) {
       for await (const page of pages(connection, { Prefix: fullKey(prefix) }, signal)) {
-        for (const { Key, Size, LastModified } of page.Contents ?? []) {
-          if (Key !== undefined) {
-            yield { key: ownKey(Key), sizeBytes: Size ?? 0, lastModified: isoTime(LastModified) };
-          }
+        for (const { Key, Size, LastModified, StorageClass } of page.Contents ?? []) {
+          if (Key === undefined) continue;
+          const listed = { key: ownKey(Key), sizeBytes: Size ?? 0, lastModified: isoTime(LastModified) };
+          yield { ...listed, storageClass: StorageClass ?? null };
         }
       }
     },
@@ -312,6 +314,7 @@ function versionsOf(page: ListObjectVersionsCommandOutput, ownKey: (key: string)
     versionId: entry.VersionId ?? null,
     sizeBytes: entry.Size ?? 0,
     lastModified: isoTime(entry.LastModified),
+    storageClass: 'StorageClass' in entry ? (entry.StorageClass ?? null) : null,
     isLatest: entry.IsLatest ?? false,
     isDeleteMarker: entry.isDeleteMarker,
   }));

@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HoldfastError } from '../../src/model/failure.ts';
 import type { Message } from '../../src/notify/channel.ts';
 import { sns } from '../../src/notify/sns.ts';
 import { startReceiver } from '../http-receiver.ts';
+import { type Moto, startMoto } from '../moto.ts';
 
-// moto stands for AWS: it is no AWS, and proves only that we speak SNS's language.
-let moto: Awaited<ReturnType<typeof startMoto>>;
+let moto: Moto;
 let subscriber: Awaited<ReturnType<typeof startReceiver>>;
 let topicArn: string;
 beforeAll(async () => {
@@ -24,30 +22,6 @@ afterAll(async () => {
   await moto?.end();
   await subscriber?.end();
 });
-
-async function startMoto() {
-  const server = spawn('moto_server', ['-H', '127.0.0.1', '-p', '0'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const endpoint = await new Promise<string>((resolve, reject) => {
-    let said = '';
-    server.stderr.on('data', (text: Buffer) => {
-      said += text.toString();
-      const found = /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(said);
-      if (found !== null) resolve(found[1] as string);
-    });
-    server.on('error', reject);
-    server.on('exit', () => reject(new Error(`moto_server ended: ${said}; run scripts/setup.sh`)));
-  });
-  return {
-    endpoint,
-    async end() {
-      if (server.exitCode !== null) return;
-      server.kill('SIGTERM');
-      await once(server, 'exit');
-    },
-  };
-}
 
 const MESSAGE: Message = {
   ...{ key: 'k', severity: 'critical', database: 'shop', title: 'logicalBackup of shop failed' },

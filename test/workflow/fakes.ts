@@ -1,6 +1,7 @@
 import type { createPlanningActivities } from '../../src/activities/planning.ts';
 import type { createRecoveryActivities } from '../../src/activities/recovery.ts';
 import type { Base, Comparison, RecoverySettings } from '../../src/activities/recovery-types.ts';
+import type { createThawingActivities } from '../../src/activities/thawing.ts';
 import type { createUndoActivities } from '../../src/activities/undoing.ts';
 import type { createVerifyingActivities } from '../../src/activities/verifying.ts';
 import type { ReplayResult } from '../../src/engines/engine.ts';
@@ -16,6 +17,7 @@ import { comparisonWith } from '../comparison.ts';
 
 export type RunbookActivities = ReturnType<typeof createPlanningActivities> &
   ReturnType<typeof createRecoveryActivities> &
+  ReturnType<typeof createThawingActivities> &
   ReturnType<typeof createUndoActivities> &
   ReturnType<typeof createVerifyingActivities>;
 
@@ -125,6 +127,7 @@ export function fakeActivities(
     parkLimitMs: 60_000,
     remindMs: null,
     instanceLifetimeMs: 3_600_000,
+    thaw: { lookEveryMs: 100, timeLimitMs: 60_000 },
     ...options.settings,
   };
   const result = comparisonOf(25);
@@ -132,6 +135,7 @@ export function fakeActivities(
     describeRecovery: async () => settings,
     findChangeHolder: async () => 'pitr/shop/first',
     chooseBase: async ({ tables }) => fakeBase(tables),
+    requestThaw: async () => ({ left: 0 }),
     provisionInstance: async ({ id, site }) => ({
       id,
       site,

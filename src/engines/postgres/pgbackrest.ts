@@ -199,12 +199,15 @@ const MEANINGS: { fits: (failure: Failure) => boolean; error: (failure: Failure)
   },
   {
     fits: ({ output }) => /failed with 40[13]/.test(output),
-    error: ({ place, output }) =>
-      new HoldfastError(
-        'RepositoryRefused',
-        `the repository ${place} refused pgBackRest (${/<Code>(\w+)</.exec(output)?.[1] ?? '403'})`,
-        { hint: 'check the repository credentials and their rights on this bucket and prefix' },
-      ),
+    error: ({ place, output }) => {
+      const code = /<Code>(\w+)</.exec(output)?.[1] ?? '403';
+      return new HoldfastError('RepositoryRefused', `the repository ${place} refused pgBackRest (${code})`, {
+        hint:
+          code === 'InvalidObjectState'
+            ? 'what it wanted is in an archive class: start the runbook again, which thaws what it needs'
+            : 'check the repository credentials and their rights on this bucket and prefix',
+      });
+    },
   },
   {
     fits: ({ output }) => /NoSuchBucket/.test(output),
