@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { open, rm } from 'node:fs/promises';
+import { open, readdir, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,11 +9,12 @@ import type { InstancePlace } from '../engine.ts';
 import { userIds } from '../process.ts';
 import { withConnection } from './connection.ts';
 import { endServer, endStrays, isServer, serverPid } from './instance-processes.ts';
-import { instanceAccess, layoutOf, writeOwned } from './place.ts';
+import { instanceAccess, layoutOf, readIfThere, writeOwned } from './place.ts';
 import { postgresProgram } from './programs.ts';
 import { isUntouched } from './replay-end.ts';
 import { isComplete, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
 import { awaitPause } from './replay-wait.ts';
+import { failureOfServer } from './server-log.ts';
 import { writeSettings } from './settings.ts';
 
 const ORDERLY_STOP_MS = 5_000;
@@ -82,8 +83,12 @@ async function ensureProduction(place: InstancePlace, state: ReplayState, run: R
   const pid = await startServer(place, {
     ...{ serverMajor: state.serverMajor, log, environment: {}, withGroups: true },
   });
-  await awaitAnswer(place, state, pid, run);
   await writeReplayState(place, { ...state, log });
+  await awaitAnswer(place, state, pid, run).catch(async (error: unknown) => {
+    if (!(error instanceof HoldfastError) || error.type !== 'InstanceLost') throw error;
+    // Unlike a copy it cannot be made again: why it does not start is what people need.
+    throw failureOfServer({ ...state, log: (await readIfThere(log)) ?? '', lastLog: null, missingLog: null });
+  });
 }
 
 /** Waits until a started server takes sessions. Throws InstanceLost where its process ends instead. */
@@ -174,10 +179,17 @@ export function newLog(place: InstancePlace): string {
   return join(layoutOf(place).logs, `server-${stamp}.log`);
 }
 
-/** A server that was killed leaves its lock file, which pgBackRest takes for a running one. */
+/**
+ * A server that was killed leaves its lock files. pgBackRest takes one for a running server, and so does PostgreSQL
+ * where that process was not waited for by anybody, as in a container without an init.
+ */
 export async function removeStaleLock(place: InstancePlace): Promise<void> {
   if ((await serverPid(place)) !== null) return;
-  await rm(join(layoutOf(place).data, 'postmaster.pid'), { force: true });
+  const { data, sockets } = layoutOf(place);
+  await rm(join(data, 'postmaster.pid'), { force: true });
+  for (const name of await readdir(sockets)) {
+    if (/^\.s\.PGSQL\.\d+(?:\.lock)?$/.test(name)) await rm(join(sockets, name), { force: true });
+  }
 }
 
 /** setpriv without a death signal: unlike every tool, the server is to outlive the worker. */
