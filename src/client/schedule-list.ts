@@ -1,6 +1,9 @@
 import { type Client, type ScheduleDescription, WorkflowNotFoundError } from '@temporalio/client';
 import { SCHEDULE_PREFIX } from '../config/schedules.ts';
-import { inParallel } from './schedule-apply.ts';
+import { mapBounded } from '../repository/bounded.ts';
+
+/** Requests in flight: a fleet has thousands of schedules. */
+const AT_ONCE = 16;
 
 /** A schedule with what came of it. Times are ISO 8601. */
 export interface ScheduleRow {
@@ -24,7 +27,9 @@ export async function listSchedules(client: Client): Promise<ScheduleRow[]> {
   for await (const { scheduleId } of client.schedule.list()) {
     if (scheduleId.startsWith(SCHEDULE_PREFIX)) ids.push(scheduleId);
   }
-  return inParallel(ids.sort(), async (id) => rowOf(client, await client.schedule.getHandle(id).describe()));
+  return mapBounded(ids.sort(), AT_ONCE, async (id) =>
+    rowOf(client, await client.schedule.getHandle(id).describe()),
+  );
 }
 
 async function rowOf(client: Client, { scheduleId, info, state }: ScheduleDescription): Promise<ScheduleRow> {

@@ -7,6 +7,8 @@ import type { Config } from './schema.ts';
 
 /** Every schedule of ours is called so. */
 export const SCHEDULE_PREFIX = 'holdfast/';
+/** Those of watchers, one a host. */
+export const WATCH_PREFIX = `${SCHEDULE_PREFIX}log-archive-watch/`;
 
 const MINUTE = 60_000;
 /** Long-lived watchers, the reaper and the watchdog: a schedule that starts them again where they ended. */

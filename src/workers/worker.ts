@@ -11,6 +11,7 @@ import { createPlanningActivities } from '../activities/planning.ts';
 import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
+import { createSchedulingActivities } from '../activities/scheduling.ts';
 import { createTakeoverActivities } from '../activities/taking-over.ts';
 import { createThawingActivities } from '../activities/thawing.ts';
 import { createUndoActivities } from '../activities/undoing.ts';
@@ -100,6 +101,7 @@ const controlActivities = (deps: Dependencies) => ({
   ...createPlanningActivities(deps),
   ...createDisasterActivities(deps),
   ...createThawingActivities(deps),
+  ...createSchedulingActivities(deps),
   ...createReapingActivities(deps),
   ...createVerifyingActivities(deps),
   ...createDrillActivities(deps),

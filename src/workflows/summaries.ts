@@ -69,6 +69,7 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   sendAlert: ({ channel }) => `tell ${channel}`,
   lookForProblems: () => 'look what should have run',
   pingDeadManSwitch: () => "tell the dead man's switch",
+  applySchedules: () => 'watch the hosts that have databases now',
   removeExpiredUndo: () => 'remove expired undo data',
   describeChange: ({ database }) => `read the policy of ${database}`,
   readUndo: (input) => `look the import of ${input.import} up`,

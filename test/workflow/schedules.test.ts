@@ -1,9 +1,13 @@
 import { ScheduleOverlapPolicy } from '@temporalio/client';
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { MockActivityEnvironment, type TestWorkflowEnvironment } from '@temporalio/testing';
+import pino from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { applySchedules, diffSchedules, type ScheduleChange } from '../../src/client/schedule-apply.ts';
+import { createSchedulingActivities, type SchedulesMoved } from '../../src/activities/scheduling.ts';
 import { listSchedules } from '../../src/client/schedule-list.ts';
 import { desiredSchedules, ownerOf } from '../../src/config/schedules.ts';
+import { withTopology } from '../../src/config/topology.ts';
+import type { Topology } from '../../src/model/topology.ts';
+import { applySchedules, diffSchedules, type ScheduleChange } from '../../src/schedules/apply.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { createTestEnvironment } from './environment.ts';
 
@@ -174,3 +178,61 @@ test('watchers start with their schedule, backups at their time', async () => {
   const watcher = client.schedule.getHandle('holdfast/log-archive-watch/db1');
   await expect.poll(async () => (await watcher.describe()).info.runningActions.length).toBe(1);
 });
+
+test('watchers follow a database that was moved, and nothing else changes', async () => {
+  const { client } = environment;
+  const others = [
+    ['logical/shop', 'the disk is being moved'],
+    ['log-archive-watch/db2', 'maintenance'],
+  ] as const;
+  const deps = { client, engines: {}, logger: pino({ level: 'silent' }), host: 'control' };
+  const apply = (moved: Topology[]) => {
+    const loaded = { config: withTopology(config, moved), path: 'x', directory: '/' };
+    const { applySchedules: follow } = createSchedulingActivities({ ...deps, config: loaded });
+    return new MockActivityEnvironment().run(follow, {}) as Promise<SchedulesMoved>;
+  };
+  const [here, there] = [topologyAt('db3'), topologyAt('db4')];
+
+  // Nobody has applied any.
+  expect(await apply([here])).toEqual({ created: [], removed: [] });
+  expect(await listedIds()).toEqual([]);
+
+  await applySchedules(client, desired, owner);
+  for (const [name, note] of others) await client.schedule.getHandle(`holdfast/${name}`).pause(note);
+  await client.schedule.getHandle('holdfast/drill/shop').delete();
+  const watcher = await client.schedule.getHandle('holdfast/log-archive-watch/db1').describe();
+  const workflowId = watcher.info.recentActions[0]?.action.workflow.workflowId ?? '';
+
+  const [before, after] = ['holdfast/log-archive-watch/db1', 'holdfast/log-archive-watch/db3'];
+  await expect.poll(async () => (await listedIds()).length).toBe(desired.length - 1);
+  expect(await apply([here])).toEqual({ created: [after], removed: [before] });
+  expect(await apply([here])).toEqual({ created: [], removed: [] });
+  // The server's list lags behind.
+  await expect.poll(listedIds).toContain(after);
+  expect(await apply([there])).toEqual({ created: ['holdfast/log-archive-watch/db4'], removed: [after] });
+  // Nobody works on its queue in this test: that it was told to end is all there is to see.
+  const { events = [] } = await client.workflow.getHandle(workflowId).fetchHistory();
+  expect((events ?? []).some((event) => event.workflowExecutionCancelRequestedEventAttributes)).toBe(true);
+
+  await expect.poll(listedIds).toContain('holdfast/log-archive-watch/db4');
+  expect(await apply([])).toEqual({ created: [before], removed: ['holdfast/log-archive-watch/db4'] });
+  for (const [name, note] of others) {
+    const { state } = await client.schedule.getHandle(`holdfast/${name}`).describe();
+    expect(state).toMatchObject({ paused: true, note });
+  }
+  await expect.poll(listedIds).not.toContain('holdfast/drill/shop');
+});
+
+function topologyAt(host: string): Topology {
+  return {
+    ...{
+      formatVersion: 1,
+      database: 'shop',
+      by: 'disaster/shop/1',
+      at: '2026-01-31T12:10:00Z',
+      site: 'second',
+    },
+    ...{ host, address: { host: '127.0.0.1', port: 5433 }, stanza: 'shop-2', dataDirectory: '/data/2' },
+    ...{ socketDirectory: '/run/2', systemUser: 'postgres', systemIdentifier: '7', timeline: 2, former: [] },
+  };
+}

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { desiredSchedules, ownerOf } from '../../config/schedules.ts';
+import { applySchedules, diffSchedules, type ScheduleChange } from '../../schedules/apply.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { formatTable, formatTime, style, terminalWidth } from '../output.ts';
-import { applySchedules, diffSchedules, type ScheduleChange } from '../schedule-apply.ts';
 import { listSchedules, type ScheduleRow } from '../schedule-list.ts';
 import { withSession } from '../session.ts';
 

@@ -7,7 +7,8 @@ import {
   ScheduleNotFoundError,
 } from '@temporalio/client';
 import { type DesiredSchedule, SCHEDULE_PREFIX } from '../config/schedules.ts';
-import { fieldsOfDescription, fieldsOfDesired, optionsOf, ownerOfDescription } from './schedule-form.ts';
+import { mapBounded } from '../repository/bounded.ts';
+import { fieldsOfDescription, fieldsOfDesired, optionsOf, ownerOfDescription } from './form.ts';
 
 /** What has to happen to one schedule. `paused` is a person's doing, and stays. */
 export interface ScheduleChange {
@@ -30,7 +31,7 @@ export async function diffSchedules(
   desired: readonly DesiredSchedule[],
   owner: string,
 ): Promise<ScheduleChange[]> {
-  const changes = await inParallel(desired, async (schedule) =>
+  const changes = await mapBounded(desired, AT_ONCE, async (schedule) =>
     changeOf(schedule, await describe(client, schedule.id)),
   );
   const wanted = new Set(desired.map(({ id }) => id));
@@ -38,7 +39,7 @@ export async function diffSchedules(
   for await (const { scheduleId } of client.schedule.list()) {
     if (scheduleId.startsWith(SCHEDULE_PREFIX) && !wanted.has(scheduleId)) others.push(scheduleId);
   }
-  const removals = await inParallel(others.sort(), async (id): Promise<ScheduleChange[]> => {
+  const removals = await mapBounded(others.sort(), AT_ONCE, async (id): Promise<ScheduleChange[]> => {
     const found = await describe(client, id);
     // Another installation may share the namespace: what it protects is none of our business.
     if (found === null || ownerOfDescription(found.action) !== owner) return [];
@@ -54,14 +55,23 @@ export async function applySchedules(
   owner: string,
 ): Promise<ScheduleChange[]> {
   const changes = await diffSchedules(client, desired, owner);
+  await applyChanges(client, desired, changes);
+  return changes;
+}
+
+/** Does a part of what {@link diffSchedules} found. */
+export async function applyChanges(
+  client: Client,
+  desired: readonly DesiredSchedule[],
+  changes: readonly ScheduleChange[],
+): Promise<void> {
   const byId = new Map(desired.map((schedule) => [schedule.id, schedule]));
-  await inParallel(changes, async ({ id, kind }) => {
+  await mapBounded(changes, AT_ONCE, async ({ id, kind }) => {
     const schedule = byId.get(id);
     if (kind === 'remove') await remove(client, id);
     else if (kind === 'create' && schedule !== undefined) await create(client, schedule);
     else if (kind === 'update' && schedule !== undefined) await update(client, schedule);
   });
-  return changes;
 }
 
 function changeOf(schedule: DesiredSchedule, found: ScheduleDescription | null): ScheduleChange {
@@ -129,18 +139,4 @@ async function describe(client: Client, id: string): Promise<ScheduleDescription
 
 function pausedOf({ state }: ScheduleDescription): ScheduleChange['paused'] {
   return state.paused ? { note: state.note || null } : null;
-}
-
-/** Results in the order of the items, so many at once. */
-export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) {
-      const index = next++;
-      results[index] = await work(items[index] as T);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
-  return results;
 }
