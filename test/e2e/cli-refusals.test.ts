@@ -220,6 +220,7 @@ describe('without the servers', () => {
       'dev up',
       'dev down',
       'dev status',
+      'doctor',
       'worker',
     ]) {
       const { out, code } = await cli.holdfast(...name.split(' '), '--help');
