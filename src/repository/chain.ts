@@ -33,6 +33,7 @@ interface Archive {
 export interface LogIndex {
   segmentBytes: number;
   archives: Archive[];
+  former: History['former'];
   /** by timeline, oldest first */
   heartbeats: Map<number, Commit[]>;
 }
@@ -68,7 +69,8 @@ const SEGMENT_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].map((mib) =>
 /** The clocks of S3 and of the database may differ by this much. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-export function indexLogs({ manifests, segments, heartbeats }: Recoverability): LogIndex {
+export function indexLogs(known: Recoverability): LogIndex {
+  const { manifests, segments, heartbeats, former = [] } = known;
   const segmentBytes = segmentBytesOf(manifests);
   const archives = groupSegments(segments, segmentBytes).map(({ numbers, ...archive }) => ({
     ...archive,
@@ -82,7 +84,7 @@ export function indexLogs({ manifests, segments, heartbeats }: Recoverability): 
     beats.set(timeline, list);
   }
   for (const list of beats.values()) list.sort((a, b) => a.at - b.at);
-  return { segmentBytes, archives, heartbeats: beats };
+  return { segmentBytes, archives, former, heartbeats: beats };
 }
 
 /**
@@ -95,11 +97,13 @@ export function stretchesFrom(manifest: Manifest, index: LogIndex): Stretch[] {
   const start = startLog === null ? null : parseSegmentName(startLog, index.segmentBytes);
   const stop = stopLog === null ? null : numberOf(stopLog, index.segmentBytes);
   if (start === null || stop === null) return [];
+  const left = index.former.find(({ stanza }) => stanza === manifest.stanza)?.until;
+  const until = left === undefined ? Number.POSITIVE_INFINITY : Date.parse(left);
   const own = { timeline: start.timeline, first: Number(start.number) };
   for (const timelines of archivesFor(manifest, index)) {
     const run = runWith(timelines.get(own.timeline), own.first);
     if (run === undefined || run.last < stop) continue;
-    const stretches = [stretchOver(index, timelines, { ...own, run, parent: null, provenFrom: stop })];
+    const stretches = [stretchOver(index, timelines, { ...own, run, parent: null, provenFrom: stop, until })];
     for (const timeline of [...timelines.keys()].sort((a, b) => a - b)) {
       const branch = timelines.get(timeline)?.[0];
       if (timeline <= own.timeline || branch === undefined || branch.first < stop) continue;
@@ -114,6 +118,7 @@ export function stretchesFrom(manifest: Manifest, index: LogIndex): Stretch[] {
           run: branch,
           parent,
           provenFrom: branch.first,
+          until,
         }),
       );
     }
@@ -157,9 +162,17 @@ export function nameOf(timeline: number, number: number, segmentBytes: number): 
 function stretchOver(
   index: LogIndex,
   timelines: Map<number, SegmentRun[]>,
-  from: { timeline: number; first: number; run: SegmentRun; parent: Stretch | null; provenFrom: number },
+  from: {
+    timeline: number;
+    first: number;
+    run: SegmentRun;
+    parent: Stretch | null;
+    /** what replaying it proves begins with this segment, and ends with this moment */
+    provenFrom: number;
+    until: number;
+  },
 ): Stretch {
-  const { timeline, first, run, parent, provenFrom } = from;
+  const { timeline, first, run, parent, provenFrom, until } = from;
   const runs = timelines.get(timeline) ?? [];
   const next = runs[runs.indexOf(run) + 1] ?? branchAfter(timelines, timeline, run.last);
   return {
@@ -177,7 +190,8 @@ function stretchOver(
     heartbeats: (index.heartbeats.get(timeline) ?? []).filter(({ at, segment }) => {
       const archivedAt = run.archivedAt[segment - run.first];
       // A commit that is younger than the archived segment of its name was made by another incarnation.
-      return segment >= provenFrom && archivedAt !== undefined && at <= archivedAt + CLOCK_TOLERANCE_MS;
+      if (segment < provenFrom || archivedAt === undefined) return false;
+      return at <= Math.min(archivedAt + CLOCK_TOLERANCE_MS, until);
     }),
   };
 }

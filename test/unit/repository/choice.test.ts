@@ -313,8 +313,16 @@ describe('a database that was moved', () => {
     }
   });
 
+  test('is not proved at its former place by what commits at the new one', () => {
+    const late = { ...early, heartbeats: [heartbeat(75_000), { ...heartbeat(85_000), at: isoAt(101_000) }] };
+    expect(chooseBackup({ ...late, target: { time: isoAt(74_000) } }).lastLog).toBe(logName(7));
+    expect(failureOf(() => chooseBackup({ ...late, target: { time: isoAt(90_000) } })).type).toBe(
+      'TargetNotRecoverable',
+    );
+  });
+
   test('has its logs looked for in the own stanza of a base, where both name an archive alike', () => {
-    const segments = [...archivedRange(1, 3), ...archivedRange(4, 15, 1, 'shop-2')];
+    const segments = [...archivedRange(1, 15, 1, 'shop-2'), ...archivedRange(1, 3)];
     expect(chooseBackup({ ...early, segments, target: { latest: true } })).toMatchObject({
       manifest: { id: 'old' },
       lastLog: logName(3),
