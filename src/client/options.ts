@@ -40,16 +40,38 @@ export async function configPathOf(command: Command): Promise<string> {
   return findConfig({ given: typeof given === 'string' ? given : undefined });
 }
 
+/**
+ * Where a command has to know its databases: as the `file` says, because it does not matter; or where they live `now`, which
+ * fails with the repository away; or now `if known`, with a note where the repository does not say.
+ */
+export type Places = 'file' | 'now' | 'if known';
+
 /** Loads and checks the configuration of a command. Throws InvalidConfiguration. */
-export async function openContext(command: Command): Promise<CommandContext> {
+export async function openContext(command: Command, places: Places = 'file'): Promise<CommandContext> {
   const output = outputOf(command);
-  const config = await loadConfig(await configPathOf(command));
+  const file = await loadConfig(await configPathOf(command));
+  const config = places === 'file' ? file : await locate(file, places);
   return {
     config,
     output,
     print: (value, text) => printAnswer(output, value, text),
     fail: (error) => reportFailure(error, output),
   };
+}
+
+/** A person waits: an S3 that does not answer within this is away. */
+const PATIENCE_MS = 3_000;
+
+async function locate(file: LoadedConfig, places: Places): Promise<LoadedConfig> {
+  const { locateDatabases } = await import('../repository/locate.ts');
+  try {
+    return await locateDatabases(file, PATIENCE_MS);
+  } catch (error) {
+    if (places === 'now') throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`note: databases are taken to live where the configuration says: ${why}\n`);
+    return file;
+  }
 }
 
 export function printAnswer(output: OutputFormat, value: unknown, text?: string): void {

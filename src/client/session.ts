@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import type { RunbookStatus } from '../model/runbook.ts';
 import { pageOf } from '../model/temporal-page.ts';
-import { type CommandContext, openContext } from './options.ts';
+import { type CommandContext, openContext, type Places } from './options.ts';
 import { withRepository } from './recoverable.ts';
 import { inWords } from './rpc.ts';
 import type { StartedRun } from './runbook.ts';
@@ -22,8 +22,12 @@ export interface Session extends CommandContext {
 }
 
 /** Opens the configuration and the connection for one command, and closes the connection after it. */
-export async function withSession<T>(command: Command, work: (session: Session) => Promise<T>): Promise<T> {
-  const context = await openContext(command);
+export async function withSession<T>(
+  command: Command,
+  work: (session: Session) => Promise<T>,
+  places: Places = 'file',
+): Promise<T> {
+  const context = await openContext(command, places);
   const temporal = await connectTemporal(context.config);
   const { client, address, namespace } = temporal;
   try {

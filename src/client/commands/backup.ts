@@ -36,7 +36,7 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action((database: string, options: Options, self: Command) =>
-      withSession(self, (session) => backUp(session, database, options)),
+      withSession(self, (session) => backUp(session, database, options), 'if known'),
     ),
   );
 }

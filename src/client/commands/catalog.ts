@@ -24,7 +24,7 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action(async (name: string, _options: unknown, self: Command) => {
-      const { config, print } = await openContext(self);
+      const { config, print } = await openContext(self, 'now');
       const database = describeDatabase(config.config, name);
       const catalog = await readCatalogOf(config, database);
       const objectiveSeconds = database.objectives.rpoMs / 1_000;

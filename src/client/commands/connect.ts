@@ -35,9 +35,10 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action(async (what: string, rest: string[], options: { print?: true }, self: Command) => {
-      const { config, print } = await openContext(self);
       // A name of a database never holds a slash, an id always does.
-      const to = what.includes('/') ? await instanceOf(self, what) : await databaseOf(config, what);
+      const isRun = what.includes('/');
+      const { config, print } = await openContext(self, isRun ? 'file' : 'if known');
+      const to = isRun ? await instanceOf(self, what) : await databaseOf(config, what);
       if (options.print !== true) return runPsql(config, to, rest);
       print({ url: to.url }, to.url);
       return EXIT.done;

@@ -42,7 +42,7 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action(async (name: string, options: Options, self: Command) => {
-      const { config, print } = await openContext(self);
+      const { config, print } = await openContext(self, 'now');
       const database = describeDatabase(config.config, name);
       const now = new Date();
       const since = readMoment('--since', options.since, now);

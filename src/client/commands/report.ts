@@ -32,7 +32,7 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action(async (name: string | undefined, options: Options, self: Command) => {
-      const { config, print } = await openContext(self);
+      const { config, print } = await openContext(self, 'now');
       const names = name === undefined ? Object.keys(config.config.databases) : [name];
       if (name !== undefined) findDatabase(config.config, name);
       const { readReport } = await import('../report/facts.ts');

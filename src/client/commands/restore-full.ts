@@ -6,7 +6,7 @@ import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
 import { siteOf } from '../preflight.ts';
 import { checkTarget } from '../recoverable.ts';
-import { withSession } from '../session.ts';
+import { type Session, withSession } from '../session.ts';
 import { startRestore } from '../start-restore.ts';
 import { isTargeted, readTarget, TARGET_OPTIONS, type TargetOptions } from '../target-options.ts';
 
@@ -45,7 +45,7 @@ Examples:
   return withGlobalOptions(command).action(
     action((database: string, options: Options, self: Command) => {
       const input = inputOf(database, options);
-      return withSession(self, (session) => {
+      const recover = (session: Session) => {
         const { config } = session.config;
         findDatabase(config, database);
         takeoverOf(config, database, siteOf(config, input.site));
@@ -56,7 +56,8 @@ Examples:
             await checkTarget(session.config, view, input.target ?? { latest: true }, 'leave'),
           ],
         );
-      });
+      };
+      return withSession(self, recover, 'if known');
     }),
   );
 }

@@ -5,7 +5,7 @@ import { action, withGlobalOptions } from '../options.ts';
 import { operatingSystemUser } from '../person.ts';
 import { checkLogical } from '../recoverable.ts';
 import { collect, RESTORE_OPTIONS } from '../restore-options.ts';
-import { withSession } from '../session.ts';
+import { type Session, withSession } from '../session.ts';
 import { checkNamed, startRestore } from '../start-restore.ts';
 
 interface Options {
@@ -46,7 +46,7 @@ Examples:
   return withGlobalOptions(command).action(
     action((database: string, options: Options, self: Command) => {
       const input = inputOf(database, options);
-      return withSession(self, (session) =>
+      const restore = (session: Session) =>
         startRestore(
           session,
           { type: 'selectiveTableRestore', input, wait: options.wait === true },
@@ -54,8 +54,8 @@ Examples:
             await checkLogical(session.config, view, input.backup ?? null),
             await checkNamed(session.config, view, input),
           ],
-        ),
-      );
+        );
+      return withSession(self, restore, 'if known');
     }),
   );
 }

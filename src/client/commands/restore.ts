@@ -63,7 +63,7 @@ Examples:
   return withGlobalOptions(command).action(
     action((database: string, options: Options, self: Command) => {
       const input = inputOf(database, options);
-      return withSession(self, (session) => recover(session, input, options.wait === true));
+      return withSession(self, (session) => recover(session, input, options.wait === true), 'if known');
     }),
   );
 }

@@ -31,7 +31,7 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action(async (name: string, options: { out?: string }, self: Command) => {
-      const { config, print } = await openContext(self);
+      const { config, print } = await openContext(self, 'if known');
       const database = describeDatabase(config.config, name);
       const facts = factsOf(config.config, database, {
         temporal: temporalPlace(config),

@@ -4,7 +4,7 @@ import { applySchedules, diffSchedules, type ScheduleChange } from '../../schedu
 import { action, withGlobalOptions } from '../options.ts';
 import { formatTable, formatTime, style, terminalWidth } from '../output.ts';
 import { listSchedules, type ScheduleRow } from '../schedule-list.ts';
-import { withSession } from '../session.ts';
+import { type Session, withSession } from '../session.ts';
 
 export function schedulesCommand(): Command {
   return new Command('schedules')
@@ -20,20 +20,21 @@ function applyCommand(): Command {
     .addHelpText('after', '\nExample:\n  holdfast schedules apply --dry-run');
   return withGlobalOptions(command).action(
     action((options: { dryRun?: true }, self: Command) =>
-      withSession(self, async ({ config: { config }, client, output, print }) => {
-        const desired = desiredSchedules(config);
-        const owner = ownerOf(config);
-        const changes = await diffSchedules(client, desired, owner);
-        const dryRun = options.dryRun === true;
-        // Before anything is done, so that a person sees it even when it fails half way.
-        if (output === 'text') print(changes, formatChanges(changes));
-        const applied = dryRun ? changes : await applySchedules(client, desired, owner);
-        if (output === 'json') print({ applied: !dryRun, changes: applied });
-        else if (dryRun) print(null, 'nothing was changed (--dry-run)');
-        else if (changes.some(({ kind }) => kind !== 'keep')) print(null, 'applied');
-      }),
+      withSession(self, (session) => apply(session, options.dryRun === true), 'now'),
     ),
   );
+}
+
+async function apply({ config: { config }, client, output, print }: Session, dryRun: boolean): Promise<void> {
+  const desired = desiredSchedules(config);
+  const owner = ownerOf(config);
+  const changes = await diffSchedules(client, desired, owner);
+  // Before anything is done, so that a person sees it even when it fails half way.
+  if (output === 'text') print(changes, formatChanges(changes));
+  const applied = dryRun ? changes : await applySchedules(client, desired, owner);
+  if (output === 'json') print({ applied: !dryRun, changes: applied });
+  else if (dryRun) print(null, 'nothing was changed (--dry-run)');
+  else if (changes.some(({ kind }) => kind !== 'keep')) print(null, 'applied');
 }
 
 function listCommand(): Command {

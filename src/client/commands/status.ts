@@ -35,10 +35,14 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action((id: string | undefined, options: { watch?: true; all?: true }, self: Command) =>
-      withSession(self, (session) =>
-        id === undefined
-          ? showMany(session, options.all === true)
-          : showOne(session, id, options.watch === true),
+      withSession(
+        self,
+        (session) =>
+          id === undefined
+            ? showMany(session, options.all === true)
+            : showOne(session, id, options.watch === true),
+        // A run is Temporal's to tell of: it must not wait for S3.
+        id === undefined && options.all === true ? 'if known' : 'file',
       ),
     ),
   );

@@ -41,7 +41,7 @@ Examples:
     );
   return withGlobalOptions(command).action(
     action((id: string, options: Options, self: Command) =>
-      withSession(self, (session) => undo(session, id, options)),
+      withSession(self, (session) => undo(session, id, options), 'if known'),
     ),
   );
 }

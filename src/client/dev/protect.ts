@@ -2,11 +2,15 @@ import { Client, Connection } from '@temporalio/client';
 import { loadConfig } from '../../config/load.ts';
 import { desiredSchedules, ownerOf } from '../../config/schedules.ts';
 import type { Config } from '../../config/schema.ts';
+import { locateDatabases } from '../../repository/locate.ts';
 import { applySchedules, type ScheduleChange } from '../../schedules/apply.ts';
 import { type StartedRun, startRun } from '../runbook.ts';
 import { DATABASE } from './configuration.ts';
 import type { UpResult } from './stack.ts';
 import { type DevDescription, readState, writeState } from './state.ts';
+
+/** It runs on this machine, and was started just now. */
+const S3_PATIENCE_MS = 10_000;
 
 /** Runs `work` with a client of the environment's own Temporal server, whatever TEMPORAL_* variables say. */
 export async function withTemporal<T>(
@@ -26,7 +30,8 @@ export async function withTemporal<T>(
  * there is something to recover from at once. Returns what to tell people, a line each.
  */
 export async function protect(directory: string, result: UpResult): Promise<string[]> {
-  const { config } = await loadConfig(result.config);
+  // A database that was moved is watched where it is, not where the file says.
+  const { config } = await locateDatabases(await loadConfig(result.config), S3_PATIENCE_MS);
   return withTemporal(result.description, async (client) => {
     const changes = await scheduleAll(client, config);
     const changed = changes.filter(({ kind }) => kind !== 'keep').length;
