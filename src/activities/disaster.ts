@@ -117,11 +117,10 @@ export const createDisasterActivities = (deps: Dependencies) => ({
         target: input.target,
         position: input.position,
         estimateSeconds: endpoints.length,
+        endpoints: endpoints.map(({ name, address }) => ({
+          ...{ name, from: address === null ? null : formatAddress(address), to },
+        })),
         notices: [
-          ...endpoints.map(
-            ({ name, address }) =>
-              `${name}: ${address === null ? 'nothing' : formatAddress(address)} → ${to}`,
-          ),
           `${countOf(checks.length - doubts.length, 'check')} of the new server passed`,
           ...doubts.map((check) => `${check.name}: ${check.verdict}: ${check.detail}`),
           ...input.notices,

@@ -39,6 +39,14 @@ export interface RulePlan {
   refusal: string | null;
 }
 
+/** Where clients are sent; addresses as `host:port`. */
+export interface EndpointChange {
+  name: string;
+  /** null: nothing is set */
+  from: string | null;
+  to: string;
+}
+
 /** What a person approves. `digest` covers all of it, and the affected keys, not only their number. */
 export interface Plan {
   digest: string;
@@ -54,6 +62,8 @@ export interface Plan {
   estimateSeconds: number;
   /** of the plan's own rule */
   changes: TableChange[];
+  /** of a switch of clients; left out: none is switched by this decision */
+  endpoints?: EndpointChange[];
   /** every rule that the decision may name, the plan's own included; empty where there is nothing to choose */
   rules: RulePlan[];
   /** what a person has to know before saying yes, whatever the rule, and of the plan's own rule */

@@ -1,4 +1,11 @@
-import { countOf, type Plan, type PlanRule, type RulePlan, type TableChange } from '../../model/plan.ts';
+import {
+  countOf,
+  type EndpointChange,
+  type Plan,
+  type PlanRule,
+  type RulePlan,
+  type TableChange,
+} from '../../model/plan.ts';
 import type { DecisionRecord } from '../../model/runbook.ts';
 import { describeTarget } from '../../model/target.ts';
 import { formatCount, formatParagraph, formatTable, plainWidth, style } from '../output.ts';
@@ -24,6 +31,7 @@ export function formatPlan(plan: Plan, width: number | null, chosen: PlanRule | 
     formatParagraph(how.join(', '), '  ', width),
   ];
   if (changes.length > 0) lines.push('', formatChanges(changes, width));
+  if (plan.endpoints !== undefined) lines.push('', formatEndpoints(plan.endpoints));
   if (plan.notices.length > 0) lines.push('', ...plan.notices.map((notice) => formatNotice(notice, width)));
   if (plan.rules.length > 1) lines.push('', formatRules(plan, width, approved));
   return lines.join('\n');
@@ -66,6 +74,16 @@ const COUNTS = [
 type Field = (typeof COUNTS)[number][1];
 
 const COUNT_COLUMNS = COUNTS.map(([head]) => ({ head, align: 'right' as const }));
+
+/** Where each finds the database now, and where it will. */
+function formatEndpoints(endpoints: readonly EndpointChange[]): string {
+  const rows = endpoints.map(({ name, from, to }) => [
+    name,
+    from ?? style('dim', 'nothing'),
+    from === to ? style('dim', 'stays') : to,
+  ]);
+  return formatTable([{ head: 'endpoint' }, { head: 'now' }, { head: 'to' }], rows, { indent: '  ' });
+}
 
 /** The name of a table stands last where the numbers behind it would leave the screen: there it can be read whole. */
 function formatChanges(changes: readonly TableChange[], width: number | null): string {

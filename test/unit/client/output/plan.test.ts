@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { formatEvents } from '../../../../src/client/view/events.ts';
 import { formatPlan, formatRule, ruleChoices } from '../../../../src/client/view/plan.ts';
 import { formatStatus } from '../../../../src/client/view/status.ts';
+import { describeLoss } from '../../../../src/model/disaster.ts';
 import type { Plan, PlanRule, RulePlan } from '../../../../src/model/plan.ts';
 import { statusOf } from './fixtures.ts';
 
@@ -145,4 +146,38 @@ it('shows a decision with its rule and its drift', () => {
   expect(formatEvents(statusOf(), status, NOW)[0]).toContain(
     ', rule replace, up to 100 rows beyond the plan',
   );
+});
+
+describe('the plans of a disaster recovery', () => {
+  const disaster: Plan = { ...PLAN, conflict: null, changes: [], rules: [], position: null };
+
+  it('say what is lost before anything else', () => {
+    const loss = {
+      ...{ at: '2026-01-31T14:05:34Z', lastRecoverableAt: '2026-01-31T14:05:00Z', seconds: 34 },
+      transactions: { lost: 12, until: '2026-01-31T14:05:30Z' },
+    };
+    const summary = `recover shop at second to the end of its logs: ${describeLoss(loss)}`;
+    const [, first, second] = formatPlan({ ...disaster, summary }, null).split('\n');
+    expect(first).toBe(
+      '  recover shop at second to the end of its logs: commits since 2026-01-31T14:05:00Z are lost, 34s of them; 12 transactions of these had been seen by 2026-01-31T14:05:30Z',
+    );
+    expect(second).toMatch(/^ {2}from backup 20260131-020000F/);
+  });
+
+  it('show where every endpoint sends clients now, and where it will', () => {
+    const endpoints = [
+      { name: 'pgbouncer /etc/pgbouncer.ini [shop]', from: '10.0.0.1:5432', to: '10.1.0.1:5432' },
+      { name: 'file /etc/shop.env', from: null, to: '10.1.0.1:5432' },
+      { name: 'secret shop', from: '10.1.0.1:5432', to: '10.1.0.1:5432' },
+    ];
+    expect(formatPlan({ ...disaster, endpoints, notices: ['a notice'] }, 80)).toContain(
+      `
+  endpoint                             now            to
+  pgbouncer /etc/pgbouncer.ini [shop]  10.0.0.1:5432  10.1.0.1:5432
+  file /etc/shop.env                   nothing        10.1.0.1:5432
+  secret shop                          10.1.0.1:5432  stays
+
+  ! a notice`,
+    );
+  });
 });
