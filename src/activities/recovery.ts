@@ -165,6 +165,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
             lastLog: base.lastLog,
             user,
             database: db,
+            durable: input.durable === true,
           },
           run,
         );
