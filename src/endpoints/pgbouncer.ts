@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Run } from '../model/progress.ts';
 import { type Address, formatAddress } from '../model/topology.ts';
 import { requirePlain, sameAddress } from './address.ts';
 import type { Unnamed } from './endpoint.ts';
 import { endpointFailed } from './failure.ts';
-import { type Ask, atConsole, type PgbouncerConfig, quoteName, type Row } from './pgbouncer-console.ts';
+import { type Ask, atConsole, type PgbouncerConfig, quoteName } from './pgbouncer-console.ts';
 import { rewriteIni } from './pgbouncer-ini.ts';
 import { readBytes, replaceFile } from './replace-file.ts';
 
@@ -29,8 +28,14 @@ export function pgbouncer(config: PgbouncerConfig, directory: string): Unnamed {
     return { address: { host, port: Number(row.port) }, paused: Number(row.paused) === 1 };
   };
 
-  const take = async (ask: Ask, address: Address) => {
-    if (!sameAddress((await current(ask)).address, address)) await ask('RELOAD');
+  /**
+   * A client that waits for a dead server would keep its session, and a server that refused the last session would keep
+   * the new one from being tried for `server_login_retry` (15 s): so the entry's clients and servers are dropped, and
+   * what PgBouncer knows of them with them.
+   */
+  const take = async (ask: Ask, address: Address, written: boolean) => {
+    const changes = written || !sameAddress((await current(ask)).address, address);
+    if (changes) await ask('RELOAD');
     const now = await current(ask);
     if (!sameAddress(now.address, address)) {
       throw endpointFailed(
@@ -38,8 +43,8 @@ export function pgbouncer(config: PgbouncerConfig, directory: string): Unnamed {
         'its log says why: another file may be the one that it reads, a later entry may win, or the file may have an error',
       );
     }
-    await endOldSessions(ask, database);
-    // An attempt that was killed after its KILL left the entry paused.
+    if (changes || (await holdsOldSessions(ask, database))) await ask(`KILL ${quoteName(database)}`);
+    // Also what an attempt left that was killed after its KILL.
     if ((await current(ask)).paused) await ask(`RESUME ${quoteName(database)}`);
   };
 
@@ -55,7 +60,7 @@ export function pgbouncer(config: PgbouncerConfig, directory: string): Unnamed {
       await atConsole(config, directory, run.signal, async (ask) => {
         await current(ask);
         if (edited !== text) await replaceFile(ini, edited);
-        await take(ask, address);
+        await take(ask, address, edited !== text);
       });
     },
   };
@@ -67,18 +72,9 @@ async function socketFolder(ask: Ask): Promise<string> {
   return String(row?.value ?? '/tmp');
 }
 
-const RELEASE_MS = 500;
-
-/**
- * A session of the old server that a client holds would stay until the client lets go, which it never does while it
- * waits for a dead server: after a moment for those that end by themselves, they are killed with their clients.
- */
-async function endOldSessions(ask: Ask, database: string): Promise<void> {
-  const held = async () =>
-    (await ask('SHOW SERVERS')).some(
-      (row: Row) => row.database === database && Number(row.close_needed) === 1 && row.state === 'active',
-    );
-  if (!(await held())) return;
-  await sleep(RELEASE_MS);
-  if (await held()) await ask(`KILL ${quoteName(database)}`);
+/** Whether clients still hold sessions that were to end when PgBouncer read its file again. */
+async function holdsOldSessions(ask: Ask, database: string): Promise<boolean> {
+  return (await ask('SHOW SERVERS')).some(
+    (row) => row.database === database && Number(row.close_needed) === 1 && row.state === 'active',
+  );
 }
