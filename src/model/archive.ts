@@ -38,10 +38,13 @@ const isDeep = (archive: ArchiveClass): boolean => archive.startsWith('DEEP_');
 
 /** What a plan says of it before anything is asked for. */
 export function archivedNotice(archived: Archived, tier: ThawTier): string {
-  const { storageClass, objects, bytes } = archived;
-  const what = `${countOf(objects, 'object')} (${gigabytes(bytes)})`;
-  const time = `about ${thawTime(archived.hours)} with tier ${tier}`;
-  return `of the base and its logs ${what} are in ${storageClass} and have to be thawed first, ${time}; AWS charges retrieval per GB and request`;
+  const { storageClass, objects, bytes, hours } = archived;
+  const [is, has] = objects === 1 ? ['is', 'has'] : ['are', 'have'];
+  return [
+    `of the base and its logs ${countOf(objects, 'object')} (${gigabytes(bytes)}) ${is} in ${storageClass}`,
+    `and ${has} to be thawed first, about ${thawTime(hours)} with tier ${tier};`,
+    'AWS charges retrieval per GB and request',
+  ].join(' ');
 }
 
 /** How far a thaw is, as the step says it: how many objects can be read, and how long the rest takes as a rule. */

@@ -30,7 +30,9 @@ export async function thawIfArchived(
         if (left === 0) return detail;
         if (elapsedMs >= thaw.timeLimitMs) throw tooLong(left, archived.storageClass, thaw.timeLimitMs);
         say(detail);
-        await sleep(thaw.lookEveryMs, { summary: `${countOf(left, 'object')} are still archived` });
+        await sleep(Math.min(thaw.lookEveryMs, thaw.timeLimitMs - elapsedMs), {
+          summary: `${countOf(left, 'object')} are still archived`,
+        });
       }
     },
     (detail) => detail,

@@ -2,16 +2,26 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Dependencies } from '../../../src/activities/dependencies.ts';
+import { createThawingActivities, withArchived } from '../../../src/activities/thawing.ts';
 import { loopbackCertificate } from '../../../src/client/dev/s3-certificate.ts';
+import type { RepositoryConfig } from '../../../src/config/schema.ts';
 import type { ToolRepository } from '../../../src/engines/engine.ts';
 import { replay } from '../../../src/engines/postgres/replay.ts';
 import { restore } from '../../../src/engines/postgres/restore.ts';
-import { toolBackupFolder } from '../../../src/repository/layout.ts';
-import type { Needed } from '../../../src/repository/needed.ts';
+import { type Archived, archivedNotice } from '../../../src/model/archive.ts';
+import type { Manifest } from '../../../src/model/backup.ts';
+import { manifestKey, toolBackupFolder } from '../../../src/repository/layout.ts';
+import { neededBy } from '../../../src/repository/needed.ts';
 import { openRepository, type Repository } from '../../../src/repository/repository.ts';
-import { archivedOf, requestThaw } from '../../../src/repository/thaw.ts';
+import { archivedOf } from '../../../src/repository/thaw.ts';
+import { ENGINES } from '../../../src/workers/engines.ts';
 import { type Moto, startMoto } from '../../moto.ts';
+import { exampleConfig } from '../../unit/config/example.ts';
+import { base } from '../../unit/repository/recoverability.ts';
+import { fakeBase } from '../../workflow/fakes.ts';
 import {
   quietly,
   type Recovery,
@@ -29,11 +39,10 @@ let glacier: Repository;
 let tool: ToolRepository;
 let backup: string;
 let older: string;
-let needed: Needed;
+let manifest: Manifest;
+let lastLog: string;
 /** in the last log that is needed for it; the server reads on into the one after it */
 let lsn: string;
-
-const ORDER = { tier: 'Standard', keepMs: 7 * 86_400_000 } as const;
 
 beforeAll(async () => {
   recovery = await startRecovery();
@@ -43,7 +52,7 @@ beforeAll(async () => {
   backup = await recovery.backup();
   await recovery.sql('INSERT INTO public.orders SELECT generate_series(1, 100)');
   lsn = await recovery.value('SELECT pg_current_wal_insert_lsn()');
-  const last = await recovery.archive();
+  lastLog = await recovery.archive();
   await recovery.sql('INSERT INTO public.orders VALUES (101)');
   await recovery.archive();
 
@@ -63,10 +72,9 @@ beforeAll(async () => {
   }
   source.close();
   tool = { ...recovery.readOnly, endpoint: new URL(moto.endpoint).host, caFile };
-  needed = {
-    ...{ stanza: STANZA, backups: [backup], serverMajor: 15, timelines: { from: 1, to: 1 } },
-    logs: { first: (logs.sort()[0] as string).slice(8), last: last.slice(8) },
-  };
+  const positions = { timeline: 1, start: null, stop: null, startLog: logs.sort()[0] ?? null, stopLog: null };
+  manifest = base(backup, 0, 0, { positions });
+  await glacier.put(manifestKey('shop', backup), JSON.stringify(manifest));
 });
 afterAll(async () => {
   glacier?.close();
@@ -74,14 +82,13 @@ afterAll(async () => {
   await recovery?.end();
 });
 
+const settings = (place: { endpoint: string; caFile: string }): RepositoryConfig => ({
+  ...{ region: 'eu-west-1', bucket: 'backups', prefix: '', pathStyle: true, ...place },
+  credentials: { accessKeyId: { env: 'THAW_TEST_ID' }, secretAccessKey: { env: 'THAW_TEST_KEY' } },
+});
+
 const open = (place: { endpoint: string; caFile: string }) =>
-  openRepository(
-    {
-      ...{ region: 'eu-west-1', bucket: 'backups', prefix: '', pathStyle: true, ...place },
-      credentials: { accessKeyId: { env: 'THAW_TEST_ID' }, secretAccessKey: { env: 'THAW_TEST_KEY' } },
-    },
-    { use: 'backup', baseDirectory: recovery.directory },
-  );
+  openRepository(settings(place), { use: 'backup', baseDirectory: recovery.directory });
 
 async function copy(source: Repository, { key, sizeBytes }: { key: string; sizeBytes: number }) {
   const parts: Buffer[] = [];
@@ -118,28 +125,40 @@ async function recover(id: string) {
   const place = await recovery.provision(id);
   const repository = { repository: tool };
   await restore({ ...restoreInput(recovery, place, backup), ...repository }, quietly);
-  const change = { ...repository, lastLog: `00000001${needed.logs?.last}` };
-  return replay(replayInput(recovery, place, { lsn }, change), quietly);
+  return replay(replayInput(recovery, place, { lsn }, { ...repository, lastLog }), quietly);
 }
 
 test('what a base and its logs need is asked for, comes back, and is enough to recover', async () => {
-  const archived = await archivedOf(glacier, needed, 'Standard', quietly);
-  expect(archived).toMatchObject({ storageClass: 'GLACIER', hours: 5 });
+  const repository = settings({ endpoint: moto.endpoint, caFile: tool.caFile as string });
+  const config = { config: { ...exampleConfig(), repository }, path: '', directory: recovery.directory };
+  const deps = {
+    ...{ config, engines: ENGINES, host: 'control' },
+    client: {},
+    logger: {},
+  } as unknown as Dependencies;
+  const { requestThaw } = createThawingActivities(deps);
+  const chosen = { ...fakeBase(null), backup, stanza: STANZA, lastLog };
+  const look = () => withArchived(deps, { database: 'shop', manifest, base: chosen }, quietly);
+  const ask = () => new MockActivityEnvironment().run(requestThaw, { database: 'shop', base: chosen });
+
+  const found = await look();
+  expect(found.archived).toMatchObject({ storageClass: 'GLACIER', hours: 5 });
+  expect(found.notices).toEqual([archivedNotice(found.archived as Archived, 'Standard')]);
   await expect(recover('archived')).rejects.toThrow('refused pgBackRest (InvalidObjectState)');
 
   await setTransition({ progression: 'manual', times: 1 });
-  const objects = archived?.objects as number;
-  expect(await requestThaw(glacier, needed, ORDER, quietly)).toEqual({ left: objects });
-  expect(await requestThaw(glacier, needed, ORDER, quietly)).toEqual({ left: objects });
+  const left = found.archived?.objects;
+  expect(await ask()).toEqual({ left });
+  expect(await ask()).toEqual({ left });
   await setTransition({ progression: 'manual', times: 1_000_000 });
-  expect(await archivedOf(glacier, needed, 'Standard', quietly)).toEqual(archived);
+  expect(await look()).toEqual(found);
   await setTransition(null);
-  expect(await requestThaw(glacier, needed, ORDER, quietly)).toEqual({ left: 0 });
-  expect(await archivedOf(glacier, needed, 'Standard', quietly)).toBeNull();
+  expect(await ask()).toEqual({ left: 0 });
+  expect(await look()).toEqual(chosen);
 
   const { access } = await recover('thawed');
   expect(await recovery.value('SELECT count(*) FROM public.orders', access)).toBe('100');
   // Nothing else was asked for, which would cost money.
-  const others = { ...needed, backups: [older], logs: null };
+  const others = neededBy({ ...manifest, id: older }, { stanza: STANZA, timeline: 1, lastLog: null });
   expect((await archivedOf(glacier, others, 'Standard', quietly))?.objects).toBeGreaterThan(3);
 });
