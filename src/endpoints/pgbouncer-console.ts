@@ -54,10 +54,10 @@ export function quoteName(name: string): string {
 function consoleFailed(error: unknown, where: string): unknown {
   if (error instanceof HoldfastError && error.type === 'EndpointFailed') return error;
   const { message } = error as Error;
-  const refused = error instanceof HoldfastError && !error.retryable;
+  const away = message === 'Query read timeout' || (error instanceof HoldfastError && error.retryable);
   return endpointFailed(
-    `the admin console of PgBouncer at ${where} ${refused ? 'refused' : 'did not answer'}: ${message}`,
+    `the admin console of PgBouncer at ${where} ${away ? 'did not answer' : 'refused'}: ${message}`,
     'check that PgBouncer runs, and that admin.user is in its admin_users and auth_file with the password that admin.password refers to',
-    { retryable: !refused, cause: error },
+    { retryable: away, cause: error },
   );
 }

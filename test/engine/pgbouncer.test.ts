@@ -239,6 +239,13 @@ describe('a switch that goes wrong', () => {
     );
     const other = { ...next, identity: old.identity };
     expect((await verify(other))[1]?.detail).toContain('a session reaches another server');
+    await query(next.access, 'ALTER DATABASE shop SET default_transaction_read_only = on');
+    const readOnly = await verify(next);
+    await query(
+      next.access,
+      'SET transaction_read_only = off; ALTER DATABASE shop RESET default_transaction_read_only',
+    );
+    expect(readOnly[0]).toMatchObject({ verdict: 'fail', detail: expect.stringContaining('read-only') });
     await query(next.access, `CREATE ROLE stranger SUPERUSER LOGIN PASSWORD '${PASSWORD}'`);
     expect(
       (await activities([{ pgbouncer: configOf() }], 'stranger').verify(next)).map(({ verdict }) => verdict),

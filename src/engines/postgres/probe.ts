@@ -36,23 +36,29 @@ export async function probe(
   }
 }
 
+/** One statement, which is a transaction: a pooler that changes servers between statements takes it too. */
 async function commitProbe(client: pg.Client) {
-  await client.query('BEGIN READ WRITE');
-  // Of the log that is written now: what the control file says lags behind a promotion.
-  const { rows } = await client.query<{ id: string; log: string }>(
+  // The timeline is of the log that is written now: what the control file says lags behind a promotion.
+  const { rows } = await client.query<{ id: string; log: string; refused: boolean }>(
     `SELECT (pg_catalog.pg_control_system()).system_identifier::pg_catalog.text AS id,
        pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) AS log,
+       pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool AS refused,
        pg_catalog.pg_logical_emit_message(true, 'holdfast', 'probe')`,
   );
-  await client.query('COMMIT');
-  const { id = '', log = '' } = rows[0] ?? {};
+  const { id = '', log = '', refused } = rows[0] ?? {};
+  if (refused !== false) {
+    throw new HoldfastError(
+      'CheckFailed',
+      'transactions are read-only by default (default_transaction_read_only)',
+    );
+  }
   return { systemIdentifier: id, timeline: Number.parseInt(log.slice(0, 8), 16) };
 }
 
 function probeError(error: unknown, access: ServerAccess): unknown {
   const { code, message } = error as { code?: string; message: string };
   const where = `${access.host}:${access.port}`;
-  if (code === '25006' || code === '55000') {
+  if (code === '55000') {
     return new HoldfastError('CheckFailed', `the server at ${where} takes no writes: it is a standby`);
   }
   if (message === 'Query read timeout') {
