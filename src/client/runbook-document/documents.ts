@@ -1,5 +1,5 @@
 import type { RunbookFacts } from './facts.ts';
-import { fullRecoveryDocument } from './not-there-yet.ts';
+import { fullRecoveryDocument } from './full-recovery.ts';
 import { pointInTimeDocument } from './point-in-time.ts';
 import { selectiveTableDocument } from './selective-table.ts';
 

@@ -1,5 +1,7 @@
-import type { DatabaseView } from '../../config/describe.ts';
-import type { Config } from '../../config/schema.ts';
+import { type DatabaseView, disasterApprovalOf } from '../../config/describe.ts';
+import type { Config, TakeoverConfig } from '../../config/schema.ts';
+import { productionFolderOf } from '../../config/takeover.ts';
+import type { ApprovalPolicy } from '../../model/decision.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
 import type { Measured } from './measured.ts';
 
@@ -8,6 +10,9 @@ export interface RunbookFacts {
   database: DatabaseView;
   sites: { name: string; hosts: string[]; directory: string; user: string }[];
   queues: string[];
+  /** where the database can be taken over */
+  takeovers: { site: string; takeover: TakeoverConfig; production: string }[];
+  disasterApproval: ApprovalPolicy;
   repository: { bucket: string; prefix: string; region: string; endpoint: string | null };
   temporal: { address: string; namespace: string };
   protection: string[];
@@ -36,6 +41,10 @@ export function factsOf(
     database,
     sites,
     queues: [CONTROL_QUEUE, ...[...hosts].map(hostQueue), ...sites.map(({ name }) => siteQueue(name))],
+    takeovers: Object.entries(database.config.takeover).map(([site, takeover]) => ({
+      ...{ site, takeover, production: productionFolderOf(config, site) },
+    })),
+    disasterApproval: disasterApprovalOf(config, database.config),
     repository: { bucket, prefix, region, endpoint: endpoint ?? null },
     parkLimit: config.parkLimit,
   };

@@ -110,7 +110,7 @@ export const STEPS_FROM_COMPARE: readonly Step[] = [
 export function stepsTable(facts: RunbookFacts, runbook: string, steps: readonly Step[]): string {
   const rows = steps.map(([name, what]) => [
     ...[name, what],
-    name === 'decide' ? '' : stepTime(facts.measured, runbook, name),
+    name.startsWith('decide') ? '' : stepTime(facts.measured, runbook, name),
   ]);
   return tableOf(['step', 'what it does', 'took'], rows);
 }

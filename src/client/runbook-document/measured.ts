@@ -11,7 +11,7 @@ import type { Repository } from '../../repository/repository.ts';
 const NEWEST = 50;
 const READS_AT_ONCE = 8;
 /** Steps in which only people are waited for. */
-const WAITING = new Set(['decide', 'hand over']);
+const WAITING = new Set(['decide', 'decide switch', 'hand over']);
 
 /** Production was changed; the copy was exported or handed over, which is another matter; or it was a drill. */
 export type How = 'imported' | 'not imported' | 'drilled';
@@ -64,7 +64,8 @@ export function measuredOf(all: readonly Evidence[], drills: readonly DrillRecor
   });
 }
 
-const hasImported = ({ imported }: Evidence): boolean => imported != null;
+const hasImported = ({ imported, disaster }: Evidence): boolean =>
+  imported != null || disaster?.achieved != null;
 
 /** What one run took. */
 interface Taken {

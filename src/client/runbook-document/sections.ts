@@ -52,8 +52,8 @@ function repositoryDetail({ repository }: RunbookFacts): string {
 }
 
 /** Who has to say yes. */
-export function whoDecides({ database }: RunbookFacts): string {
-  return `## Who to ask\n\n${policyOf(database.approval)}`;
+export function whoDecides({ database }: RunbookFacts, policy = database.approval): string {
+  return `## Who to ask\n\n${policyOf(policy)}`;
 }
 
 function policyOf({ people, requesterMayApprove, approvers, timeLimitMs }: ApprovalPolicy): string {

@@ -77,6 +77,12 @@ function planLines(plan: Plan): string[] {
       lines.push(`| ${cell(change.table)} | ${counts.join(' | ')} |`);
     }
   }
+  if (plan.endpoints !== undefined) {
+    lines.push('', '| endpoint | now | to |', '|---|---|---|');
+    for (const { name, from, to } of plan.endpoints) {
+      lines.push(`| ${cell(name)} | ${from ?? 'nothing'} | ${to} |`);
+    }
+  }
   for (const notice of plan.notices) lines.push('', `- ${notice}`);
   if (plan.rules.length > 1) lines.push('', ...ruleLines(plan));
   return lines;

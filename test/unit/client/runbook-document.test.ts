@@ -17,8 +17,13 @@ beforeAll(async () => {
   example = await readFile(new URL('../../../holdfast.example.yaml', import.meta.url), 'utf8');
 });
 
-function facts(change: Partial<RunbookFacts> = {}): RunbookFacts {
-  const config = parseConfig(example, 'holdfast.yaml');
+/** What the example leaves out: a site that can take shop over. */
+const TAKEOVER = `    takeover: {recovery: {address: shop.second, port: 5433, tls: {certFile: /c, keyFile: /k}}}
+    endpoints: [{file: {path: /etc/shop.env, url: DATABASE_URL}}]
+`;
+
+function facts(change: Partial<RunbookFacts> = {}, more = ''): RunbookFacts {
+  const config = parseConfig(`${example.trimEnd()}\n${more}`, 'holdfast.yaml');
   const database = describeDatabase(config, 'shop');
   const rest = {
     temporal: { address: 'temporal:7233', namespace: 'default' },
@@ -28,8 +33,8 @@ function facts(change: Partial<RunbookFacts> = {}): RunbookFacts {
   return { ...factsOf(config, database, rest), ...change };
 }
 
-const documentsOf = (change: Partial<RunbookFacts> = {}) =>
-  Object.fromEntries(runbookDocuments(facts(change)).map(({ name, markdown }) => [name, markdown]));
+const documentsOf = (change: Partial<RunbookFacts> = {}, more = '') =>
+  Object.fromEntries(runbookDocuments(facts(change, more)).map(({ name, markdown }) => [name, markdown]));
 
 /** The lines within `sh` blocks that start with this program's name, as words; variables keep their names. */
 function commandsOf(markdown: string, program: string): string[][] {
@@ -40,7 +45,8 @@ function commandsOf(markdown: string, program: string): string[][] {
 }
 
 function commandLines(program: string): string[][] {
-  const all = Object.values(documentsOf({ again: ['--config', 'a b.yaml'] }));
+  const again = { again: ['--config', 'a b.yaml'] };
+  const all = [documentsOf(again), documentsOf(again, TAKEOVER)].flatMap((each) => Object.values(each));
   const unique = new Map(
     all.flatMap((each) => commandsOf(each, program)).map((words) => [words.join('\u0000'), words]),
   );
@@ -77,12 +83,15 @@ test('the inputs given to Temporal are JSON, and that of a start is one the work
     const at = words.indexOf('--input');
     return at < 0 ? [] : [{ words, input: JSON.parse(words[at + 1] ?? '') as unknown }];
   });
-  expect(inputs).toHaveLength(4);
+  expect(inputs).toHaveLength(5);
   const startOf = (type: string) => inputs.find(({ words }) => words.includes(type))?.input as object;
   const recovery = { ...startOf('pointInTimeRecovery'), target: { xid: '4711' } };
   expect(parseInput('pointInTimeRecovery', recovery)).toMatchObject({ database: 'shop' });
   expect(parseInput('selectiveTableRestore', startOf('selectiveTableRestore'))).toMatchObject({
     ...{ database: 'shop', tables: ['SCHEMA.TABLE'] },
+  });
+  expect(parseInput('fullDisasterRecovery', startOf('fullDisasterRecovery'))).toMatchObject({
+    ...{ database: 'shop', site: 'recovery' },
   });
   for (const words of lines)
     expect(words.slice(-4)).toEqual(['--address', 'temporal:7233', '--namespace', 'default']);
@@ -103,11 +112,48 @@ test('names, objectives, queues, tiers and the approval policy are those of the 
   expect(text).not.toContain('SHOP_PASSWORD');
 });
 
-test('a runbook that is not there is said to be so, with what works instead', () => {
-  const document = documentsOf()['full-disaster-recovery'];
-  expect(document).toContain('runbook `fullDisasterRecovery` is not in this version');
-  expect(document).toContain('aws s3 cp "s3://example-backups/manifest/shop/$BACKUP.RESTORE.md" -');
-  expect(document).toContain('Not measured yet');
+describe('full disaster recovery', () => {
+  const full = (change: Partial<RunbookFacts> = {}, more = '') =>
+    documentsOf(change, more)['full-disaster-recovery'] ?? '';
+
+  test('of a database that no site can take over says which lines to add, and what works instead', () => {
+    const document = full();
+    expect(document).toContain('**No site can take shop over**');
+    expect(document).toContain('      recovery: {address: WHERE CLIENTS REACH IT, port: 5432}');
+    expect(document).toContain('holdfast doctor --site recovery');
+    expect(document).not.toContain('holdfast restore full');
+    expect(document).toContain('aws s3 cp "s3://example-backups/manifest/shop/$BACKUP.RESTORE.md" -');
+    expect(document).toContain('Not measured yet');
+  });
+
+  test('has the names of the site, its commands, both decisions and what is lost with a rejection', () => {
+    const document = full({}, TAKEOVER);
+    expect(document).not.toContain('Not prepared yet');
+    expect(document).toContain('holdfast restore full shop --site "$SITE" --reason "$REASON"');
+    expect(document).toMatch(/\| recovery \| shop\.second:5433 \| .*\/production, run by postgres \|/);
+    expect(document).toContain('- file /etc/shop.env');
+    expect(document).toContain('holdfast-site-recovery');
+    expect(document).toContain('By approving you say that nobody can write to the old server any more');
+    for (const part of [
+      'first decision: recover',
+      'second decision: switch',
+      'rejected, expires',
+      'should it come back',
+    ])
+      expect(document).toContain(part);
+    expect(full({}, `${TAKEOVER}    fence: {command: [/bin/stop, shop now]}\n`)).toContain(
+      "`/bin/stop 'shop now'`",
+    );
+  });
+
+  test('has the times of earlier ones, of the step too', () => {
+    const disaster = { achieved: { rpoSeconds: 1, rtoSeconds: 2 } } as Evidence['disaster'];
+    const recovered = { ...run(40, 7), disaster };
+    const status = { ...recovered.status, runbook: 'fullDisasterRecovery' };
+    const measured = measuredOf([{ ...recovered, status } as Evidence]);
+    expect(measured).toMatchObject([{ runbook: 'fullDisasterRecovery', how: 'imported', medianSeconds: 40 }]);
+    expect(full({ measured }, TAKEOVER)).toMatch(/\| restore \| the files of the backup.*\| 7s \|/);
+  });
 });
 
 test('the selective restore has its own commands, names and times', () => {
