@@ -7,6 +7,7 @@ import { ping } from '../notify/post.ts';
 import { readCatalog } from '../repository/catalog.ts';
 import { openRepository } from '../repository/repository.ts';
 import { readCatalogs } from '../watchdog/catalogs.ts';
+import { formerProblems } from '../watchdog/former.ts';
 import { lookForProblems } from '../watchdog/look.ts';
 import type { Dependencies } from './dependencies.ts';
 import { asActivity } from './run.ts';
@@ -32,7 +33,9 @@ export const createWatchdogActivities = (deps: Dependencies) => ({
       run.progress({ phase: 'looking at schedules and runs' });
       const report = await lastReport(client);
       const before = report?.problems ?? [];
-      const found = await lookForProblems({ config, client, catalogs, before, now: new Date() });
+      run.progress({ phase: 'asking the servers that databases have left' });
+      const former = await formerProblems(deps.config, deps.engines, run);
+      const found = await lookForProblems({ config, client, catalogs, former, before, now: new Date() });
       const { channels, deadManSwitch } = config.notify;
       return {
         ...{ found, before: report },

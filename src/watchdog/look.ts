@@ -18,15 +18,18 @@ export async function lookForProblems(input: {
   config: Config;
   client: Client;
   catalogs: ReadonlyMap<string, Looked>;
+  /** what was found of servers that databases have left */
+  former: readonly Problem[];
   /** what is known from an earlier look */
   before: readonly Problem[];
   now: Date;
 }): Promise<Found> {
-  const { config, client, catalogs, before, now } = input;
+  const { config, client, catalogs, former, before, now } = input;
   const desired = desiredSchedules(config);
   const schedules = await readSchedules(client, desired);
   const unread = [...catalogs].flatMap(([name, { unread }]) => (unread === null ? [] : [name]));
   const problems = [
+    ...former,
     ...repositoryProblems(catalogs),
     ...scheduleProblems(desired, schedules),
     ...watcherProblems(await readWatchers(client, desired), now),

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { readCatalogs } from '../../watchdog/catalogs.ts';
+import { formerProblems } from '../../watchdog/former.ts';
 import { lookForProblems } from '../../watchdog/look.ts';
 import { EXIT, type ExitCode, exitCodeOfOutcome } from '../exit.ts';
 import { summarize } from '../fleet.ts';
@@ -69,7 +70,10 @@ async function showMany(session: Session, all: boolean): Promise<ExitCode> {
   const { config } = loaded;
   const catalogs = await readCatalogs(config, (database) => readCatalogOf(loaded, database));
   const databases = summarize(config, catalogs);
-  const { problems, more } = await lookForProblems({ config, client, catalogs, before: [], now });
+  const { ENGINES } = await import('../../workers/engines.ts');
+  const run = { signal: new AbortController().signal, progress: () => {} };
+  const former = await formerProblems(loaded, ENGINES, run);
+  const { problems, more } = await lookForProblems({ config, client, catalogs, former, before: [], now });
   session.print({ databases, problems, more, runs }, formatFleet(databases, runs, { problems, more }, now));
   return problems.length === 0 ? EXIT.done : EXIT.failed;
 }
