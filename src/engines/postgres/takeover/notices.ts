@@ -10,6 +10,7 @@ export async function noticesOf(input: TakeOverInput, client: ClientBase): Promi
     'replication slots did not come along: standbys and subscribers of the old server have to be set up anew',
     ...(await subscriptions(input, client)),
     ...(await prepared(client)),
+    ...(await unlogged(client)),
     ...(await formerSettings(input)),
     ...(input.repository.credentials?.sessionToken == null
       ? []
@@ -39,6 +40,16 @@ async function prepared(client: ClientBase): Promise<string[]> {
   );
   const count = rows[0]?.count ?? 0;
   return count === 0 ? [] : [`${count} prepared transactions hold their locks until somebody decides them`];
+}
+
+/** Their rows are in no log: of the db that is connected to. */
+async function unlogged(client: ClientBase): Promise<string[]> {
+  const { rows } = await client.query<{ names: string | null }>(
+    `SELECT pg_catalog.string_agg(oid::pg_catalog.regclass::pg_catalog.text, ', ' ORDER BY oid) AS names
+       FROM pg_catalog.pg_class WHERE relpersistence = 'u' AND relkind = 'r'`,
+  );
+  const names = rows[0]?.names ?? null;
+  return names === null ? [] : [`unlogged tables are empty: ${names}`];
 }
 
 /** Where, how and by what a server is reached, or of no meaning here. */
