@@ -4,6 +4,8 @@ import type { DrillChoice, Drilled, DrillRecord } from '../model/drill.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { readRecoverability } from '../repository/catalog.ts';
+import type { Recoverability } from '../repository/chain.ts';
+import { chooseBackup } from '../repository/choice.ts';
 import { readDrills, writeDrill } from '../repository/drills.ts';
 import { readRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -11,11 +13,14 @@ import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { basesOf, chooseDrilled, randomMoment, shuffled } from './drill-choice.ts';
 import { asActivity } from './run.ts';
+import { archivedIn } from './thawing.ts';
 
 /** How often a drill looks whether it is in the way of a recovery. */
 const LOOK_EVERY_MS = 15_000;
 /** Tables of a backup that production is asked for, one after the other, before none is taken. */
 const MOST_TABLES_ASKED = 20;
+/** Moments that are drawn until the base of one is not archived. */
+const MOST_MOMENTS_DRAWN = 5;
 /** Drills that a new one is compared with. */
 const EARLIER = 12;
 
@@ -45,7 +50,9 @@ export const createDrillActivities = (deps: Dependencies) => ({
         const takeovers = Object.keys(databaseOf(deps, database).config.takeover);
         const runbook = input.runbook ?? chooseDrilled(known.manifests, drills, takeovers);
         const moment =
-          runbook === 'pointInTimeRecovery' ? randomMoment(known, Math.random, new Date()) : null;
+          runbook === 'pointInTimeRecovery'
+            ? await readableMoment(deps, repository, { database, known }, run)
+            : null;
         const base = runbook === null ? undefined : (moment?.base ?? basesOf(runbook, known.manifests)[0]);
         if (runbook === null || base === undefined) throw nothingToRestore(database, runbook);
         const isDisaster = runbook === 'fullDisasterRecovery';
@@ -87,6 +94,22 @@ export const createDrillActivities = (deps: Dependencies) => ({
     return asActivity(() => withRepository(deps, 'backup', (repository) => writeDrill(repository, input)));
   },
 });
+
+/** A random moment whose base can be read as it is, since a drill thaws nothing; after a few that cannot, such a one. */
+async function readableMoment(
+  deps: Dependencies,
+  repository: Repository,
+  { database, known }: { database: string; known: Recoverability },
+  run: Run,
+) {
+  for (let drawn = 1; ; drawn += 1) {
+    const now = new Date();
+    const moment = randomMoment(known, Math.random, now);
+    if (moment === null || drawn === MOST_MOMENTS_DRAWN) return moment;
+    const choice = chooseBackup({ ...known, target: moment.target, now });
+    if ((await archivedIn(deps, repository, { database, ...choice }, run)) === null) return moment;
+  }
+}
 
 /** A table that this backup holds and that production still has; null: none was found. */
 async function randomTable(

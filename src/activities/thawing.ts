@@ -1,17 +1,20 @@
 import type { Config } from '../config/schema.ts';
 import { thawSchema } from '../config/schema.ts';
-import { archivedNotice } from '../model/archive.ts';
+import { type Archived, archivedNotice } from '../model/archive.ts';
 import type { Manifest } from '../model/backup.ts';
 import { parseDuration } from '../model/duration.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { readManifest } from '../repository/manifests.ts';
 import { type Needed, neededBy } from '../repository/needed.ts';
+import type { Repository } from '../repository/repository.ts';
 import { archivedOf, requestThaw, type Thawing } from '../repository/thaw.ts';
 import { databaseOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { Base, RecoverySettings } from './recovery-types.ts';
 import { asActivity } from './run.ts';
+
+type LogsOf = Pick<Base, 'stanza' | 'timeline' | 'lastLog'>;
 
 /** What an archive class holds back until it is thawed. Asking needs the credentials that may write. */
 export const createThawingActivities = (deps: Dependencies) => ({
@@ -41,12 +44,22 @@ export async function withArchived(
   run: Run,
 ): Promise<Base> {
   const { tier } = thawOf(deps.config.config);
-  run.progress({ phase: 'looking what is archived' });
   const archived = await withRepository(deps, 'backup', (repository) =>
-    archivedOf(repository, neededFor(deps, database, manifest, base), tier, run),
+    archivedIn(deps, repository, { database, manifest, ...base }, run),
   );
   if (archived === null) return base;
   return { ...base, archived, notices: [archivedNotice(archived, tier), ...base.notices] };
+}
+
+/** What of a base and its logs cannot be read as it is; null: all of it can. */
+export function archivedIn(
+  deps: Dependencies,
+  repository: Repository,
+  { database, manifest, ...range }: { database: string; manifest: Manifest } & LogsOf,
+  run: Run,
+): Promise<Archived | null> {
+  const { tier } = thawOf(deps.config.config);
+  return archivedOf(repository, neededFor(deps, database, manifest, range), tier, run);
 }
 
 export function thawSettings(config: Config): RecoverySettings['thaw'] {
@@ -56,7 +69,7 @@ export function thawSettings(config: Config): RecoverySettings['thaw'] {
 
 const thawOf = ({ repository }: Config) => repository.thaw ?? thawSchema.parse({});
 
-function neededFor(deps: Dependencies, database: string, manifest: Manifest, base: Base): Needed {
-  const stanza = base.stanza ?? manifest.stanza ?? databaseOf(deps, database).stanza;
-  return neededBy(manifest, { stanza, timeline: base.timeline, lastLog: base.lastLog });
+function neededFor(deps: Dependencies, database: string, manifest: Manifest, range: LogsOf): Needed {
+  const stanza = range.stanza ?? manifest.stanza ?? databaseOf(deps, database).stanza;
+  return neededBy(manifest, { stanza, timeline: range.timeline, lastLog: range.lastLog });
 }

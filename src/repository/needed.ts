@@ -42,8 +42,8 @@ export function neededBy(
 /**
  * Every object that pgBackRest reads to restore these backups and to replay their logs, by listing alone. Of a backup
  * that others depend on it is all of it: which files a differential leaves there is written in its own manifest,
- * which may be archived too. History files are all taken: one that cannot be read counts as none, and the replay
- * would follow another timeline.
+ * which may be archived too. History files are all taken: the
+ * server asks for those of other timelines too.
  */
 export async function neededObjects(
   repository: Repository,
