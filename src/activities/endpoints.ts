@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveAccess } from '../config/access.ts';
 import { sameAddress } from '../endpoints/address.ts';
 import type { Endpoint } from '../endpoints/endpoint.ts';
@@ -69,7 +70,10 @@ export const createEndpointActivities = (deps: Dependencies, patienceMs = PATIEN
         const restored: { name: string; problem: string | null }[] = [];
         for (const [index, { name, address, endpoint }] of all.entries()) {
           run.progress({ phase: 'switching clients back', detail: name, done: index, total: all.length });
-          restored.push({ name, problem: await problemOf(run, () => restore(endpoint, address, run)) });
+          restored.push({
+            name,
+            problem: await problemOf(run, patienceMs, () => restore(endpoint, address, run)),
+          });
         }
         return restored;
       });
@@ -127,15 +131,20 @@ async function restore(endpoint: Endpoint | undefined, address: Address | null, 
 
 const TRIES = 3;
 
-async function problemOf(run: Run, work: () => Promise<void>): Promise<string | null> {
+async function problemOf(
+  { signal }: Run,
+  patienceMs: number,
+  work: () => Promise<void>,
+): Promise<string | null> {
   for (let tries = 1; ; tries += 1) {
     try {
       await work();
       return null;
     } catch (error) {
-      run.signal.throwIfAborted();
+      signal.throwIfAborted();
       const message = error instanceof Error ? error.message : String(error);
       if (tries === TRIES || !(error instanceof HoldfastError) || !error.retryable) return message;
+      await sleep(patienceMs / TRIES, undefined, { signal });
     }
   }
 }

@@ -28,7 +28,8 @@ const RETRY_MS = 500;
 
 /** The new address by itself. */
 export function verifyAddress(expected: Expected, probing: Probing, run: Run): Promise<Check> {
-  return probed(`address ${formatAddress(expected.address)}`, probing.access, expected, probing, run);
+  const name = `address ${formatAddress(expected.address)}`;
+  return probed({ name, access: probing.access, pooled: false }, expected, probing, run);
 }
 
 /** What an endpoint says, and which server a session through it reaches where one can go through it. */
@@ -52,16 +53,16 @@ export async function verifyEndpoint(
   const { host, port, database } = pooler;
   const tls = isLocal(host) ? null : { ca: null, serverName: null };
   const through = { ...probing.access, host, port, database, tls };
-  return probed(name, through, expected, probing, run);
+  return probed({ name, access: through, pooled: true }, expected, probing, run);
 }
 
 async function probed(
-  name: string,
-  access: ServerAccess,
+  way: { name: string; access: ServerAccess; pooled: boolean },
   expected: Expected,
   probing: Probing,
   run: Run,
 ): Promise<Check> {
+  const { name, access, pooled } = way;
   const until = Date.now() + probing.patienceMs;
   for (;;) {
     try {
@@ -76,7 +77,7 @@ async function probed(
     } catch (error) {
       run.signal.throwIfAborted();
       // A pooler that does not know the database's user says nothing about its applications.
-      if (error instanceof HoldfastError && error.type === 'AuthenticationFailed') {
+      if (pooled && error instanceof HoldfastError && error.type === 'AuthenticationFailed') {
         return { name, verdict: 'inconclusive', detail: error.message };
       }
       if (Date.now() >= until) return failed(name, messageOf(error));

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
@@ -10,6 +11,7 @@ import { freePort } from '../../src/client/dev/ports.ts';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
 import type { EndpointConfig } from '../../src/config/schema.ts';
 import { pgbouncer } from '../../src/endpoints/pgbouncer.ts';
+import { clientConfig } from '../../src/engines/postgres/connection.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
 import type { Address } from '../../src/model/topology.ts';
 import { type Application, startApplication } from '../e2e/application.ts';
@@ -18,6 +20,8 @@ import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { query, quietly } from './postgres-sides-fixture.ts';
 
 const PASSWORD = 'a-password-of-tests';
+
+const UNKNOWN = { systemIdentifier: '', timeline: 0 };
 
 /** A server with its identity. */
 interface Server extends RunningPostgres {
@@ -46,13 +50,17 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function startServer(name: string): Promise<Server> {
+async function startServer(name: string, identity?: null): Promise<Server> {
   const server = await startPostgres({
     ...{ directory: join(directory, name), port: 0, major: 15, systemUser: 'postgres' },
     ...{ password: PASSWORD, database: 'shop', settings: { fsync: 'off' } },
   });
   const { host, port } = server.access;
-  return { ...server, address: { host, port }, identity: await postgres.probe(server.access, quietly) };
+  return {
+    ...server,
+    address: { host, port },
+    identity: identity === null ? UNKNOWN : await postgres.probe(server.access, quietly),
+  };
 }
 
 async function startBouncer(
@@ -180,6 +188,36 @@ describe('an application behind PgBouncer', () => {
     expect(await query({ ...next.access, port: bouncer.port, database: 'shop' }, 'SELECT 1 AS one')).toEqual([
       { one: 1 },
     ]);
+  });
+});
+
+describe('a probe', () => {
+  it('leaves nothing in a session that somebody else gets next', async () => {
+    await startBouncer({ settings: ['default_pool_size = 1'] });
+    const access = { ...old.access, port: bouncer.port };
+    const settings = async () => {
+      const client = new pg.Client(clientConfig(access));
+      await client.connect();
+      const { rows } = await client
+        .query('SELECT pg_backend_pid() AS pid, name, setting FROM pg_settings')
+        .finally(() => client.end());
+      return rows;
+    };
+    const before = await settings();
+    expect(await postgres.probe(access, quietly)).toEqual(old.identity);
+    expect(await settings()).toEqual(before);
+  });
+
+  it('finds a standby, and its new timeline as soon as it is promoted', async () => {
+    const third = await startServer('third');
+    open.push({ end: () => third.stop() });
+    await third.stop();
+    await writeFile(join(third.dataDirectory, 'standby.signal'), '');
+    await startServer('third', null);
+    await expect(postgres.probe(third.access, quietly)).rejects.toMatchObject({ type: 'CheckFailed' });
+    await query(third.access, 'SELECT pg_promote()');
+    const promoted = await postgres.probe(third.access, quietly);
+    expect(promoted).toEqual({ ...third.identity, timeline: 2 });
   });
 });
 
