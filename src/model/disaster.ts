@@ -5,9 +5,9 @@ import { countOf } from './plan.ts';
 export interface Loss {
   /** when it was worked out */
   at: string;
-  /** the newest moment that can be recovered; null: no log after a base proves any */
+  /** the newest moment that can be recovered, the end of a base at least; null: there is none */
   lastRecoverableAt: string | null;
-  /** from that moment to `at`; null: not known */
+  /** from that moment to `at`, whole; null: nothing can be recovered */
   seconds: number | null;
   /** commits known to be lost, as far as the watcher had seen production by `until`; null: it had not counted them */
   transactions: { lost: number; until: string } | null;
@@ -16,7 +16,7 @@ export interface Loss {
 /** `34s of commits are lost, 12 transactions that were seen`. */
 export function describeLoss({ seconds, transactions, lastRecoverableAt }: Loss): string {
   if (seconds === null || lastRecoverableAt === null) {
-    return 'nothing after the backup itself is proved; what was committed since is lost';
+    return 'nothing can be recovered to its end: there is no base with its logs';
   }
   const span = `commits since ${lastRecoverableAt} are lost, ${formatDuration(Math.round(seconds) * 1_000)} of them`;
   if (transactions === null) return `${span}; how many is not known`;
