@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { freePort } from '../../src/client/dev/ports.ts';
 import type { ReplayInput, TakeOverInput } from '../../src/engines/engine.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
@@ -25,6 +26,7 @@ export async function restoreAndMove(
   const serverMajor = change.serverMajor ?? MAJOR;
   await restore({ ...restoreInput(recovery, place, backup), serverMajor }, quietly);
   const replayed = await replay(replayInput(recovery, place, target, { durable: true, ...change }), quietly);
+  expect(await recovery.value('SHOW fsync', replayed.access)).toBe('on');
   await stop(place);
   const moved = await recovery.site.moveToProduction(id, PRODUCTION_USER);
   return { before: place, replayed, moved };

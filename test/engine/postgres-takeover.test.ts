@@ -8,6 +8,11 @@ import { check } from '../../src/engines/postgres/check.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
+import {
+  type ReplayState,
+  readReplayState,
+  writeReplayState,
+} from '../../src/engines/postgres/replay-state.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
 import { ensureRunning, stop } from '../../src/engines/postgres/server.ts';
 import { identify } from '../../src/engines/postgres/takeover/identify.ts';
@@ -240,8 +245,10 @@ async function certificate({ directory, s3 }: Recovery): Promise<{ certFile: str
 
 test('a recovery that had to be ended before: its history is archived too', async () => {
   const { moved } = await restoreAndMove(recovery, 'ended', backup, { xid: moment.dropXid }, { lastLog });
-  const state = JSON.parse(await readFile(join(moved.directory, 'replay.json'), 'utf8'));
+  const state = (await readReplayState(moved)) as ReplayState;
   expect(state.ended).toBeDefined();
+  // The machine was restarted: all of it is on the disk.
+  await writeReplayState(moved, { ...state, bootId: 'another' });
   const input = await takeOverInput(recovery, moved);
   const taken = await takeOver(input, quietly);
   expect(taken.timeline).toBe(2);
@@ -254,6 +261,10 @@ test('of a drill: the copy is promoted where it is, and stays isolated', async (
   const place = await recovery.provision('drill');
   const { access } = await recover(recovery, place, backup, { latest: true }, { lastLog });
   expect(await promote(place, quietly)).toEqual({ timeline: 2 });
+  expect(await promote(place, quietly)).toEqual({ timeline: 2 });
+  // Killed before it knew that it was done.
+  const state = (await readReplayState(place)) as ReplayState;
+  await writeReplayState(place, { ...state, ended: { nextXid: null } });
   expect(await promote(place, quietly)).toEqual({ timeline: 2 });
   await ensureRunning(place, quietly);
   expect(await recovery.value('SHOW archive_mode', access)).toBe('off');

@@ -5,6 +5,7 @@ import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { InstancePlace } from '../../engine.ts';
 import { withConnection } from '../connection.ts';
+import { serverPid } from '../instance-processes.ts';
 import { instanceAccess, layoutOf, readIfThere } from '../place.ts';
 import { endReplay } from '../replay-end.ts';
 import { type Reached, readReplayState } from '../replay-state.ts';
@@ -14,14 +15,13 @@ const PROMOTE_WITHIN_S = 600;
 
 /** Engine.promote: of a drill. The copy stays isolated, and read-only unless a session says otherwise. */
 export async function promote(place: InstancePlace, run: Run): Promise<{ timeline: number }> {
-  await ensureRunning(place, run);
   const state = await readReplayState(place);
-  if (state?.production === undefined && state?.ended === undefined && state !== null) {
-    await endReplay(place, state, run);
-  }
-  return ask(instanceAccess(place, state as NonNullable<typeof state>), run, async (client) => ({
-    timeline: await timelineOf(client),
-  }));
+  if (state === null) throw lost(place, 'its replay was not finished');
+  // An earlier attempt was killed at it.
+  const isHalf = state.ended?.nextXid === null && (await serverPid(place)) !== null;
+  if (!isHalf) await ensureRunning(place, run);
+  if (isHalf || (state.ended ?? state.production) === undefined) await endReplay(place, state, run);
+  return ask(instanceAccess(place, state), run, async (client) => ({ timeline: await timelineOf(client) }));
 }
 
 /** Asks for the end of a recovery that stands at its target, and waits for it. Ended already is success. */
