@@ -87,6 +87,27 @@ test('config check shows databases, objectives and the arithmetic', async () => 
   });
 });
 
+test('config check shows where a database would live after a disaster', async () => {
+  const path = join(directory, 'takeover.yaml');
+  const lines = [
+    'takeover: {here: {address: 127.0.0.1, port: 5433}}',
+    'fence: {command: [/usr/local/bin/fence]}',
+    'endpoints: [{file: {path: /etc/shop.env, url: DATABASE_URL}}, {file: {path: /etc/pg.conf, service: shop}}]',
+  ];
+  await writeFile(path, exampleText({ databases: databaseText('shop', lines.join('\n')) }));
+  expect(await run(configCommand(), 'check', '--config', path)).toBe(0);
+  expect(out.replaceAll(/\s+/g, ' ')).toContain(
+    'after a disaster: at here as 127.0.0.1:5433; a command fences the old server; clients are switched in file /etc/shop.env, file /etc/pg.conf [shop]',
+  );
+  out = '';
+  await run(configCommand(), 'check', '--config', path, '--output', 'json');
+  expect(JSON.parse(out).databases[0].disaster).toEqual({
+    takeover: [{ site: 'here', address: '127.0.0.1', port: 5433 }],
+    fence: 'command',
+    endpoints: ['file /etc/shop.env', 'file /etc/pg.conf [shop]'],
+  });
+});
+
 test('config check ends with 2 where something is wrong, in both forms', async () => {
   const path = join(directory, 'wrong.yaml');
   await writeFile(path, exampleText().replace('engine: postgres', 'engine: postgre'));
