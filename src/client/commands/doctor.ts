@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { type LoadedConfig, loadConfig } from '../../config/load.ts';
+import type { LoadedConfig } from '../../config/load.ts';
 import type { Finding, TemporalProbe } from '../../doctor/check.ts';
 import { formatFailure } from '../../model/failure.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import { action, configPathOf, outputOf, printAnswer, withGlobalOptions } from '../options.ts';
+import { action, type CommandContext, openContext, withGlobalOptions } from '../options.ts';
 import { formatParagraph, style, terminalWidth } from '../output.ts';
 import { CONTROL_NEED, hostNeed, requireWorkers, siteNeed, siteOf } from '../preflight.ts';
 import { connectTemporal } from '../temporal.ts';
@@ -37,35 +37,32 @@ Example:
     );
   return withGlobalOptions(command).action(
     action(async ({ site }: { site: string }, self: Command) => {
-      const loaded = await loadConfig(await configPathOf(self));
-      siteOf(loaded.config, site);
-      return examine(loaded, site, outputOf(self) === 'json');
+      const context = await openContext(self, 'if known');
+      siteOf(context.config.config, site);
+      return examine(context, site);
     }),
   );
 }
 
-async function examine(file: LoadedConfig, site: string, json: boolean): Promise<ExitCode> {
+async function examine({ config, output, print }: CommandContext, site: string): Promise<ExitCode> {
   const { examineSite } = await import('../../doctor/doctor.ts');
   const { ENGINES } = await import('../../workers/engines.ts');
   const { configurePrograms } = await import('../../engines/postgres/programs.ts');
-  const { locateDatabases } = await import('../../repository/locate.ts');
-  configurePrograms(file.config.tools.postgres ?? {});
-  // Where the repository does not say, its own check tells why.
-  const loaded = await locateDatabases(file, S3_PATIENCE_MS).catch(() => file);
+  configurePrograms(config.config.tools.postgres ?? {});
   const run = { signal: AbortSignal.timeout(PATIENCE_MS), progress: () => {} };
-  const temporal = probeOf(loaded);
+  const temporal = probeOf(config);
   const tools = { engines: ENGINES, temporal, patienceMs: S3_PATIENCE_MS, run };
   const checks: Finding[] = [];
   try {
-    for await (const finding of examineSite(loaded, site, tools)) {
+    for await (const finding of examineSite(config, site, tools)) {
       checks.push(finding);
-      if (!json) process.stdout.write(`${formatFinding(finding, terminalWidth())}\n`);
+      if (output === 'text') process.stdout.write(`${formatFinding(finding, terminalWidth())}\n`);
     }
   } finally {
     await temporal.close();
   }
   const ok = checks.every((finding) => finding.ok);
-  if (json) printAnswer('json', { site, ok, checks } satisfies DoctorAnswer);
+  if (output === 'json') print({ site, ok, checks } satisfies DoctorAnswer);
   return ok ? EXIT.done : EXIT.failed;
 }
 

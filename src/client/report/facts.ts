@@ -11,6 +11,7 @@ import { readDrills } from '../../repository/drills.ts';
 import { encodeId, evidenceFolder } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { readVerifications, type VerificationRecord } from '../../repository/verifications.ts';
+import { type DisasterReadiness, readinessOf } from './disaster.ts';
 import { type Finding, findingsOf } from './findings.ts';
 
 /** The contract of `holdfast report --output json`. */
@@ -26,6 +27,7 @@ export interface DatabaseReport {
   host: string;
   region: string | null;
   objectives: Record<'rpo' | 'rto', { seconds: number; from: string }>;
+  disaster: DisasterReadiness;
   /** what is wrong or unproved, the worst first */
   findings: Finding[];
   /** null where the repository could not be read */
@@ -91,6 +93,7 @@ export function reportOf(database: DatabaseView, held: Held | string, now: Date)
       rpo: { seconds: objectives.rpoMs / 1_000, from: objectives.rpoFrom },
       rto: { seconds: objectives.rtoMs / 1_000, from: objectives.rtoFrom },
     },
+    disaster: readinessOf(database, typeof held === 'string' ? null : held),
     findings: findingsOf(database, held, now),
     held: typeof held === 'string' ? null : held,
   };

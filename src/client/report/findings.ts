@@ -5,6 +5,7 @@ import { overdueAfterMs } from '../../model/overdue.ts';
 import { countOf } from '../../model/plan.ts';
 import { backupProblems } from '../../watchdog/backups.ts';
 import { formatSpan } from '../view/duration.ts';
+import { readinessOf } from './disaster.ts';
 import type { Held } from './facts.ts';
 
 /** Something that is open: wrong, late, or not proved. */
@@ -39,6 +40,7 @@ export function findingsOf(database: DatabaseView, held: Held | string, now: Dat
       ),
     ),
     ...drillFindings(database, drills, now),
+    ...neverTakenOver(database, held),
   ].toSorted((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
 }
 
@@ -56,6 +58,15 @@ function neverMade({ name, tiers, verify }: DatabaseView, { catalog, verificatio
     const hint = verify === null ? 'verify is off in the configuration' : `holdfast verify ${name} --wait`;
     return [warning(`no ${tier} backup of ${name} was ever restored and verified`, hint)];
   });
+}
+
+/** A way that nobody ever went is a hope. */
+function neverTakenOver(database: DatabaseView, held: Held): Finding[] {
+  const { sites, last } = readinessOf(database, held);
+  const { name } = database;
+  if (sites.length === 0 || last !== null) return [];
+  const hint = `holdfast drill ${name} --runbook full --wait; on a host of the site: holdfast doctor --site ${sites[0]}`;
+  return [warning(`${name} was never taken over at ${sites.join(', ')}, not in a drill either`, hint)];
 }
 
 function drillFindings({ name, drill }: DatabaseView, drills: readonly DrillRecord[], now: Date): Finding[] {

@@ -1,6 +1,7 @@
 import { countOf } from '../../model/plan.ts';
 import { formatTime } from '../output.ts';
 import { formatSpan } from '../view/duration.ts';
+import { describeReadiness } from './disaster.ts';
 import type { DatabaseReport, Report } from './facts.ts';
 import { newestOfTiers, slowestNow } from './figures.ts';
 import { Html, html, table } from './html.ts';
@@ -77,6 +78,8 @@ function section(report: DatabaseReport, now: Date): Html {
 ${findings(report)}
 <h3>Objectives</h3>
 ${objectives(report)}
+<h3>If its site is lost</h3>
+<p>${describeReadiness(report.disaster, now)}</p>
 ${
   held === null
     ? null

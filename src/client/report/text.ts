@@ -1,6 +1,7 @@
 import { formatAge, formatParagraph, formatTable, formatTime, style } from '../output.ts';
 import { formatSpan } from '../view/duration.ts';
 import { formatWindow } from '../view/window.ts';
+import { describeReadiness } from './disaster.ts';
 import { shortOf } from './drill-chart.ts';
 import type { DatabaseReport, Held, Report } from './facts.ts';
 import { newestOfTiers, slowestNow } from './figures.ts';
@@ -21,6 +22,7 @@ function formatDatabase(report: DatabaseReport, now: Date, width: number | null)
     style('bold', report.database),
     formatFindings(report, width),
     formatObjectives(report),
+    formatParagraph(`If its site is lost: ${describeReadiness(report.disaster, now)}`, '  ', width),
     ...(held === null
       ? []
       : [

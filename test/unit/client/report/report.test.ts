@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
+import { describeReadiness } from '../../../../src/client/report/disaster.ts';
 import { drillChart } from '../../../../src/client/report/drill-chart.ts';
+import { type Decided, type Held, reportOf } from '../../../../src/client/report/facts.ts';
 import { escapeHtml, html } from '../../../../src/client/report/html.ts';
 import { reportPage } from '../../../../src/client/report/page.ts';
 import { formatReport } from '../../../../src/client/report/text.ts';
+import { type DatabaseView, describeDatabase } from '../../../../src/config/describe.ts';
+import { databaseText, exampleConfig } from '../../config/example.ts';
 import { drill, HOSTILE, healthy, NOW, report, reported, troubled } from './facts.ts';
 
 const page = reportPage(report());
@@ -115,4 +119,36 @@ test('a terminal shows the same', () => {
   expect(text).toMatch(/cannot be read: no answer/);
   expect(formatReport({ ...report(), databases: [] }, 100)).toBe('');
   expect(NOW.toISOString()).toBe(report().writtenAt);
+});
+
+test('says whether a site can take a database over, and when that was last tried', () => {
+  const config = exampleConfig({
+    databases: databaseText('shop', 'takeover: {here: {address: 127.0.0.1, port: 1}}'),
+  });
+  const database = describeDatabase(config, 'shop');
+  const of = (held: Held, view = database) => {
+    const { disaster, findings: open } = reportOf(view, held, NOW);
+    return { text: describeReadiness(disaster, NOW), open: open.map(({ what }) => what) };
+  };
+  expect(of(healthy())).toEqual({
+    text: 'Can be taken over at here; never recovered there, and never drilled.',
+    open: ['shop was never taken over at here, not in a drill either'],
+  });
+  const full = drill(3, { runbook: 'fullDisasterRecovery' });
+  const drilled = { ...healthy(), drills: [drill(2), full] };
+  expect(of(drilled)).toEqual({ text: 'Can be taken over at here; last drill 3d ago: met in 9m.', open: [] });
+  const run = {
+    ...healthy().decided[0],
+    runbook: 'fullDisasterRecovery',
+    writtenAt: NOW.toISOString(),
+  } as Decided;
+  const moved = {
+    ...database,
+    topology: { site: 'here', at: NOW.toISOString() } as DatabaseView['topology'],
+  };
+  expect(of({ ...drilled, decided: [run] }, moved).text).toBe(
+    'It lives at here since 2026-06-15T12:00:00Z. Can be taken over at here; last recovery just now: completed.',
+  );
+  expect(page).toContain('No site can take it over (takeover in the configuration).');
+  expect(formatReport(report(), null)).toContain('If its site is lost: No site can take it over');
 });
