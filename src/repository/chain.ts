@@ -202,17 +202,20 @@ function beyond(
   from: { timeline: number; number: number },
   segmentBytes: number,
 ): Hole['beyond'] {
-  const names = [...timelines]
+  const runs = [...timelines]
     .filter(([timeline]) => timeline >= from.timeline)
     .sort(([a], [b]) => a - b)
-    .flatMap(([timeline, runs]) =>
-      runs
-        .filter(({ first }) => first >= from.number)
-        .flatMap(({ first, archivedAt }) =>
-          archivedAt.map((_, at) => nameOf(timeline, first + at, segmentBytes)),
-        ),
+    .flatMap(([timeline, ofTimeline]) =>
+      ofTimeline.filter(({ first }) => first >= from.number).map((run) => ({ ...run, timeline })),
     );
-  return { first: names[0] as string, last: names.at(-1) as string, count: names.length };
+  const [first, last] = [runs[0], runs.at(-1)];
+  if (first === undefined || last === undefined)
+    throw new TypeError('a hole has archived segments behind it');
+  return {
+    first: nameOf(first.timeline, first.first, segmentBytes),
+    last: nameOf(last.timeline, last.last, segmentBytes),
+    count: runs.reduce((sum, run) => sum + run.last - run.first + 1, 0),
+  };
 }
 
 /** The run with which a later timeline goes on from the end of this one, or leaves a hole. */

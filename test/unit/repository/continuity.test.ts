@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Manifest, RecoveryInterval } from '../../../src/model/backup.ts';
 import { HoldfastError } from '../../../src/model/failure.ts';
+import { indexLogs, stretchesFrom } from '../../../src/repository/chain.ts';
 import { chooseBackup } from '../../../src/repository/choice.ts';
 import { continuityOf } from '../../../src/repository/continuity.ts';
 import type { Heartbeat } from '../../../src/repository/heartbeats.ts';
@@ -177,6 +178,32 @@ test('whatever the intervals claim, a base and its logs can be chosen for', () =
       const isReachable = (ms: number) =>
         attempt(() => chooseBackup({ ...world, target: { time: isoAt(ms) }, now: NOW }).reachable) === 'yes';
       expect(moments.filter(isReachable)).toEqual(moments.filter((ms) => isWithin(spans, ms)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a disaster recovers from whatever base has its logs, through logs that are all there, and to what is claimed last', () => {
+  fc.assert(
+    fc.property(worlds, (world) => {
+      const choose = (beyondGap: 'refuse' | 'leave') =>
+        attempt(() => chooseBackup({ ...world, target: { latest: true }, beyondGap, now: NOW }));
+      const [refused, left] = [choose('refuse'), choose('leave')];
+      const hasLogs = world.manifests.some(
+        (manifest) => stretchesFrom(manifest, indexLogs(world)).length > 0,
+      );
+      expect(typeof left === 'object').toBe(hasLogs);
+      if (typeof left === 'string') return;
+      if (typeof refused === 'object') expect(left).toEqual(refused);
+      const [first, last] = [left.firstLog, left.lastLog].map((name) =>
+        Number.parseInt(name?.slice(16) ?? '', 16),
+      );
+      const present = world.segments.map(({ name }) => Number.parseInt(name.slice(16), 16));
+      expect(present.filter((n) => n >= (first as number) && n <= (last as number))).toHaveLength(
+        left.segments,
+      );
+      expect(present).not.toContain((last as number) + 1);
+      expect(left.notices).toHaveLength(Math.max(...present) > (last as number) ? 2 : 0);
     }),
     { numRuns: 300 },
   );
