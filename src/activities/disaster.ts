@@ -74,9 +74,12 @@ export const createDisasterActivities = (deps: Dependencies) => ({
     return asActivity(async () => {
       const { database, base, loss, oldServer } = input;
       const { endpoints } = databaseOf(deps, database).config;
-      const reached = 'latest' in input.target ? 'the end of its logs' : describeTarget(input.target);
+      const [reached, lost] =
+        'latest' in input.target
+          ? ['the end of its logs', describeLoss(loss)]
+          : [describeTarget(input.target), lostAfter(loss)];
       return digested({
-        summary: `recover ${database} at ${input.site} to ${reached}: ${describeLoss(loss)}`,
+        summary: `recover ${database} at ${input.site} to ${reached}: ${lost}`,
         backup: base.backup,
         target: input.target,
         position: null,
@@ -105,14 +108,19 @@ export const createDisasterActivities = (deps: Dependencies) => ({
     address: Address;
     endpoints: EndpointNow[];
     checks: Check[];
+    /** a switch that was taken back, and why */
+    failed: { tries: number; why: string } | null;
     notices: string[];
   }): Promise<Plan> {
     return asActivity(async () => {
-      const { database, endpoints, checks } = input;
+      const { database, endpoints, checks, failed } = input;
       const to = formatAddress(input.address);
       const doubts = checks.filter(({ verdict }) => verdict !== 'pass');
       return digested({
-        summary: `switch ${countOf(endpoints.length, 'endpoint')} of ${database} to ${to}`,
+        summary:
+          endpoints.length === 0
+            ? `take ${to} as ${database}: no endpoint is switched`
+            : `switch ${countOf(endpoints.length, 'endpoint')} of ${database} to ${to}`,
         backup: input.base.backup,
         target: input.target,
         position: input.position,
@@ -121,6 +129,9 @@ export const createDisasterActivities = (deps: Dependencies) => ({
           ...{ name, from: address === null ? null : formatAddress(address), to },
         })),
         notices: [
+          ...(failed === null
+            ? []
+            : [`tried ${countOf(failed.tries, 'time')} and taken back: ${failed.why}`]),
           `${countOf(checks.length - doubts.length, 'check')} of the new server passed`,
           ...doubts.map((check) => `${check.name}: ${check.verdict}: ${check.detail}`),
           ...input.notices,
@@ -176,6 +187,10 @@ export const createDisasterActivities = (deps: Dependencies) => ({
     );
   },
 });
+
+/** Of a target that people have chosen: more may be lost than must be. */
+const lostAfter = ({ lastRecoverableAt }: Loss): string =>
+  `what was committed after it is lost${lastRecoverableAt === null ? '' : `, though the logs reach to ${lastRecoverableAt}`}`;
 
 function digested(plan: Omit<Plan, 'digest' | 'conflict' | 'changes' | 'rules'>): Plan {
   const whole = { ...plan, conflict: null, changes: [], rules: [] };

@@ -6,10 +6,13 @@ import type { ServerAccess } from '../model/access.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
+import type { Target } from '../model/target.ts';
 import type { Address } from '../model/topology.ts';
-import { listHeartbeats, writeHeartbeat } from '../repository/heartbeats.ts';
+import { parseLsn } from '../model/wal.ts';
+import { type Heartbeat, listHeartbeats, writeHeartbeat } from '../repository/heartbeats.ts';
 import { listArchivedLogs } from '../repository/logs.ts';
 import { listManifests } from '../repository/manifests.ts';
+import type { Repository } from '../repository/repository.ts';
 import {
   databaseOf,
   instancesOf,
@@ -105,17 +108,21 @@ export const createTakeoverActivities = (deps: Dependencies) => ({
 
   /** Whether the new server is the database: its definitions, rows and last commit, and what the application says. */
   async checkNewServer(
-    input: NewServer & { base: Base; replayed: ReplayResult; access: ServerAccess; asOf: string },
+    input: NewServer & { base: Base; target: Target; replayed: ReplayResult; access: ServerAccess },
   ): Promise<Check[]> {
     return asActivity((run) =>
       withRepository(deps, 'restore', async (repository) => {
         const { database, base, replayed, access } = input;
-        const { engine, objectives, verify, config } = databaseOf(deps, database);
+        const { engine, verify, config } = databaseOf(deps, database);
         const place = await findInstance(deps, input.instance);
-        const heartbeat = heartbeatCheck(await listHeartbeats(repository, database), {
-          ...{ lastLog: base.lastLog, timeline: base.timeline, lsn: replayed.lsn },
-          ...{ rpoMs: objectives.rpoMs, now: new Date(input.asOf) },
-        });
+        const heartbeat = heartbeatCheck(
+          await passedHeartbeats(repository, input),
+          // How old it is was said as the loss, and decided on.
+          {
+            ...{ lastLog: base.lastLog, timeline: base.timeline, lsn: replayed.lsn },
+            ...{ rpoMs: Number.POSITIVE_INFINITY, now: new Date() },
+          },
+        );
         const dumps = (await listManifests(repository, database)).filter(({ tier }) => tier === 'logical');
         return [
           heartbeat,
@@ -162,6 +169,16 @@ function notArchived(log: string, stanza: string): HoldfastError {
   return new HoldfastError('RepositoryUnavailable', `log ${log} did not reach stanza ${stanza} in time`, {
     hint: 'see pg_stat_archiver and the server log of the new server; resume when its archiver works',
   });
+}
+
+/** Those that the copy has to hold: the end of the logs passes them all, another target those before it. */
+async function passedHeartbeats(
+  repository: Repository,
+  { database, target, replayed }: { database: string; target: Target; replayed: ReplayResult },
+): Promise<Heartbeat[]> {
+  const all = await listHeartbeats(repository, database);
+  if ('latest' in target) return all;
+  return all.filter(({ position }) => parseLsn(position) <= parseLsn(replayed.lsn));
 }
 
 /** Without a password. */

@@ -4,7 +4,7 @@ import { parseInput } from '../model/input.ts';
 import type { Plan } from '../model/plan.ts';
 import type { RunbookStatus } from '../model/runbook.ts';
 import type { Target } from '../model/target.ts';
-import { control, onSite } from './proxies.ts';
+import { control, fenceOn } from './proxies.ts';
 import { aimAt } from './runbook/aims.ts';
 import { holdChange } from './runbook/change.ts';
 import { isDrill } from './runbook/drill.ts';
@@ -35,7 +35,7 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
     steps: [
       ...['state the loss', 'choose base', 'plan', 'decide', 'fence'],
       ...['provision', 'restore', 'replay', 'check', 'take over', 'protect', 'verify'],
-      ...['decide switch', 'switch', 'verify endpoint', 'settle'],
+      ...['plan switch', 'decide switch', 'switch', 'verify endpoint', 'settle'],
     ],
     choose,
     parks: 'always',
@@ -68,16 +68,15 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
       const approvedBy = runbook.deciders();
       const fenced = await runbook.step(
         'fence',
-        () => onSite(site, noWorkerAfterMs).fenceOldServer({ database, approvedBy }),
+        () => fenceOn(site, noWorkerAfterMs).fenceOldServer({ database, approvedBy }),
         ({ detail }) => detail,
       );
       findings.disaster = { ...record, fenced };
     }
 
-    const provisioned = await provisionInstance(runbook, settings, { database, base, release });
     await thawIfArchived(runbook, { database, base }, settings);
+    const provisioned = await provisionInstance(runbook, settings, { database, base, release });
     const recovery = new Recovery(runbook, provisioned, database, { durable: true });
-    const asOf = new Date().toISOString();
     const { replayed, checks } = await recovery.bringTo(decided, null);
     findings.checks = checks;
 
@@ -90,7 +89,7 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
     });
     await server.takeOver();
     await server.protect();
-    findings.checks = [...checks, ...(await server.verify(asOf))];
+    findings.checks = [...checks, ...(await server.verify())];
     const ending = await switchUnderDecision(runbook, findings, server, switches);
     if (ending !== 'completed') return ending;
     await server.settle(workflowInfo().startTime);

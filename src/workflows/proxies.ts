@@ -70,12 +70,23 @@ export const alerting = activitiesOn<Pick<Alerting, 'sendAlert'>>({
 
 /** Provisioning on any worker of a site; the one that answers names its host. */
 export const onSite = (site: string, noWorkerAfterMs: number) =>
-  activitiesOn<Pick<Recovery, 'provisionInstance'> & Fencing>({
+  activitiesOn<Pick<Recovery, 'provisionInstance'>>({
     taskQueue: siteQueue(site),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '10m',
     heartbeatTimeout: '30s',
     // An instance must not appear after the clean-up has looked for it.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: BRIEFLY,
+  });
+
+/** Where the site that takes over is: the fence's own time limit ends it. */
+export const fenceOn = (site: string, noWorkerAfterMs: number) =>
+  activitiesOn<Fencing>({
+    taskQueue: siteQueue(site),
+    scheduleToStartTimeout: noWorkerAfterMs,
+    startToCloseTimeout: '7d',
+    heartbeatTimeout: '20s',
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: BRIEFLY,
   });
@@ -94,7 +105,7 @@ export const onHost = (host: string, noWorkerAfterMs: number) =>
 
 /** What clients are sent by. A failure is soon said: half of them may have been sent already. */
 export const endpointsOn = (host: string, noWorkerAfterMs: number) =>
-  activitiesOn<Endpoints>({
+  activitiesOn<Endpoints & Pick<Takeover, 'checkServing'>>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '10m',
@@ -104,7 +115,9 @@ export const endpointsOn = (host: string, noWorkerAfterMs: number) =>
   });
 
 /** Clean-up in the repository: tried for an hour, by any worker, so that a host that is gone does not hold it up. */
-export const cleanUpRepository = activitiesOn<Pick<Protection, 'abandonLogicalBackup'>>({
+export const cleanUpRepository = activitiesOn<
+  Pick<Protection, 'abandonLogicalBackup'> & Pick<Disaster, 'keepTopology'> & Scheduling
+>({
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
   scheduleToCloseTimeout: '1h',
@@ -114,7 +127,9 @@ export const cleanUpRepository = activitiesOn<Pick<Protection, 'abandonLogicalBa
 
 /** Clean-up at a host: tried for an hour; what is left then is the reaper's. */
 export const cleanUpOnHost = (host: string, noWorkerAfterMs?: number) =>
-  activitiesOn<Pick<Recovery, 'removeInstance'>>({
+  activitiesOn<
+    Pick<Recovery, 'removeInstance'> & Pick<Takeover, 'offerInstance'> & Pick<Endpoints, 'restoreEndpoints'>
+  >({
     taskQueue: hostQueue(host),
     ...(noWorkerAfterMs === undefined ? {} : { scheduleToStartTimeout: noWorkerAfterMs }),
     startToCloseTimeout: '10m',

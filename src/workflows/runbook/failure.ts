@@ -28,7 +28,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof ApplicationFailure) {
     const [hint, reason] = (error.details ?? []).map(textOrNothing);
-    const known = { type: error.type ?? 'Unknown', message: error.message, hint };
+    // endWith has put the hint there, and would again.
+    const message = hint === undefined ? error.message : withoutEnd(error.message, `\nHINT: ${hint}`);
+    const known = { type: error.type ?? 'Unknown', message, hint };
     return reason === undefined ? known : { ...known, reason };
   }
   if (error instanceof HoldfastError) {
@@ -40,6 +42,8 @@ export function failureOf(error: unknown): Failure {
     hint: undefined,
   };
 }
+
+const withoutEnd = (text: string, end: string) => (text.endsWith(end) ? text.slice(0, -end.length) : text);
 
 /** Activities put the hint into the first detail, and the reason into the second. */
 const textOrNothing = (detail: unknown) => (typeof detail === 'string' && detail !== '' ? detail : undefined);

@@ -11,10 +11,10 @@ import type { ReplayResult } from '../../engines/engine.ts';
 import type { ServerAccess } from '../../model/access.ts';
 import type { Check } from '../../model/evidence.ts';
 import { countOf } from '../../model/plan.ts';
-import { type Address, formatAddress } from '../../model/topology.ts';
+import { type Address, formatAddress, type Topology } from '../../model/topology.ts';
 import { stampOf, workflowIdFor } from '../../model/workflow-id.ts';
 import { physicalBackup } from '../physical-backup.ts';
-import { control } from '../proxies.ts';
+import { cleanUpOnHost, cleanUpRepository, control } from '../proxies.ts';
 import { isDrill } from './drill.ts';
 import type { Findings } from './evidence.ts';
 import { endWith } from './failure.ts';
@@ -39,7 +39,10 @@ export class NewServer {
   readonly #runbook: Runbook;
   readonly #findings: Findings;
   #server: TakenOverInstance | null = null;
+  #topology: { before: Topology | null; after: Topology } | null = null;
   #settled = false;
+  /** what leads to it: as long as anything does, it must not be removed */
+  readonly leads = new Set<'topology' | 'endpoints'>();
   /** of the whole run: who cancels it does not want the server any more */
   readonly #scope = CancellationScope.current();
 
@@ -106,17 +109,21 @@ export class NewServer {
     if (server === null || stanza === undefined) return;
     const { provisioned, aim } = this.recovered;
     const { database } = this.what;
-    const { workflowId } = workflowInfo();
     const backup = workflowIdFor('physicalBackup', database, new Date());
     await this.#runbook.step(
       'protect',
       async () => {
         const { log } = await provisioned.host.proveArchive({ ...this.what, stanza, server });
-        const { before, after } = await control.prepareTopology({
-          ...{ ...this.what, workflowId, base: aim.base, address: this.address, stanza, server },
-        });
-        this.#runbook.cleanUpWith(() => this.#giveBack(before, backup));
-        await control.keepTopology({ database, topology: after });
+        // Once: a second try after parking would find this server as the one that is left.
+        if (this.#topology === null) {
+          const { workflowId } = workflowInfo();
+          const what = { ...this.what, workflowId, base: aim.base, address: this.address, stanza, server };
+          const topology = await control.prepareTopology(what);
+          this.#topology = topology;
+          this.#runbook.cleanUpWith(() => this.#giveBack(topology.before, backup));
+        }
+        this.leads.add('topology');
+        await control.keepTopology({ database, topology: this.#topology.after });
         await control.applySchedules({});
         await startChild(physicalBackup, {
           workflowId: backup,
@@ -131,19 +138,20 @@ export class NewServer {
   }
 
   /** Whether it is the database. What fails is for people to judge; where none are asked, it ends the recovery. */
-  async verify(asOf: string): Promise<Check[]> {
+  async verify(): Promise<Check[]> {
     const { provisioned, aim, replayed, settings } = this.recovered;
     const access: ServerAccess = this.#server?.access ?? replayed.access;
     const checks = await this.#runbook.step(
       'verify',
-      () => provisioned.host.checkNewServer({ ...this.what, base: aim.base, replayed, access, asOf }),
+      () => provisioned.host.checkNewServer({ ...this.what, ...aim, replayed, access }),
       (found) => found.map(({ name, verdict }) => `${name}: ${verdict}`).join(', '),
     );
     const failed = checks.filter(({ verdict }) => verdict === 'fail');
-    if (failed.length > 0 && settings.approval.people === 0) {
+    if (failed.length > 0 && (settings.approval.people === 0 || isDrill())) {
+      const nobody = isDrill() ? 'a drill asks nobody' : 'nobody is asked (approval.disaster)';
       throw endWith({
         type: 'CheckFailed',
-        message: `${countOf(failed.length, 'check')} of the new server failed, and nobody is asked (approval.disaster): ${failed.map(({ detail }) => detail).join('; ')}`,
+        message: `${countOf(failed.length, 'check')} of the new server failed, and ${nobody}: ${failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ')}`,
         hint: 'clients were not switched; look at the new server (holdfast connect) and at an earlier target',
       });
     }
@@ -152,15 +160,12 @@ export class NewServer {
 
   /** It is production now. */
   async settle(startedAt: Date): Promise<void> {
-    const { provisioned, replayed, settings } = this.recovered;
+    const { provisioned, settings } = this.recovered;
     const { database } = this.what;
     await this.#runbook.step('settle', () => provisioned.host.settleProduction(this.what));
     this.#settled = true;
     this.#runbook.status.instance = null;
-    const loss = this.#findings.disaster?.loss;
-    const until = replayed.lastTransactionAt ?? loss?.lastRecoverableAt ?? null;
-    const rpoSeconds =
-      until === null || loss === undefined ? null : (Date.parse(loss.at) - Date.parse(until)) / 1_000;
+    const rpoSeconds = this.#lostSeconds();
     const rtoSeconds = (Date.now() - startedAt.getTime()) / 1_000;
     this.#record({ achieved: { rpoSeconds, rtoSeconds } });
     const service = this.#server === null ? '' : `; its service file: ${this.#server.serviceFile}`;
@@ -169,25 +174,35 @@ export class NewServer {
     );
   }
 
+  /** From the last moment that was recovered to when the loss was stated; null: not known. */
+  #lostSeconds(): number | null {
+    const { aim, replayed } = this.recovered;
+    const loss = this.#findings.disaster?.loss;
+    // At the end of the logs of an idle server the last commit is long ago, and yet nothing after it is lost.
+    const proved = 'latest' in aim.target ? (loss?.lastRecoverableAt ?? null) : null;
+    const moments = [proved, replayed.lastTransactionAt].flatMap((at) => (at === null ? [] : Date.parse(at)));
+    if (loss === undefined || moments.length === 0) return null;
+    return Math.max(0, (Date.parse(loss.at) - Math.max(...moments)) / 1_000);
+  }
+
   /** The database lives where it lived before; nothing more is backed up from here. */
-  async #giveBack(
-    topology: Parameters<typeof control.keepTopology>[0]['topology'],
-    backup: string,
-  ): Promise<void> {
+  async #giveBack(before: Topology | null, backup: string): Promise<void> {
     if (this.#settled) return;
-    await control.keepTopology({ database: this.what.database, topology });
-    await control.applySchedules({});
     await getExternalWorkflowHandle(backup)
       .cancel()
       .catch(() => {});
+    await cleanUpRepository.keepTopology({ database: this.what.database, topology: before });
+    this.leads.delete('topology');
+    await cleanUpRepository.applySchedules({});
   }
 
   async #leave(): Promise<void> {
     if (this.#settled) return;
     const { provisioned, settings } = this.recovered;
-    if (this.#scope.consideredCancelled || this.#server === null) return provisioned.remove();
+    const unwanted = this.#scope.consideredCancelled || this.#server === null;
+    if (unwanted && this.leads.size === 0) return provisioned.remove();
     const expiresAt = new Date(Date.now() + settings.instanceLifetimeMs).toISOString();
-    await provisioned.host.offerInstance({ ...this.what, expiresAt });
+    await cleanUpOnHost(provisioned.instance.host).offerInstance({ ...this.what, expiresAt });
     const { status } = this.#runbook;
     if (status.instance !== null) status.instance.expiresAt = expiresAt;
     const kept = `the new server at ${formatAddress(settings.address)} is kept until ${expiresAt}: holdfast connect ${workflowInfo().workflowId}`;

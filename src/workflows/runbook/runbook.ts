@@ -17,6 +17,7 @@ import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
 import type { ApprovalPolicy } from '../../model/decision.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { EngineKind } from '../../model/engine.ts';
+import type { FailureType } from '../../model/failure.ts';
 import { QUERIES, SIGNALS } from '../../model/message.ts';
 import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
 import type { Outcome, RunbookStatus } from '../../model/runbook.ts';
@@ -129,12 +130,13 @@ export class Runbook {
 
   /**
    * Runs a step; what an operator can mend parks it, as long as there is something that would be lost. The work may
-   * `say` how far it is.
+   * `say` how far it is. `mendable`: what can be mended in this step alone.
    */
   async step<T>(
     name: string,
     work: (say: (detail: string) => void) => Promise<T>,
     describe?: (result: T) => string,
+    mendable: readonly FailureType[] = [],
   ): Promise<T> {
     const parkedSince: { at: number | null } = { at: null };
     for (;;) {
@@ -145,7 +147,8 @@ export class Runbook {
         return result;
       } catch (error) {
         const failure = failureOf(error);
-        if (isCancellation(error) || !this.#mayPark() || !parks(failure)) {
+        const canWait = parks(failure) || mendable.some((type) => type === failure.type);
+        if (isCancellation(error) || !this.#mayPark() || !canWait) {
           this.#steps.mark(name, 'failed', failure.message);
           throw error;
         }
