@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { DatabaseConfig } from '../../src/config/schema.ts';
 import type { WatchdogReport } from '../../src/model/problem.ts';
 import type { Message } from '../../src/notify/channel.ts';
+import { removeTopology, writeTopology } from '../../src/repository/topology.ts';
 import { type Received, startReceiver } from '../http-receiver.ts';
 import { deleteOrders, startRecovery } from './accident.ts';
 import { expectNothingLeft } from './nothing-left.ts';
@@ -86,7 +89,7 @@ test('a backup that fails is told, by a webhook that was away at first, and so i
     await writeFile(password, right);
   }
   await expect.poll(titles).toContain('logicalBackup of shop failed');
-  expect(webhook.received.length).toBeGreaterThan(1);
+  await expect.poll(() => webhook.received.length).toBeGreaterThan(1);
   const told = messages().find(({ title }) => title.startsWith('logicalBackup'));
   expect(told).toMatchObject({
     severity: 'critical',
@@ -145,6 +148,53 @@ test('a schedule that somebody deleted is found, told, and makes status --all fa
   await stack.json('schedules', 'apply');
   await expect.poll(problems).toEqual([]);
   expect((await stack.holdfast('status', '--all')).code).toBe(0);
+});
+
+test('where a database was moved, commands follow it, and its old primary is a problem when it answers again', async () => {
+  const { connection } = (await loadConfig(stack.config)).config.databases.shop as DatabaseConfig;
+  const address = { host: connection.host, port: connection.port };
+  const { rows } = await stack.production.query<{ identifier: string }>(
+    'SELECT system_identifier::text AS identifier FROM pg_control_system()',
+  );
+  await writeTopology(stack.repository, {
+    ...{
+      formatVersion: 1,
+      database: 'shop',
+      by: 'disaster/shop/1',
+      at: '2026-01-31T12:10:00Z',
+      site: 'local',
+    },
+    ...{ host: 'elsewhere', address: { host: '127.0.0.1', port: 1 }, stanza: 'shop-moved' },
+    ...{ dataDirectory: '/moved/data', socketDirectory: '/moved', systemUser: 'postgres', timeline: 2 },
+    systemIdentifier: rows[0]?.identifier ?? '',
+    former: [{ stanza: 'shop', host: 'local', address, until: '2026-01-31T12:00:00Z', timeline: 1 }],
+  });
+  const key = `old-primary/shop/${address.host}:${address.port}`;
+  const title = `the old primary of shop answers again at ${address.host}:${address.port}: timeline 1, it can be written to`;
+  await expect.poll(problems).toContain(key);
+  await expect.poll(titles).toContain(title);
+  const all = await stack.holdfast('status', '--all');
+  expect(all.stdout.replaceAll(/\s+/g, ' ')).toContain(title);
+  expect(all.code).toBe(1);
+  expect((await stack.holdfast('connect', 'shop', '--print')).stdout).toContain('@127.0.0.1:1/');
+  const { stdout } = await stack.holdfast('schedules', 'apply', '--dry-run');
+  expect(stdout).toContain('+ holdfast/log-archive-watch/elsewhere');
+
+  const [run] = await stack.json<{ workflowId: string }[]>('list');
+  stack.pause('s3');
+  try {
+    const away = await stack.holdfast('connect', 'shop', '--print');
+    expect(away.stdout).toContain(`:${address.port}/`);
+    expect(away.stderr).toContain('note: databases are taken to live where the configuration says');
+    expect((await stack.holdfast('schedules', 'apply', '--dry-run')).stderr).toContain('did not say in time');
+    expect((await stack.holdfast('status', run?.workflowId ?? '')).stderr).toBe('');
+  } finally {
+    stack.goOn('s3');
+  }
+
+  await removeTopology(stack.repository, 'shop');
+  await expect.poll(problems).not.toContain(key);
+  await expect.poll(titles).toContain(`over: ${title}`);
 });
 
 test('config check tells who hears of it, not where', async () => {
