@@ -215,9 +215,18 @@ describe('a probe', () => {
     await writeFile(join(third.dataDirectory, 'standby.signal'), '');
     await startServer('third', null);
     await expect(postgres.probe(third.access, quietly)).rejects.toMatchObject({ type: 'CheckFailed' });
-    await query(third.access, 'SELECT pg_promote()');
-    const promoted = await postgres.probe(third.access, quietly);
-    expect(promoted).toEqual({ ...third.identity, timeline: 2 });
+    // The control file has the new timeline only from the next checkpoint on.
+    const [checkpointer] = await query(
+      third.access,
+      "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'",
+    );
+    process.kill(Number(checkpointer?.pid), 'SIGSTOP');
+    try {
+      await query(third.access, 'SELECT pg_promote()');
+      expect(await postgres.probe(third.access, quietly)).toEqual({ ...third.identity, timeline: 2 });
+    } finally {
+      process.kill(Number(checkpointer?.pid), 'SIGCONT');
+    }
   });
 });
 
