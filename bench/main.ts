@@ -4,6 +4,7 @@ import { reportFailure } from '../src/client/options.ts';
 import { bundleWorkflows } from '../test/workflow-bundle.ts';
 import { benchCompare } from './compare.ts';
 import { loadData } from './data.ts';
+import { benchDisaster } from './disaster.ts';
 import { benchImport } from './import.ts';
 import { backUp, benchLogical } from './logical.ts';
 import type { Row } from './measure.ts';
@@ -14,7 +15,16 @@ import { benchSelective } from './selective.ts';
 import { withStack } from './stack.ts';
 import { benchVerification } from './verification.ts';
 
-const NAMES = ['overhead', 'logical', 'recovery', 'compare', 'import', 'selective', 'verification'] as const;
+const NAMES = [
+  'overhead',
+  'logical',
+  'recovery',
+  'compare',
+  'import',
+  'selective',
+  'verification',
+  'disaster',
+] as const;
 type Name = (typeof NAMES)[number];
 /** those that share one stack, and its data */
 const ON_STACK: readonly Name[] = ['logical', 'recovery', 'selective', 'verification'];
@@ -74,6 +84,7 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
       });
       await measured;
     }
+    if (wants('disaster')) rows.push(...(await benchDisaster({ pairs, scale, signal, say })));
   } catch (error) {
     if (!stop.signal.aborted) return reportFailure(error, output);
     process.stderr.write('interrupted\n');

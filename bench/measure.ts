@@ -12,10 +12,11 @@ export interface Row {
   name: string;
   what: string;
   against: string;
-  /** `ratio`: ours divided by theirs, of the pairs; `seconds`: ours less theirs; `MiB`: ours alone */
-  unit: 'ratio' | 'seconds' | 'MiB';
+  /** `ratio`: ours divided by theirs, of the pairs; `seconds`: ours less theirs; `MiB` and `elapsed` seconds: ours alone */
+  unit: 'ratio' | 'seconds' | 'MiB' | 'elapsed';
   value: Spread;
-  atMost: number;
+  /** null: it is measured, and no more */
+  atMost: number | null;
   missed: boolean;
   /** seconds of each side, where both have a time */
   ours: Spread | null;
@@ -48,7 +49,7 @@ export function rowOfPairs(
   const value = spreadOf(values);
   return {
     ...{ steps: {}, ...row, unit, value },
-    missed: !(value.median <= row.atMost),
+    missed: row.atMost !== null && !(value.median <= row.atMost),
     ours: spreadOf(ours),
     theirs: spreadOf(theirs),
   };

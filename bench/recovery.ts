@@ -58,7 +58,7 @@ export async function benchRecovery(
   }
 }
 
-async function takeBase({ temporal }: BenchStack): Promise<void> {
+export async function takeBase({ temporal }: BenchStack): Promise<void> {
   const input = { database: 'shop', kind: 'full' } as const;
   const run = await startRun(temporal, { type: 'physicalBackup', engine: 'postgres', input });
   await temporal.workflow.getHandle(run.workflowId).result();

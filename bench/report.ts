@@ -31,11 +31,11 @@ export function tableOf(rows: readonly Row[]): string {
   for (const row of rows) {
     const { unit, value } = row;
     table.push([
-      ...[row.what, row.against, format(row.atMost, unit)],
+      ...[row.what, row.against, row.atMost === null ? '' : format(row.atMost, unit)],
       format(unit === 'MiB' ? value.max : value.median, unit),
       `${format(value.min, unit)} … ${format(value.max, unit)}`,
       ...[seconds(row.ours), seconds(row.theirs), row.load.toFixed(1)],
-      row.missed ? 'MISSED' : 'met',
+      row.atMost === null ? '' : row.missed ? 'MISSED' : 'met',
     ]);
   }
   const steps = rows.flatMap((row) =>
@@ -51,6 +51,7 @@ export function tableOf(rows: readonly Row[]): string {
 
 function format(value: number, unit: Row['unit']): string {
   if (unit === 'MiB') return `${value.toFixed(0)} MiB`;
+  if (unit === 'elapsed') return `${value.toFixed(1)} s`;
   return unit === 'ratio' ? value.toFixed(2) : `+ ${value.toFixed(1)} s`;
 }
 

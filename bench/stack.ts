@@ -32,9 +32,19 @@ export interface BenchStack {
   memory: WorkerMemory;
 }
 
+export interface StackOptions {
+  signal: AbortSignal;
+  say: (line: string) => void;
+  /** with a second site that takes the database over; the one worker plays all roles of both */
+  second?: {
+    /** where clients are sent, known once production runs */
+    endpoints: (description: DevDescription, directory: string) => Promise<object[]>;
+  };
+}
+
 /** Brings the stack up, runs the work, and ends and removes everything whatever happened. */
 export async function withStack<T>(
-  options: { signal: AbortSignal; say: (line: string) => void },
+  options: StackOptions,
   work: (stack: BenchStack) => Promise<T>,
 ): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
@@ -52,15 +62,16 @@ export async function withStack<T>(
 
 async function open(
   directory: string,
-  { signal, say }: { signal: AbortSignal; say: (line: string) => void },
+  { signal, say, second }: StackOptions,
   closing: (() => Promise<unknown>)[],
 ): Promise<BenchStack> {
   const up = await bringUp({
     ...{ directory, ports: { temporal: 0, ui: 0, s3: 0, postgres: 0 }, config: null, orders: 100, signal },
-    say,
+    ...{ say, second: second !== undefined },
   });
   const { description } = up;
-  const config = await addPlainDatabase(directory, up.config);
+  const endpoints = (await second?.endpoints(description, directory)) ?? [];
+  const config = await addPlainDatabase(directory, up.config, endpoints);
   const worker = await restartWorker(directory, description, config, signal);
   closing.push(() => end(worker));
   await sleep(SETTLE_MS, undefined, { signal });
@@ -76,7 +87,7 @@ async function open(
   return { directory, config, description, temporal, production, url, memory };
 }
 
-async function addPlainDatabase(directory: string, path: string): Promise<LoadedConfig> {
+async function addPlainDatabase(directory: string, path: string, endpoints: object[]): Promise<LoadedConfig> {
   const written = parse(await readFile(path, 'utf8')) as { databases: Record<string, object> };
   written.databases[PLAIN] = {
     ...written.databases.shop,
@@ -84,7 +95,9 @@ async function addPlainDatabase(directory: string, path: string): Promise<Loaded
     // Never looked at: this one has logical backups only.
     postgres: { stanza: PLAIN, dataDirectory: join(directory, PLAIN) },
     tiers: { log: 'off', physical: 'off', logical: { fingerprints: false } },
+    ...{ takeover: {}, endpoints: [] },
   };
+  written.databases.shop = { ...written.databases.shop, endpoints };
   const patched = join(directory, 'bench.yaml');
   await writeFile(patched, stringify(written));
   return loadConfig(patched);
@@ -97,7 +110,8 @@ async function restartWorker(
   config: LoadedConfig,
   signal: AbortSignal,
 ): Promise<number> {
-  await end(description.pids.worker as number);
+  const { worker, second } = description.pids;
+  for (const pid of [worker, second]) if (pid !== undefined) await end(pid);
   return startWorker({
     ...{ directory, config: join(directory, 'bench.yaml'), temporal: description.temporal, signal },
     queues: queuesOf(allRoles(config.config)),

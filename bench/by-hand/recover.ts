@@ -7,6 +7,7 @@ import { runTool, userIds } from '../../src/engines/process.ts';
 import { toolRepository } from '../../src/repository/tool.ts';
 import { ACCIDENT } from '../data.ts';
 import type { BenchStack } from '../stack.ts';
+import { stepsOf } from './steps.ts';
 
 const SCRIPT = fileURLToPath(new URL('recover.sh', import.meta.url));
 const MAJOR = 15;
@@ -62,15 +63,4 @@ async function writeConfiguration(stack: BenchStack, place: string): Promise<str
   await writeFile(path, text, { mode: 0o600 });
   await chown(path, uid, gid);
   return path;
-}
-
-/** The script prints `step <name> <seconds since the epoch>` where a step begins. */
-function stepsOf(output: string): Record<string, number> {
-  const begun = [...output.matchAll(/^step (.+) ([\d.]+)$/gm)].map(([, name, at]) => ({
-    name: name as string,
-    at: Number(at),
-  }));
-  return Object.fromEntries(
-    begun.slice(0, -1).map(({ name, at }, index) => [name, (begun[index + 1]?.at ?? at) - at]),
-  );
 }

@@ -48,7 +48,8 @@ export async function withArchived(
     archivedIn(deps, repository, { database, manifest, ...base }, run),
   );
   if (archived === null) return base;
-  return { ...base, archived, notices: [archivedNotice(archived, tier), ...base.notices] };
+  const estimateSeconds = base.estimateSeconds + Math.ceil(archived.hours * 3_600);
+  return { ...base, archived, estimateSeconds, notices: [archivedNotice(archived, tier), ...base.notices] };
 }
 
 /** What of a base and its logs cannot be read as it is; null: all of it can. */
