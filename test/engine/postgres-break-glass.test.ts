@@ -8,6 +8,7 @@ import { stopPostgres } from '../../src/client/dev/postgres.ts';
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';
 import { userIds } from '../../src/engines/process.ts';
 import { topologySchema } from '../../src/model/topology.ts';
+import { readCatalog } from '../../src/repository/catalog.ts';
 import { toolArchiveFolder } from '../../src/repository/layout.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { openMirrored } from './postgres-mirrored.ts';
@@ -148,6 +149,15 @@ it('ends with a new production server that has the rows and archives into a stan
   expect(await keysOf(STANZA)).toEqual(before);
   const archived = await collect(repository.list(toolArchiveFolder(told.stanza)));
   expect(archived.some(({ key }) => /\/00000002[0-9A-F]{16}-/.test(key))).toBe(true);
+  expect(archived.some(({ key }) => key.endsWith('/00000002.history'))).toBe(true);
+
+  // Given back to Holdfast, old and new backups are one history.
+  const adopted = await openMirrored(recovery, [told]);
+  const catalog = await readCatalog(adopted, 'shop', { ...told, now: new Date() });
+  adopted.close();
+  expect(catalog.backups).toHaveLength(3);
+  expect(catalog.gaps).toEqual([]);
+  expect(Date.parse(catalog.backups[0]?.finishedAt ?? '')).toBeGreaterThan(Date.parse(told.at));
 });
 
 it('comes up again from its files alone, as after a reboot', () => {

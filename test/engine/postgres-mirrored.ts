@@ -2,14 +2,20 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
 import { mirrorTool } from '../../src/activities/publish.ts';
+import { describeDatabase } from '../../src/config/describe.ts';
+import { withTopology } from '../../src/config/topology.ts';
 import { listBackups } from '../../src/engines/postgres/backup.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
+import type { Topology } from '../../src/model/topology.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
-import { quietly, type Recovery, STANZA } from './postgres-recovery-fixture.ts';
+import { quietly, type Recovery } from './postgres-recovery-fixture.ts';
 
-/** The repository of a recovery's production, with the manifests and the RESTORE.md of its backups. */
-export async function openMirrored(recovery: Recovery): Promise<Repository> {
+/**
+ * The repository of a recovery's production, with the manifests and the RESTORE.md of its backups: where the database
+ * lives, which is where the configuration says unless `moved` says otherwise.
+ */
+export async function openMirrored(recovery: Recovery, moved: Topology[] = []): Promise<Repository> {
   const { directory, s3 } = recovery;
   process.env.MIRRORED_KEY = s3.accessKeyId;
   process.env.MIRRORED_SECRET = s3.secretAccessKey;
@@ -21,17 +27,19 @@ export async function openMirrored(recovery: Recovery): Promise<Repository> {
     credentials: { accessKeyId: { env: 'MIRRORED_KEY' }, secretAccessKey: { env: 'MIRRORED_SECRET' } },
     cipher: { env: 'MIRRORED_CIPHER' },
   };
+  const located = withTopology(config, moved);
+  const { stanza } = describeDatabase(located, 'shop');
   const repository = await openRepository(config.repository, { use: 'backup', baseDirectory: directory });
   const deps: Dependencies = {
-    config: { config, directory, path: join(directory, 'holdfast.yaml') },
+    config: { config: located, directory, path: join(directory, 'holdfast.yaml') },
     client: {} as Dependencies['client'],
     engines: { postgres },
     logger: pino({ enabled: false }),
     host: 'db1',
   };
   const askTool = () =>
-    listBackups({ repository: recovery.repository, stanza: STANZA, systemUser: 'postgres' }, quietly);
+    listBackups({ repository: recovery.repository, stanza, systemUser: 'postgres' }, quietly);
   const madeBy = { workflowId: 'w', runId: 'r' };
-  await mirrorTool(deps, repository, { database: 'shop', stanza: STANZA, madeBy }, askTool, quietly);
+  await mirrorTool(deps, repository, { database: 'shop', stanza, madeBy }, askTool, quietly);
   return repository;
 }

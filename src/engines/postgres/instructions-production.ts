@@ -29,6 +29,8 @@ ${block(
     '# From here on that file alone is used, as it will be after a reboot.',
     `for name in $(env | sed -n 's/^\\(PGBACKREST_[A-Z0-9_]*\\)=.*/\\1/p'); do unset "$name"; done`,
     `${backrest} --no-online stanza-create`,
+    '# Where its timeline began: that was before it archived.',
+    `for history in "$RESTORED"/data/pg_wal/*.history; do ${backrest} archive-push "$history"; done`,
   ],
   'sh-production',
 )}
