@@ -33,7 +33,7 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
     reason: input.reason,
     requestedBy: input.requestedBy,
     steps: [
-      ...['state the loss', 'choose base', 'plan', 'decide', 'fence'],
+      ...['choose base', 'state the loss', 'plan', 'decide', 'fence'],
       ...['provision', 'restore', 'replay', 'check', 'take over', 'protect', 'verify'],
       ...['plan switch', 'decide switch', 'switch', 'verify endpoint', 'settle'],
     ],
@@ -47,6 +47,10 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
     begin(runbook, findings, settings, true);
     const { address, fences, noWorkerAfterMs } = settings;
     const release = await holdChange(runbook, database);
+    const switches = input.switchEndpoints ?? true;
+    const target = input.target ?? { latest: true };
+    // First: a server that still answers closes its log, so that less is lost.
+    const first = await aimAt(runbook, target, () => choose(target));
     const { loss, oldServer } = await runbook.step(
       'state the loss',
       () => control.assessLoss({ database }),
@@ -54,10 +58,6 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
     );
     const record = { loss, fenced: null, server: null, achieved: null };
     findings.disaster = record;
-
-    const switches = input.switchEndpoints ?? true;
-    const target = input.target ?? { latest: true };
-    const first = await aimAt(runbook, target, () => choose(target));
     const decided = await decideRecovery(runbook, first, (aim) =>
       control.planDisaster({ database, site, ...aim, loss, oldServer, address, fences, switches }),
     );

@@ -47,12 +47,12 @@ describe('a disaster recovery', () => {
       ]);
       expect(status.steps.map(({ name, state }) => [name, state])).toEqual(
         [
-          ...['state the loss', 'choose base', 'plan', 'decide', 'fence', 'provision', 'restore', 'replay'],
+          ...['choose base', 'state the loss', 'plan', 'decide', 'fence', 'provision', 'restore', 'replay'],
           ...['check', 'take over', 'protect', 'verify', ...SWITCHING, 'settle'],
         ].map((name) => [name, 'done']),
       );
       expect(fakes.calls()).toEqual([
-        ...['describeDisaster', 'assessLoss', 'chooseBase', 'planDisaster', 'fenceOldServer'],
+        ...['describeDisaster', 'chooseBase', 'assessLoss', 'planDisaster', 'fenceOldServer'],
         ...['provisionInstance', 'restoreInstance', 'replayInstance', 'checkInstance'],
         ...['takeOverInstance', 'proveArchive', 'prepareTopology', 'keepTopology', 'applySchedules'],
         ...['checkNewServer', 'readEndpoints', 'planSwitch', 'readEndpoints', 'planSwitch'],

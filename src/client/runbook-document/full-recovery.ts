@@ -138,10 +138,13 @@ ${shell(
 
 const STEPS: Step[] = [
   [
+    'choose base',
+    'the newest backup, and the logs from there on; a server that still answers closes its log, so that less is lost',
+  ],
+  [
     'state the loss',
     'the last moment that can be recovered, against now; whether the old server still answers',
   ],
-  ['choose base', 'the newest backup, and the logs from there on'],
   ['plan', 'what is lost, what will be done'],
   ['decide', 'waits for people: the first decision, `recover`'],
   [
