@@ -108,7 +108,7 @@ ${shell(
 const STEPS: Step[] = [
   [
     'choose base',
-    'the newest backup before the target, and the proof that every log from there on is present',
+    'the newest backup before the target, and the proof that every log from there on is present. What of them lies in an archive class of S3 is thawed next, in a step `thaw`: hours',
   ],
   ['provision', "a directory on one of the site's hosts; refused where the disk is too small"],
   ['restore', "the files of the backup, by pgBackRest, under another user and without production's settings"],
