@@ -164,6 +164,7 @@ const STEPS: Step[] = [
     'a log of it is in its own archive; schedules and queues follow it; its first full backup is started',
   ],
   ['verify', "schema, rows and the last commit, and the application's own questions"],
+  ['plan switch', 'what each endpoint says now, and will say'],
   ['decide switch', 'waits for people: the second decision, `switch`'],
   ['switch', 'each endpoint, read back'],
   ['verify endpoint', 'a session through each reaches the new server, and can write; else all are set back'],
