@@ -181,6 +181,9 @@ describe('a recovery from the command line', () => {
       const second = await cli.holdfast(...RESTORE, ...TABLE);
       expect(second.code).toBe(1);
       expect(second.error).toContain(`another runbook may change shop right now: ${first}`);
+      const full = await cli.holdfast('restore', 'full', 'shop', '--site', 'second', '--reason', 'INC-43');
+      expect(full.code).toBe(1);
+      expect(full.error).toContain(`another runbook may change shop right now: ${first}`);
       await cli.holdfast('reject', first, '--plan', 'digest-25');
       await handleOf(first).result();
     });
