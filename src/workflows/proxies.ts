@@ -44,8 +44,7 @@ const BRIEFLY = {
 /** Light work that any worker can do: configuration, repository, decisions. */
 export const control = activitiesOn<
   Planning &
-    Disaster &
-    Scheduling &
+    Omit<Disaster, 'keepTopology'> &
     Thawing &
     Reaping &
     Verifying &
@@ -56,6 +55,15 @@ export const control = activitiesOn<
   taskQueue: CONTROL_QUEUE,
   startToCloseTimeout: '10m',
   heartbeatTimeout: '30s',
+  retry: BRIEFLY,
+});
+
+/** Where a database lives: what gives it back must not be overtaken by what was cancelled. */
+export const place = activitiesOn<Pick<Disaster, 'keepTopology'> & Scheduling>({
+  taskQueue: CONTROL_QUEUE,
+  startToCloseTimeout: '10m',
+  heartbeatTimeout: '30s',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   retry: BRIEFLY,
 });
 

@@ -14,7 +14,7 @@ import { countOf } from '../../model/plan.ts';
 import { type Address, formatAddress, type Topology } from '../../model/topology.ts';
 import { stampOf, workflowIdFor } from '../../model/workflow-id.ts';
 import { physicalBackup } from '../physical-backup.ts';
-import { cleanUpOnHost, cleanUpRepository, control } from '../proxies.ts';
+import { cleanUpOnHost, cleanUpRepository, control, place } from '../proxies.ts';
 import { isDrill } from './drill.ts';
 import type { Findings } from './evidence.ts';
 import { endWith } from './failure.ts';
@@ -123,8 +123,8 @@ export class NewServer {
           this.#runbook.cleanUpWith(() => this.#giveBack(topology.before, backup));
         }
         this.leads.add('topology');
-        await control.keepTopology({ database, topology: this.#topology.after });
-        await control.applySchedules({});
+        await place.keepTopology({ database, topology: this.#topology.after });
+        await place.applySchedules({});
         await startChild(physicalBackup, {
           workflowId: backup,
           args: [{ database, kind: 'full' }],
