@@ -11,7 +11,12 @@ import { closeLog } from '../../src/engines/postgres/log.ts';
 import { ensureRunning } from '../../src/engines/postgres/server.ts';
 import { takeOver } from '../../src/engines/postgres/takeover/take-over.ts';
 import { quietly, type Recovery, startRecovery } from './postgres-recovery-fixture.ts';
-import { archived, restoreAndMove, takeOverInput } from './postgres-takeover-fixture.ts';
+import {
+  archived,
+  expectTakenOverFromFullLogs,
+  restoreAndMove,
+  takeOverInput,
+} from './postgres-takeover-fixture.ts';
 
 /** The oldest server that is supported. */
 const OLDEST = 13;
@@ -146,3 +151,6 @@ test('one that somebody promoted in between is not taken for the target', async 
   expect(await serverPid(place)).toBe(null);
   await recovery.remove('promoted');
 });
+
+test('logs that end in the middle of a record, as those of a server that was lost do', () =>
+  expectTakenOverFromFullLogs(recovery, backup, OLDEST));

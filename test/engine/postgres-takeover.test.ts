@@ -21,6 +21,7 @@ import { takeOver } from '../../src/engines/postgres/takeover/take-over.ts';
 import { userIds } from '../../src/engines/process.ts';
 import { socketDirectory } from '../../src/instances/socket.ts';
 import {
+  MAJOR,
   quietly,
   RESTORE_USER,
   type Recovery,
@@ -31,6 +32,7 @@ import {
 } from './postgres-recovery-fixture.ts';
 import {
   archived,
+  expectTakenOverFromFullLogs,
   PRODUCTION_USER,
   restoreAndMove,
   stanzaTree,
@@ -277,3 +279,6 @@ test('of a drill: the copy is promoted where it is, and stays isolated', async (
   expect(existsSync(socketDirectory(moved.directory))).toBe(true);
   await recovery.remove('drill');
 });
+
+test('logs that end in the middle of a record, as those of a server that was lost do', () =>
+  expectTakenOverFromFullLogs(recovery, backup, MAJOR));

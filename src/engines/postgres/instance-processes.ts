@@ -14,7 +14,7 @@ const PROGRAMS = new Set(['setpriv', 'postgres', 'pgbackrest', 'pg_checksums', '
 export async function serverPid(place: InstancePlace): Promise<number | null> {
   const data = await workingFolder(place);
   const servers = (await processesOf(place)).filter(
-    ({ name, folder }) => name === 'postgres' && folder === data,
+    ({ name, folder, isChild }) => name === 'postgres' && folder === data && !isChild,
   );
   const pids = new Set(servers.map(({ pid }) => pid));
   return servers.find(({ parent }) => !pids.has(parent))?.pid ?? null;
@@ -89,6 +89,8 @@ interface InstanceProcess {
   parent: number;
   name: string;
   folder: string;
+  /** of PostgreSQL's, by its title: one at its work may outlive the server for minutes */
+  isChild: boolean;
 }
 
 /** Linux only: there, /proc shows folder, arguments and environment of the worker's and the site's processes. */
@@ -110,9 +112,12 @@ async function inspect(pid: number, folders: string[]): Promise<InstanceProcess 
     const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (!PROGRAMS.has(name) || state === 'Z') return null;
     const folder = await readlink(`/proc/${pid}/cwd`);
-    const words = `${folder}\0${await readFile(`/proc/${pid}/cmdline`, 'utf8')}\0${await readFile(`/proc/${pid}/environ`, 'utf8')}`;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+    const words = `${folder}\0${command}\0${await readFile(`/proc/${pid}/environ`, 'utf8')}`;
     const belongs = folders.some((one) => words.includes(`${one}/`));
-    return belongs ? { pid, parent: Number(parent), name, folder } : null;
+    return belongs
+      ? { pid, parent: Number(parent), name, folder, isChild: command.startsWith('postgres: ') }
+      : null;
   } catch {
     // ended since, or somebody else's
     return null;

@@ -2,8 +2,10 @@ import type { ClientBase } from 'pg';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../engine.ts';
+import { runTool } from '../process.ts';
 import { withConnection } from './connection.ts';
-import { instanceAccess } from './place.ts';
+import { instanceAccess, layoutOf } from './place.ts';
+import { postgresProgram } from './programs.ts';
 import type { ReplayState } from './replay-state.ts';
 import { writeReplayState } from './replay-state.ts';
 
@@ -13,7 +15,7 @@ import { writeReplayState } from './replay-state.ts';
  * waits for ever. Only the end of the recovery rolls the transaction back. The copy cannot be replayed further then.
  */
 
-const PROMOTE_WITHIN_S = 120;
+const PROMOTE_WITHIN_S = 600;
 
 /** Ends the recovery of a paused copy where transactions that were under way keep tables from being read. */
 export async function endWhereLocked<T extends ReplayState>(
@@ -29,20 +31,33 @@ export async function endWhereLocked<T extends ReplayState>(
 export async function endReplay<T extends ReplayState>(place: InstancePlace, state: T, run: Run): Promise<T> {
   // Written before: of a copy that was promoted nobody could tell later who did it.
   await writeReplayState(place, { ...state, ended: { nextXid: null } });
-  const nextXid = await ask(place, state, run, async (client) => {
-    const { rows } = await client.query<{ ended: boolean }>(
-      `SELECT NOT pg_catalog.pg_is_in_recovery() OR pg_catalog.pg_promote(true, ${PROMOTE_WITHIN_S}) AS ended`,
-    );
-    if (rows[0]?.ended === true) return nextTransaction(client);
-    throw new HoldfastError('ToolFailed', 'the restored server did not end its recovery in time', {
-      hint: 'see the server log of the instance; it is tried again',
-    });
-  });
+  await endRecovery(place, state.serverMajor, run);
+  const nextXid = await ask(place, state, run, nextTransaction);
   const ended = { ...state, ended: { nextXid } };
   await writeReplayState(place, ended);
   // Prepared transactions outlive the end of a recovery, with their locks.
   await ask(place, state, run, requireUnlocked);
   return ended;
+}
+
+/**
+ * Asks for the end of a recovery that is where it should be, and waits for it; ended already is success. By the program
+ * and not by SQL: the user of the connection need not have the right to it.
+ */
+export async function endRecovery(place: InstancePlace, serverMajor: number, run: Run): Promise<void> {
+  const program = await postgresProgram('pg_ctl', serverMajor);
+  const wait = ['-w', '-t', String(PROMOTE_WITHIN_S)];
+  let isEnded = false;
+  await runTool(program, ['promote', '-D', layoutOf(place).data, ...wait], {
+    signal: run.signal,
+    user: place.user,
+    classify: ({ output }) => {
+      isEnded = /server is not in standby mode/.test(output);
+      return undefined;
+    },
+  }).catch((error: unknown) => {
+    if (!isEnded) throw error;
+  });
 }
 
 /** Whether nothing was written into a copy whose recovery was ended: every write takes a transaction's number. */

@@ -11,8 +11,6 @@ import { endReplay } from '../replay-end.ts';
 import { type Reached, readReplayState } from '../replay-state.ts';
 import { ensureRunning } from '../server.ts';
 
-const PROMOTE_WITHIN_S = 600;
-
 /** Engine.promote: of a drill. The copy stays isolated, and read-only unless a session says otherwise. */
 export async function promote(place: InstancePlace, run: Run): Promise<{ timeline: number }> {
   const state = await readReplayState(place);
@@ -22,19 +20,6 @@ export async function promote(place: InstancePlace, run: Run): Promise<{ timelin
   if (!isHalf) await ensureRunning(place, run);
   if (isHalf || (state.ended ?? state.production) === undefined) await endReplay(place, state, run);
   return ask(instanceAccess(place, state), run, async (client) => ({ timeline: await timelineOf(client) }));
-}
-
-/** Asks for the end of a recovery that stands at its target, and waits for it. Ended already is success. */
-export async function endRecovery(access: ServerAccess, run: Run): Promise<void> {
-  await ask(access, run, async (client) => {
-    const { rows } = await client.query<{ ended: boolean }>(
-      `SELECT NOT pg_catalog.pg_is_in_recovery() OR pg_catalog.pg_promote(true, ${PROMOTE_WITHIN_S}) AS ended`,
-    );
-    if (rows[0]?.ended === true) return;
-    throw new HoldfastError('ToolFailed', 'the new server did not end its recovery in time', {
-      hint: 'see its log; it is tried again',
-    });
-  });
 }
 
 export interface Branch {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { parseLsn } from '../../../model/wal.ts';
@@ -8,6 +9,7 @@ import { withConnection } from '../connection.ts';
 import { endStrays, isServer, serverPid } from '../instance-processes.ts';
 import { runPgbackrest } from '../pgbackrest.ts';
 import { instanceAccess, layoutOf, readIfThere, writeOwned } from '../place.ts';
+import { endRecovery } from '../replay-end.ts';
 import {
   isComplete,
   type Production,
@@ -21,7 +23,7 @@ import { failureOfServer } from '../server-log.ts';
 import { recoverySettings } from '../settings.ts';
 import { archiveHistory, writeFiles } from './files.ts';
 import { noticesOf } from './notices.ts';
-import { endRecovery, lost, requireBranch } from './promotion.ts';
+import { lost, requireBranch } from './promotion.ts';
 import { writeService } from './service.ts';
 import { CLOSED_HBA, renderProductionSettings } from './settings.ts';
 
@@ -44,7 +46,7 @@ export async function takeOver(input: TakeOverInput, run: Run): Promise<TakenOve
   }
   try {
     const { state, pid } = await start(input, before, run);
-    return await finish(input, await endOnce(input, state, pid, run), run);
+    return await finish(input, await endOnce(input, state, pid, run), pid, run);
   } catch (error) {
     // Nothing half taken over goes on by itself.
     await stop(place);
@@ -107,7 +109,6 @@ async function createStanza({ place, repository, stanza }: TakeOverInput, run: R
 
 async function endOnce(input: TakeOverInput, state: Taking, pid: number, run: Run): Promise<Taking> {
   const { place } = input;
-  const access = instanceAccess(place, state);
   const recovering = await awaitTarget(input, state, pid, run);
   if (!recovering) {
     if (state.production.promoting || state.ended !== undefined) return state;
@@ -117,17 +118,16 @@ async function endOnce(input: TakeOverInput, state: Taking, pid: number, run: Ru
   // Written before: nobody could tell later who did it.
   await writeReplayState(place, promoting);
   run.progress({ phase: 'ending the recovery' });
-  await endRecovery(access, run);
+  await endRecovery(place, state.serverMajor, run);
   return promoting;
 }
 
 /** Waits until the server is where the replay had stopped: true; false where its recovery has ended. */
 async function awaitTarget({ place }: TakeOverInput, state: Taking, pid: number, run: Run): Promise<boolean> {
   const access = instanceAccess(place, state);
-  const session = { signal: run.signal, applicationName: 'take over' };
   for (;;) {
     const alive = await isServer(place, pid);
-    const now = await withConnection(access, session, async (client) => {
+    const now = await withConnection(access, session(run), async (client) => {
       const { rows } = await client.query<{ lsn: string | null }>(
         `SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
            THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text END AS lsn`,
@@ -169,7 +169,7 @@ async function startFailure(state: Taking): Promise<HoldfastError> {
 }
 
 /** Proves what it is, then lets clients in. */
-async function finish(input: TakeOverInput, state: Taking, run: Run): Promise<TakenOver> {
+async function finish(input: TakeOverInput, state: Taking, pid: number, run: Run): Promise<TakenOver> {
   const { place, server } = input;
   const { configuration, data, sockets } = layoutOf(place);
   const access = instanceAccess(place, state);
@@ -177,15 +177,25 @@ async function finish(input: TakeOverInput, state: Taking, run: Run): Promise<Ta
   const branch = await requireBranch(place, { ...state, access }, run);
   const serviceFile = await writeService(input);
   await writeOwned(place, join(configuration, 'pg_hba.conf'), `${CLOSED_HBA}${server.hba.join('\n')}\n`);
-  const notices = await withConnection(
-    access,
-    { signal: run.signal, applicationName: 'take over' },
-    async (client) => {
-      await client.query('SELECT pg_catalog.pg_reload_conf()');
-      return noticesOf(input, client);
-    },
-  );
+  await reload(access, pid, run);
+  const notices = await withConnection(access, session(run), (client) => noticesOf(input, client));
   const taken = { access, ...branch, dataDirectory: data, socketDirectory: sockets, serviceFile, notices };
   await writeReplayState(place, { ...state, production: { ...state.production, taken } });
   return taken;
 }
+
+/** By the signal, for which the user of the connection needs no right; new sessions know when it was heard. */
+async function reload(access: ServerAccess, pid: number, run: Run): Promise<void> {
+  const loadedAt = () =>
+    withConnection(access, session(run), async (client) => {
+      const { rows } = await client.query<{ at: string }>(
+        'SELECT pg_catalog.pg_conf_load_time()::pg_catalog.text AS at',
+      );
+      return rows[0]?.at;
+    });
+  const before = await loadedAt();
+  process.kill(pid, 'SIGHUP');
+  while ((await loadedAt()) === before) await sleep(POLL_MS, undefined, { signal: run.signal });
+}
+
+const session = (run: Run) => ({ signal: run.signal, applicationName: 'take over' });
