@@ -1,26 +1,23 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerAccess } from '../../../model/access.ts';
-import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import { parseLsn } from '../../../model/wal.ts';
 import type { TakenOver, TakeOverInput } from '../../engine.ts';
 import { withConnection } from '../connection.ts';
-import { endStrays, isServer, serverPid } from '../instance-processes.ts';
+import { endStrays, serverPid } from '../instance-processes.ts';
 import { runPgbackrest } from '../pgbackrest.ts';
 import { instanceAccess, layoutOf, readIfThere, writeOwned } from '../place.ts';
 import { endRecovery } from '../replay-end.ts';
 import {
   isComplete,
-  type Production,
   type Reached,
   type ReplayState,
   readReplayState,
   writeReplayState,
 } from '../replay-state.ts';
 import { ensureRunning, newLog, startServer, stop } from '../server.ts';
-import { failureOfServer } from '../server-log.ts';
 import { recoverySettings } from '../settings.ts';
+import { awaitTarget, type Taking } from './await-target.ts';
 import { archiveHistory, writeFiles } from './files.ts';
 import { noticesOf } from './notices.ts';
 import { lost, requireBranch } from './promotion.ts';
@@ -29,7 +26,6 @@ import { CLOSED_HBA, renderProductionSettings } from './settings.ts';
 
 const POLL_MS = 250;
 
-type Taking = ReplayState & { reached: Reached; production: Production };
 type Replayed = ReplayState & { reached: Reached };
 
 /**
@@ -109,7 +105,7 @@ async function createStanza({ place, repository, stanza }: TakeOverInput, run: R
 
 async function endOnce(input: TakeOverInput, state: Taking, pid: number, run: Run): Promise<Taking> {
   const { place } = input;
-  const recovering = await awaitTarget(input, state, pid, run);
+  const recovering = await awaitTarget(place, state, pid, run);
   if (!recovering) {
     if (state.production.promoting || state.ended !== undefined) return state;
     throw lost(place, 'somebody has promoted it');
@@ -120,52 +116,6 @@ async function endOnce(input: TakeOverInput, state: Taking, pid: number, run: Ru
   run.progress({ phase: 'ending the recovery' });
   await endRecovery(place, state.serverMajor, run);
   return promoting;
-}
-
-/** Waits until the server is where the replay had stopped: true; false where its recovery has ended. */
-async function awaitTarget({ place }: TakeOverInput, state: Taking, pid: number, run: Run): Promise<boolean> {
-  const access = instanceAccess(place, state);
-  for (;;) {
-    const alive = await isServer(place, pid);
-    const now = await withConnection(access, session(run), async (client) => {
-      const { rows } = await client.query<{ lsn: string | null }>(
-        `SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
-           THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text END AS lsn`,
-      );
-      return rows[0] as { lsn: string | null };
-    }).catch((error: unknown) => {
-      // While it replays it may not answer yet, or not know yet what made the user or the db.
-      if (!(error instanceof HoldfastError)) throw error;
-      return null;
-    });
-    if (now?.lsn === null) return false;
-    if (now?.lsn === state.reached.lsn) return true;
-    if (now != null && parseLsn(now.lsn) > parseLsn(state.reached.lsn)) {
-      throw lost(place, `it went on to ${now.lsn}, beyond the target at ${state.reached.lsn}`);
-    }
-    if (now === null && !alive) throw await startFailure(state);
-    run.progress({
-      phase: 'replaying its own logs',
-      ...(now === null ? {} : { detail: `at ${now.lsn}` }),
-    });
-    await sleep(POLL_MS, undefined, { signal: run.signal });
-  }
-}
-
-const IN_THE_CONFIGURATION =
-  /(?:could not bind|could not load (?:server|private)|(?:private key|certificate) file|unrecognized configuration parameter|invalid value for parameter|could not access file).*/;
-
-/** What an operator can mend in the configuration parks the runbook. */
-async function startFailure(state: Taking): Promise<HoldfastError> {
-  const log = (await readIfThere(state.log)) ?? '';
-  const said = IN_THE_CONFIGURATION.exec(log)?.[0];
-  if (said !== undefined) {
-    return new HoldfastError('ToolFailed', `the new server does not start: ${said.slice(0, 300)}`, {
-      hint: 'correct takeover of this site in the configuration (port, settings, tls), or free the port, then resume',
-      retryable: false,
-    });
-  }
-  return failureOfServer({ ...state, log, lastLog: null, missingLog: null });
 }
 
 /** Proves what it is, then lets clients in. */
