@@ -2,11 +2,16 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { type OwnerState, removalsDue } from '../instances/expiry.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
 import { parseDuration } from '../model/duration.ts';
+import type { Run } from '../model/progress.ts';
+import { readTopology } from '../repository/topology.ts';
 import { removeExpiredUndo } from '../repository/undo.ts';
 import { instancesOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { stopOf } from './recovery.ts';
 import { asActivity } from './run.ts';
+
+/** The others of a host do not wait long for one that S3 has to be asked about. */
+const S3_PATIENCE_MS = 10_000;
 
 export const createReapingActivities = (deps: Dependencies) => ({
   /** Every host that may have instances. */
@@ -30,6 +35,10 @@ export const createReapingActivities = (deps: Dependencies) => ({
       const removed: string[] = [];
       const due = removalsDue(found, (record) => owners.get(record.id) ?? 'unknown', new Date());
       for (const { record, reason } of due) {
+        if (await isLivedIn(deps, record, run)) {
+          deps.logger.warn({ instance: record.id }, 'left an instance alone that its database may live in');
+          continue;
+        }
         run.progress({ phase: `removing ${record.id}` });
         await instances.remove(record.id, { stop: (gone) => stopOf(deps, gone, run) });
         deps.logger.warn({ instance: record.id, reason }, 'removed an instance that nobody needs');
@@ -50,6 +59,21 @@ export const createReapingActivities = (deps: Dependencies) => ({
     );
   },
 });
+
+/** A recovery that was terminated gave nothing back: clients, schedules and backups may still be led to its server. */
+async function isLivedIn(deps: Dependencies, record: InstanceRecord, run: Run): Promise<boolean> {
+  if (record.role === undefined) return false;
+  try {
+    const limit = AbortSignal.any([run.signal, AbortSignal.timeout(S3_PATIENCE_MS)]);
+    const topology = await withRepository(deps, 'restore', (repository) =>
+      readTopology(repository, record.database, limit),
+    );
+    return topology?.host === record.host && topology.dataDirectory.startsWith(`${record.directory}/`);
+  } catch {
+    run.signal.throwIfAborted();
+    return true;
+  }
+}
 
 async function ownerState(deps: Dependencies, record: InstanceRecord): Promise<OwnerState> {
   try {

@@ -23,6 +23,8 @@ export function removalsDue(
 
 function reasonToRemove(record: InstanceRecord, owner: OwnerState, now: Date): string | null {
   if (record.role === 'production') return null;
+  // Its database lives there while people decide, for as long as they take.
+  if (record.role === 'candidate' && owner === 'running') return null;
   const expires = Date.parse(record.expiresAt);
   // A time that cannot be read must not keep an instance for ever.
   if (Number.isNaN(expires) || expires <= now.getTime()) return `it expired at ${record.expiresAt}`;

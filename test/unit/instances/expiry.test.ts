@@ -63,3 +63,12 @@ test('production stays; a candidate goes as an instance does', () => {
     ),
   ).toEqual(['candidate']);
 });
+
+test('a candidate stays as long as its recovery runs, and no longer than any other after that', () => {
+  const candidates = [
+    record({ role: 'candidate', expiresAt: '2026-01-31T11:30:00Z' }),
+    record({ id: 'offered', role: 'candidate', kept: true }),
+  ];
+  expect(ids(candidates, 'running')).toEqual([]);
+  expect(ids(candidates, 'closed')).toEqual(['a']);
+});
