@@ -163,7 +163,10 @@ Rows are gone:
   holdfast find shop --table public.orders --since 2h
   holdfast restore pitr shop --time 2026-01-31T14:05:00Z --table public.orders --reason 'INC-42'
   holdfast status <id> --watch
-  holdfast approve <id>`;
+  holdfast approve <id>
+
+The site is lost:
+  holdfast restore full shop --site second --reason 'INC-42'`;
 
 /** The command that is called: the first word; with `help`, the one after it. */
 function commandNames(given: readonly string[]): string[] {

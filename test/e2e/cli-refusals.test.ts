@@ -127,7 +127,7 @@ describe('what is refused before anything is started', () => {
     for (const given of [['status'], ['connect'], ['approve'], ['resume'], ['undo', ...REASON]]) {
       const [command = '', ...options] = given;
       expect((await refused([command, 'pitr/shpo/none', ...options], 2)).error).toMatch(
-        /^there is no workflow pitr\/shpo\/none\n/,
+        /^there is no workflow pitr\/shpo\/none\n/m,
       );
     }
     expect((await refused(['retarget', 'pitr/shpo/none', '--latest'], 2)).error).toMatch(
@@ -181,7 +181,7 @@ describe('without the servers', () => {
   it('writes the runbooks of a database as documents, though everything is away', async () => {
     const folder = join(dirname(cli.config), 'runbooks');
     const { out, error, code } = await cli.holdfast('runbook', 'shop', '--out', folder);
-    expect(error).toMatch(/^note: the times of earlier runs could not be read: /);
+    expect(error).toMatch(/^note: the times of earlier runs could not be read: /m);
     expect(code).toBe(0);
     expect(out.split('\n')).toHaveLength(3);
     const text = await readFile(join(folder, 'shop-point-in-time-recovery.md'), 'utf8');
