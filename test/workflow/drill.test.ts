@@ -247,12 +247,9 @@ it('a drill that is cancelled ends after its recovery has cleaned up', async () 
   });
 });
 
-it('what cannot be drilled yet is refused by name', async () => {
+it('what cannot be drilled is refused by name', async () => {
   await withWorkers(environment, fakesOf().activities, async () => {
-    const failure = await failureOf((await start({ runbook: 'fullDisasterRecovery' })).result());
-    expect(failure).toMatchObject({
-      type: 'NotSupported',
-      message: expect.stringMatching(/fullDisasterRecovery/),
-    });
+    const failure = await failureOf((await start({ runbook: 'undoImport' })).result());
+    expect(failure).toMatchObject({ type: 'InvalidInput', message: expect.stringMatching(/runbook/) });
   });
 });

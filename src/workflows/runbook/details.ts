@@ -22,16 +22,20 @@ export function detailsOf(status: RunbookStatus): string {
     lines.push(`| ${MARKS[step.state]} | ${step.name} | ${took(step)} | ${cell(step.detail ?? '')} |`);
   }
   if (status.plan !== null) lines.push('', ...planLines(status.plan));
+  if (status.instance?.url != null) lines.push('', connectLine(status.workflowId, status.instance));
   if (status.waitingFor !== null && status.plan !== null) lines.push('', ...decideLines(status, status.plan));
   for (const decision of status.decisions) {
     const refused = decision.refused === undefined ? '' : `, did not count: ${decision.refused}`;
     const rule = decision.conflict === undefined ? '' : ` with ${decision.conflict}`;
     const drift = decision.drift ? `, up to ${countOf(decision.drift, 'row')} beyond the plan` : '';
-    const what = `${decision.action} ${decision.plan}${rule}${drift}${refused}`;
+    const what = `${decision.action} ${decision.name}, plan ${decision.plan}${rule}${drift}${refused}`;
     lines.push('', `- ${decision.at} ${decision.by}: ${what}`);
   }
   return lines.join('\n');
 }
+
+const connectLine = (workflowId: string, { id, expiresAt }: NonNullable<RunbookStatus['instance']>): string =>
+  `Its server is ${id}, until ${expiresAt}: \`holdfast connect ${workflowId}\``;
 
 /** How to decide, ready to be copied: for the plan's own rule, or where that is impossible for each of the others. */
 function decideLines({ workflowId, waitingFor }: RunbookStatus, plan: Plan): string[] {

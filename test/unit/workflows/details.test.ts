@@ -88,6 +88,22 @@ test('says which rule a decision chose', () => {
     plan: 'p',
   };
   expect(detailsOf({ ...status, decisions: [{ ...decision, conflict: 'replace' }] })).toContain(
-    'ben: approve p with replace',
+    'ben: approve import, plan p with replace',
   );
+});
+
+test('reads as a runbook that asks twice: which decision was made, which server is there, where clients go', () => {
+  const decision = { by: 'ben', identity: null, action: 'approve', at: '2026-01-31T14:02:00Z' } as const;
+  const endpoints = [{ name: 'pool', from: null, to: '10.1.0.5:5433' }];
+  const text = detailsOf({
+    ...status,
+    plan: { ...plan, ...{ conflict: null, changes: [], rules: [], notices: [], endpoints } },
+    waitingFor: 'switch',
+    decisions: [{ ...decision, name: 'recover', plan: 'sha256:1' }],
+    instance: { id: 'shop-1', url: 'postgresql://h@10.1.0.5:5433/shop', expiresAt: '2026-02-01T00:00:00Z' },
+  });
+  expect(text).toContain('| pool | nothing | 10.1.0.5:5433 |');
+  expect(text).toContain('- 2026-01-31T14:02:00Z ben: approve recover, plan sha256:1');
+  expect(text).toContain('Its server is shop-1, until 2026-02-01T00:00:00Z: `holdfast connect pitr/shop/1`');
+  expect(text).toContain('**Waiting for the decision "switch".** Approve exactly this plan:');
 });
