@@ -49,6 +49,24 @@ describe('saved histories of every branch replay on the code of today', async ()
       ...['without-production', 'without-worker'].map((how) => `verified-${how}`),
       ...['approved', 'rejected', 'expired', 'cancelled', 'check-failed'].map((how) => `table-${how}`),
       ...['unknown', 'parked', 'exported', 'exported-rows'].map((how) => `table-${how}`),
+      ...['disaster', 'disaster-drill', 'disaster-drilled'],
+      ...[
+        'by-policy',
+        'check-failed',
+        'rejected',
+        'expired',
+        'retargeted',
+        'without-switch',
+        'thawed',
+        'busy',
+      ]
+        .concat('still-writable', 'fence-failed', 'without-worker', 'not-taken-over', 'unprotected')
+        .concat('protected-again', 'unreadable', 'not-set-back', 'switched-again')
+        .map((how) => `disaster-${how}`),
+      ...['rejected', 'expired', 'changed', 'unverified'].map((how) => `disaster-switch-${how}`),
+      ...['deciding', 'takeOverInstance', 'proveArchive', 'keepTopology', 'applySchedules', 'checkNewServer']
+        .concat('setEndpoints', 'verifyEndpoints', 'settleProduction', 'stuck')
+        .map((how) => `disaster-cancelled-${how}`),
       ...['approved', 'expired', 'parked-failed', 'cancelled'].map((how) => `told-${how}`),
       ...['problem', 'over', 'storm', 'told-already', 'untold'].map((how) => `watchdog-${how}`),
       ...['deliver-alert', 'physical-backup-failed-told', 'production-change'],

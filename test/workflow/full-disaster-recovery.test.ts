@@ -291,7 +291,8 @@ it('of two at once the second names the first', async () => {
   await withSecond(environment, fakes, async () => {
     const first = await startDisaster(environment);
     const { database } = await asked(first, 'recover');
-    const failure = await failureOf((await startDisaster(environment, { database })).result());
+    const second = await startDisaster(environment, { database });
+    const failure = await failureOf(second.result());
     expect(failure).toMatchObject({
       type: 'DatabaseBusy',
       message: expect.stringMatching(/pitr\/shop\/first/),
@@ -300,6 +301,7 @@ it('of two at once the second names the first', async () => {
     await failureOf(first.result());
     const change = environment.client.workflow.getHandle(changeWorkflowId(database));
     expect((await change.describe()).status.name).toBe('COMPLETED');
-    await record('disaster-busy', first);
+    await record('disaster-busy', second);
+    await record('disaster-cancelled-deciding', first);
   });
 });
