@@ -59,7 +59,7 @@ export async function observe(
   const status: RunbookStatus = {
     ...answer,
     outcome,
-    ...(closed ? { waitingFor: null, instance: null } : {}),
+    ...(closed ? { waitingFor: null, instance: leftBy(description, answer) } : {}),
     message: answer.message ?? ended.message ?? (closed || answered ? null : silenceOf(description)),
   };
   return { status: mergeProgress(status, activities), activities, closed, result: ended.result };
@@ -81,6 +81,15 @@ async function queryStatus(
     if (error instanceof ServiceError || noAnswer(error)) return { own: null, answered: false };
     throw error;
   }
+}
+
+/** What an ended run has left for people, such as a server that did not become production. Who is cut off says nothing. */
+function leftBy(
+  { status }: WorkflowExecutionDescription,
+  { instance }: RunbookStatus,
+): RunbookStatus['instance'] {
+  const cutOff = status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
+  return cutOff || instance === null || Date.parse(instance.expiresAt) < Date.now() ? null : instance;
 }
 
 function silenceOf({ taskQueue }: WorkflowExecutionDescription): string {

@@ -38,7 +38,7 @@ Examples:
       // A name of a database never holds a slash, an id always does.
       const isRun = what.includes('/');
       const { config, print } = await openContext(self, isRun ? 'file' : 'if known');
-      const to = isRun ? await instanceOf(self, what) : await databaseOf(config, what);
+      const to = isRun ? await instanceOf(self, config, what) : await databaseOf(config, what);
       if (options.print !== true) return runPsql(config, to, rest);
       print({ url: to.url }, to.url);
       return EXIT.done;
@@ -46,16 +46,27 @@ Examples:
   );
 }
 
-function instanceOf(command: Command, workflowId: string): Promise<Destination> {
+function instanceOf(command: Command, config: LoadedConfig, workflowId: string): Promise<Destination> {
   return withSession(command, async ({ client }) => {
     const { status } = await observe(client, workflowId);
     const url = status.instance?.url;
-    if (url !== undefined && url !== null) return { url, environment: {} };
+    if (url !== undefined && url !== null) {
+      // One that was to be production listens as production does, and asks for its password.
+      if (socketOf(url) !== null) return { url, environment: {} };
+      const { environment } = await databaseOf(config, status.database);
+      return { url, environment };
+    }
     const why = status.instance === null ? 'has no instance' : 'has an instance that does not answer yet';
     throw new HoldfastError('InstanceLost', `${workflowId} ${why}: it is ${status.outcome}`, {
       hint: `see its steps: holdfast status ${workflowId}`,
     });
   });
+}
+
+/** The directory of the socket that a url names; null: it names none. */
+function socketOf(url: string): string | null {
+  const host = new URL(url.replace('@/', '@localhost/')).searchParams.get('host');
+  return host?.startsWith('/') ? host : null;
 }
 
 async function databaseOf(config: LoadedConfig, name: string): Promise<Destination> {
@@ -119,8 +130,8 @@ const OLDEST_SERVER = 13;
 
 /** An instance listens on a private socket of its site's host: from elsewhere nothing can reach it. */
 function requireSocket(url: string): void {
-  const directory = new URL(url.replace('@/', '@localhost/')).searchParams.get('host');
-  if (directory === null || !directory.startsWith('/')) return;
+  const directory = socketOf(url);
+  if (directory === null) return;
   try {
     accessSync(directory, constants.X_OK);
   } catch (error) {

@@ -32,7 +32,7 @@ function resumableStep(status: RunbookStatus): string {
   );
   if (step !== undefined) return step.name;
   // No worker answered in time, one that has just died for instance: the server knows no more than that it is parked.
-  if (status.steps.length === 0 && status.outcome === 'parked') return 'that it is parked at';
+  if (status.outcome === 'parked') return 'that it is parked at';
   const decides = status.waitingFor !== null;
   throw new HoldfastError(
     'InvalidInput',
