@@ -1,3 +1,6 @@
+import { isLocal } from '../config/access.ts';
+import type { DatabaseConfig } from '../config/schema.ts';
+import type { ServerAccess } from '../model/access.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import type { Address } from '../model/topology.ts';
@@ -19,16 +22,25 @@ export async function askOldServer(deps: Dependencies, database: string, run: Ru
   const { host, port } = config.connection;
   const where = { address: { host, port } };
   try {
-    const { writable, timeline } = await engine.identify(await productionAccess(deps, database), run);
+    const access = await productionAccess(deps, database).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError) || error.type !== 'InvalidConfiguration') throw error;
+      return withoutSecrets(config.connection);
+    });
+    const { writable, timeline } = await engine.identify(access, run);
     const state = writable ? 'writable' : 'read-only';
     return { ...where, state, detail: `it answers at ${host}:${port}, ${state}, on timeline ${timeline}` };
   } catch (error) {
     run.signal.throwIfAborted();
     if (!(error instanceof HoldfastError)) throw error;
-    // The secrets of a site that is gone may be gone with it.
-    if (error.type === 'ConnectionFailed' || error.type === 'InvalidConfiguration') {
+    if (error.type === 'ConnectionFailed') {
       return { ...where, state: 'silent', detail: `it does not answer at ${host}:${port}` };
     }
     return { ...where, state: 'writable', detail: `it answers at ${host}:${port}: ${error.message}` };
   }
 }
+
+/** The secrets of a site that is gone may be gone with it: whether anybody answers is known without them. */
+const withoutSecrets = ({ host, port, user, database }: DatabaseConfig['connection']): ServerAccess => ({
+  ...{ host, port, user, database, password: null },
+  tls: isLocal(host) ? null : { ca: null, serverName: null },
+});
