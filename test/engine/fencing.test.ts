@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
@@ -12,11 +13,10 @@ import { postgres } from '../../src/engines/postgres/postgres.ts';
 import type { Fenced } from '../../src/model/disaster.ts';
 import { HoldfastError } from '../../src/model/failure.ts';
 import { exampleConfig } from '../unit/config/example.ts';
-import { quietRuntime } from '../workflow/environment.ts';
 
+const logger = new DefaultLogger('ERROR');
 let directory: string;
 beforeAll(async () => {
-  quietRuntime();
   directory = await mkdtemp(join(tmpdir(), 'hf-fence-'));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
@@ -40,7 +40,10 @@ function fence(identify: Identify, changes: Partial<DatabaseConfig> = {}): Promi
     ...{ engines: { postgres: { ...postgres, identify } }, logger: pino({ enabled: false }), host: 'db1' },
     client: {} as Dependencies['client'],
   });
-  return new MockActivityEnvironment().run(fenceOldServer, { database: 'shop', approvedBy: ['ana', 'ben'] });
+  return new MockActivityEnvironment({}, { logger }).run(fenceOldServer, {
+    database: 'shop',
+    approvedBy: ['ana', 'ben'],
+  });
 }
 const running = (script: string, timeout = '1m') => ({
   fence: { command: ['/bin/sh', '-c', script], timeout },
