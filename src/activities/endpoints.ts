@@ -120,7 +120,17 @@ async function naming<T>(name: string, run: Run, work: () => Promise<T>): Promis
 
 async function restore(endpoint: Endpoint | undefined, address: Address | null, run: Run): Promise<void> {
   if (endpoint === undefined) throw gone('it');
-  if (address !== null) return endpoint.write(address, run);
+  if (address !== null) {
+    // One that could not be switched cannot be set back either, and need not be.
+    const untouched = await endpoint.read(run).then(
+      (now) => sameAddress(now, address),
+      () => false,
+    );
+    return endpoint.write(address, run).catch((error: unknown) => {
+      run.signal.throwIfAborted();
+      if (!untouched) throw error;
+    });
+  }
   const now = await endpoint.read(run);
   if (sameAddress(now, null)) return;
   throw endpointFailed(

@@ -1,5 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type pg from 'pg';
+import { expect } from 'vitest';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
 import { withClient } from '../../src/client/dev/stack.ts';
 import { resolveAccess } from '../../src/config/access.ts';
@@ -43,11 +45,11 @@ export async function approveAt(
   return status;
 }
 
-/** What the log watch does every minute, until it is in the repository: every moment before now can be recovered. */
+/** What the log watch does every minute, until it is in the repository: every moment before now can be recovered. Gives the log. */
 export async function archiveNow(
   stack: Stack,
   server: { port?: number; stanza?: string } = {},
-): Promise<void> {
+): Promise<string> {
   const { config, directory } = await loadConfig(stack.config);
   const configured = await resolveAccess(describeDatabase(config, 'shop').config, directory);
   const access = { ...configured, port: server.port ?? configured.port };
@@ -55,7 +57,7 @@ export async function archiveNow(
   await writeHeartbeat(stack.repository, 'shop', closed);
   for (let tries = 0; tries < 600; tries += 1) {
     const logs = await listArchivedLogs(stack.repository, server.stanza ?? 'shop');
-    if (logs.some(({ name }) => name === closed.log)) return;
+    if (logs.some(({ name }) => name === closed.log)) return closed.log;
     await pause(100);
   }
   throw new Error(`log ${closed.log} was never archived`);
@@ -79,3 +81,16 @@ export async function placesOf({ directory }: Stack): Promise<{ instances: strin
 }
 
 export const endpointFile = ({ directory }: Stack) => layoutOf(directory).endpoint;
+
+/** What a rejected recovery offers expires: the reaper takes it then, and its port is free again. */
+export async function removeCandidate(stack: Stack): Promise<void> {
+  const [name] = (await placesOf(stack)).production;
+  const record = join(layoutOf(stack.directory).second.production, name as string, 'instance.json');
+  const candidate = JSON.parse(await readFile(record, 'utf8')) as { role: string; expiresAt: string };
+  expect(candidate.role).toBe('candidate');
+  await writeFile(record, JSON.stringify({ ...candidate, expiresAt: new Date().toISOString() }));
+  const { removed } = await stack.temporal.workflow.execute('instanceReaper', {
+    ...{ args: [{}], taskQueue: 'holdfast', workflowId: `reaper/${crypto.randomUUID()}` },
+  });
+  expect(removed).toEqual([name]);
+}

@@ -36,12 +36,21 @@ interface Database {
 /** The written configuration, as far as tests change it. */
 export interface Configuration {
   noWorkerAfter?: string;
+  workerLostAfter?: string;
   notify?: object;
+  repository: Record<string, unknown>;
   hosts: Record<string, object>;
   sites: Record<string, object>;
   databases: Record<string, Database> & { shop: Database };
   approval: { import: Record<string, unknown>; disaster?: unknown };
 }
+
+/** A killed worker is found soon. */
+export const FOUND_SOON = {
+  patch: (config: Configuration) => {
+    config.workerLostAfter = '8s';
+  },
+};
 
 /** The whole embedded stack of one test file, and what tests do to it. */
 export interface Stack {
@@ -57,6 +66,7 @@ export interface Stack {
   status(workflowId: string): Promise<RunbookStatus>;
   waitForOutcome(workflowId: string, outcome: RunbookStatus['outcome']): Promise<RunbookStatus>;
   waitForStep(workflowId: string, step: string, state: string): Promise<RunbookStatus>;
+  waitForMessage(workflowId: string, part: string): Promise<RunbookStatus>;
   killWorker(): Promise<void>;
   startWorker(): Promise<void>;
   pid(program: ProgramName): Promise<number>;
@@ -176,6 +186,8 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
         ({ steps }) => steps.some((step) => step.name === name && step.state === state),
         `step ${name} ${state}`,
       ),
+    waitForMessage: (workflowId, part) =>
+      waitUntil(stack, workflowId, ({ message }) => message?.includes(part) === true, `message ${part}`),
     killWorker: async () => killAtOnce(await pidOf('worker')),
     async startWorker() {
       ({ description } = await start());
