@@ -49,9 +49,11 @@ function transactionsAfter(known: Recoverability, held: Commit, timeline: number
   const from = BigInt(held.xid);
   const after = known.heartbeats
     .filter((beat) => beat.timeline >= timeline && Date.parse(beat.at) > held.at)
-    .flatMap(({ at, xid }) => (xid === undefined ? [] : [{ at, xid: BigInt(xid) }]))
-    .sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+    .flatMap(({ at, xid, timeline: on }) => (xid === undefined ? [] : [{ at, on, xid: BigInt(xid) }]))
+    .sort((a, b) => (a.xid < b.xid ? -1 : 1));
+  // Not the latest: a server that was given up again counted on from where its replay had ended.
   const seen = after.at(-1);
   if (seen === undefined) return { lost: 0, until: new Date(held.at).toISOString() };
-  return { lost: Math.max(0, Number(seen.xid - from) - after.length), until: seen.at };
+  const beats = after.filter(({ on }) => on === seen.on).length;
+  return { lost: Math.max(0, Number(seen.xid - from) - beats), until: seen.at };
 }

@@ -76,6 +76,11 @@ test('does not count what a server that was left goes on to commit', () => {
   expect(lossOf(moved, { now }).transactions).toEqual({ lost: 9, until: isoAt(166_000) });
 });
 
+test('is not made smaller by a server that was to take over, and was given up', () => {
+  const heartbeats = [...known.heartbeats, beat(150_000, 806, 2)];
+  expect(lossOf({ ...known, heartbeats }, { now })).toEqual(lossOf(known, { now }));
+});
+
 test('is everything, and not known in time, where nothing can be recovered', () => {
   expect(lossOf({ ...known, manifests: [] }, { now })).toEqual({
     ...{ at: now.toISOString(), lastRecoverableAt: null, seconds: null, transactions: null },
