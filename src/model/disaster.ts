@@ -1,5 +1,5 @@
 import { formatDuration } from './duration.ts';
-import { countOf } from './plan.ts';
+import { countOf, type Plan } from './plan.ts';
 
 /** What is lost when a database is recovered to the end of what the repository holds. Times are ISO 8601. */
 export interface Loss {
@@ -34,6 +34,8 @@ export interface Fenced {
 /** What evidence keeps of a disaster recovery. */
 export interface DisasterRecord {
   loss: Loss;
+  /** what was approved before anything was done; null: nothing was. The other plan is the status's */
+  plan: Plan | null;
   fenced: Fenced | null;
   /** the new server; null: it did not come so far */
   server: {

@@ -56,13 +56,15 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
       () => control.assessLoss({ database }),
       (found) => `${describeLoss(found.loss)}; the old server: ${found.oldServer.detail}`,
     );
-    const record = { loss, fenced: null, server: null, achieved: null };
+    const record = { loss, plan: null, fenced: null, server: null, achieved: null };
     findings.disaster = record;
     const decided = await decideRecovery(runbook, first, (aim) =>
       control.planDisaster({ database, site, ...aim, loss, oldServer, address, fences, switches }),
     );
     if (typeof decided === 'string') return decided;
     const { base } = decided;
+    const approved = { ...record, plan: runbook.status.plan };
+    findings.disaster = approved;
     runbook.fixTarget('the recovery is under way: start another one for another target');
     if (!isDrill()) {
       const approvedBy = runbook.deciders();
@@ -71,7 +73,7 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
         () => fenceOn(site, noWorkerAfterMs).fenceOldServer({ database, approvedBy }),
         ({ detail }) => detail,
       );
-      findings.disaster = { ...record, fenced };
+      findings.disaster = { ...approved, fenced };
     }
 
     await thawIfArchived(runbook, { database, base }, settings);

@@ -66,7 +66,7 @@ describe('a disaster recovery', () => {
       });
       expect(fakes.inputsOf('replayInstance')[0]).toMatchObject({ durable: true, target: { latest: true } });
       expect(fakes.evidence()?.disaster).toMatchObject({
-        loss: { seconds: 270 },
+        ...{ loss: { seconds: 270 }, plan: { digest: first.plan?.digest } },
         fenced: { by: 'word', detail: 'ben approved' },
         server: { address: NEW, timeline: 2, stanza, serviceFile: '/production/shop.service' },
         achieved: { rpoSeconds: 270, rtoSeconds: expect.any(Number) },
@@ -142,7 +142,12 @@ describe('a disaster recovery', () => {
       }
       expect(await handle.result()).toMatchObject({ outcome, instance: null });
       expect(fakes.calls().slice(-2)).toEqual(['planDisaster', 'writeEvidence']);
-      expect(fakes.evidence()?.disaster).toMatchObject({ fenced: null, server: null, achieved: null });
+      expect(fakes.evidence()?.disaster).toMatchObject({
+        plan: null,
+        fenced: null,
+        server: null,
+        achieved: null,
+      });
       await record(`disaster-${outcome}`, handle);
     });
   });
