@@ -45,5 +45,23 @@ export interface DisasterRecord {
     serviceFile: string;
   } | null;
   /** against the objectives; null: the database is not served by the new server */
-  achieved: { rpoSeconds: number | null; rtoSeconds: number } | null;
+  achieved: Achieved | null;
 }
+
+export interface Achieved {
+  /** null: not known */
+  rpoSeconds: number | null;
+  rtoSeconds: number;
+}
+
+/** `4m30s of commits are lost, where the RPO is 1h; it took 12m, where the RTO is 30m`. */
+export function describeAchieved(
+  { rpoSeconds, rtoSeconds }: Achieved,
+  objectives: { rpoSeconds: number; rtoSeconds: number },
+): string {
+  const lost =
+    rpoSeconds === null ? 'how much is lost is not known' : `${span(rpoSeconds)} of commits are lost`;
+  return `${lost}, where the RPO is ${span(objectives.rpoSeconds)}; it took ${span(rtoSeconds)}, where the RTO is ${span(objectives.rtoSeconds)}`;
+}
+
+const span = (seconds: number): string => (seconds < 1 ? '0s' : formatDuration(Math.round(seconds) * 1_000));

@@ -68,6 +68,9 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
     runbook.fixTarget('the recovery is under way: start another one for another target');
     if (!isDrill()) {
       const approvedBy = runbook.deciders();
+      runbook.cleanUpWith(async () => {
+        if (fences && findings.disaster?.achieved === null) runbook.add(staysFenced(database));
+      });
       const fenced = await runbook.step(
         'fence',
         () => fenceOn(site, noWorkerAfterMs).fenceOldServer({ database, approvedBy }),
@@ -100,6 +103,9 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
 
   return runbook.run(work, () => leaveEvidence(runbook, input, findings));
 }
+
+const staysFenced = (database: string) =>
+  `the old server of ${database} may have been fenced: where it is to serve again, undo by hand what fence.command does`;
 
 /** Shows the plan and asks; people may name another target instead, which has another plan. A drill asks nobody yet. */
 async function decideRecovery(

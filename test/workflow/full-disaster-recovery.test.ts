@@ -40,7 +40,9 @@ describe('a disaster recovery', () => {
       const status = (await handle.result()) as RunbookStatus;
 
       expect(status).toMatchObject({ outcome: 'completed', instance: null, waitingFor: null });
-      expect(status.message).toMatch(/lives at second now, 10\.1\.0\.5:5433; its service file: /);
+      expect(status.message).toMatch(
+        /lives at second now, 10\.1\.0\.5:5433; its service file: .*\n4m30s of commits are lost, where the RPO is 1h; it took .*s, where the RTO is 30m$/,
+      );
       expect(status.decisions).toMatchObject([
         { name: 'recover', by: 'ben', plan: first.plan?.digest },
         { name: 'switch', by: 'ben', plan: second.plan?.digest },
@@ -85,6 +87,7 @@ describe('a disaster recovery', () => {
     await withSecond(environment, fakes, async () => {
       const handle = await startDisaster(environment);
       const status = (await handle.result()) as RunbookStatus;
+      expect(status.message).not.toMatch(/fenced/);
       expect(status.decisions).toMatchObject([
         { name: 'recover', by: 'policy', action: 'approve' },
         { name: 'switch', by: 'policy', action: 'approve' },
@@ -96,7 +99,7 @@ describe('a disaster recovery', () => {
 
   it('where nobody is asked, ends at a check that fails, and keeps the server for people', async () => {
     const fakes = disasterFakes({
-      settings: { approval: NOBODY },
+      settings: { approval: NOBODY, fences: true },
       activities: { checkNewServer: async () => [BAD] },
     });
     await withSecond(environment, fakes, async () => {
@@ -113,7 +116,9 @@ describe('a disaster recovery', () => {
         ...{ server: 'offered', topology: null, endpoints: { pool: OLD, file: OLD } },
         schedules: ['new', 'old'],
       });
-      expect((await statusOf(handle)).message).toMatch(/is kept until .*holdfast connect disaster\//);
+      expect((await statusOf(handle)).message).toMatch(
+        /is kept until .*holdfast connect disaster\/.*\nthe old server of shop-.* may have been fenced/,
+      );
       await record('disaster-check-failed', handle);
     });
   });

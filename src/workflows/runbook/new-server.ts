@@ -9,6 +9,7 @@ import type { DisasterSettings } from '../../activities/disaster.ts';
 import type { TakenOverInstance } from '../../activities/taking-over.ts';
 import type { ReplayResult } from '../../engines/engine.ts';
 import type { ServerAccess } from '../../model/access.ts';
+import { describeAchieved } from '../../model/disaster.ts';
 import type { Check } from '../../model/evidence.ts';
 import { countOf } from '../../model/plan.ts';
 import { type Address, formatAddress, type Topology } from '../../model/topology.ts';
@@ -170,7 +171,7 @@ export class NewServer {
     this.#record({ achieved: { rpoSeconds, rtoSeconds } });
     const service = this.#server === null ? '' : `; its service file: ${this.#server.serviceFile}`;
     this.#runbook.explain(
-      `${database} lives at ${provisioned.instance.site} now, ${formatAddress(settings.address)}${service}`,
+      `${database} lives at ${provisioned.instance.site} now, ${formatAddress(settings.address)}${service}\n${describeAchieved({ rpoSeconds, rtoSeconds }, settings.objectives)}`,
     );
   }
 
@@ -205,8 +206,9 @@ export class NewServer {
     await cleanUpOnHost(provisioned.instance.host).offerInstance({ ...this.what, expiresAt });
     const { status } = this.#runbook;
     if (status.instance !== null) status.instance.expiresAt = expiresAt;
-    const kept = `the new server at ${formatAddress(settings.address)} is kept until ${expiresAt}: holdfast connect ${workflowInfo().workflowId}`;
-    this.#runbook.explain([status.message, kept].filter((line) => line !== null).join('\n'));
+    this.#runbook.add(
+      `the new server at ${formatAddress(settings.address)} is kept until ${expiresAt}: holdfast connect ${workflowInfo().workflowId}`,
+    );
   }
 
   #record(part: Partial<NonNullable<Findings['disaster']>>): void {

@@ -185,6 +185,11 @@ export class Runbook {
     this.publish();
   }
 
+  /** The same, beside what is said already. */
+  add(text: string): void {
+    this.explain([this.status.message, text].filter((line) => line !== null).join('\n'));
+  }
+
   /** Registered before the step that makes what it cleans; run last first, whatever happened. */
   cleanUpWith(work: () => Promise<void>): void {
     this.#cleanups.push(work);
@@ -368,9 +373,7 @@ export class Runbook {
         type: failure.type,
         reason: failure.message,
       });
-      this.status.message = [this.status.message, `clean-up failed: ${textOf(failure)}`]
-        .filter((line) => line !== null)
-        .join('\n');
+      this.add(`clean-up failed: ${textOf(failure)}`);
     }
   }
 
