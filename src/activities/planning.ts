@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeDatabase } from '../config/describe.ts';
+import { describeDatabase, patienceOf } from '../config/describe.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { Evidence } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -53,7 +53,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
         engine: database.config.engine,
         host: database.config.host,
         tells: deps.config.config.notify.channels.length > 0,
-        noWorkerAfterMs: parseDuration(deps.config.config.noWorkerAfter),
+        ...patienceOf(deps.config.config),
       };
     });
   },
@@ -68,7 +68,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
       return {
         databases: every.length,
         intervalMs: Math.min(...every),
-        noWorkerAfterMs: parseDuration(config.noWorkerAfter),
+        ...patienceOf(config),
       };
     });
   },
@@ -190,7 +190,7 @@ function changeSettings(deps: Dependencies, name: string): ChangeSettings {
       rpoSeconds: database.objectives.rpoMs / 1_000,
       rtoSeconds: database.objectives.rtoMs / 1_000,
     },
-    noWorkerAfterMs: parseDuration(config.noWorkerAfter),
+    ...patienceOf(config),
     parkLimitMs: parseDuration(config.parkLimit),
     remindMs: config.notify.channels.length === 0 ? null : parseDuration(config.notify.expiresBefore),
   };

@@ -1,7 +1,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
+import { patienceOf } from '../config/describe.ts';
 import { type OwnerState, removalsDue } from '../instances/expiry.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
-import { parseDuration } from '../model/duration.ts';
 import type { Run } from '../model/progress.ts';
 import { readTopology } from '../repository/topology.ts';
 import { removeExpiredUndo } from '../repository/undo.ts';
@@ -15,13 +15,13 @@ const S3_PATIENCE_MS = 10_000;
 
 export const createReapingActivities = (deps: Dependencies) => ({
   /** Every host that may have instances. */
-  async listPlaces(): Promise<{ places: { site: string; host: string }[]; noWorkerAfterMs: number }> {
+  async listPlaces() {
     return asActivity(async () => {
-      const { sites, noWorkerAfter } = deps.config.config;
+      const { sites } = deps.config.config;
       const places = Object.entries(sites).flatMap(([site, { hosts }]) =>
         hosts.map((host) => ({ site, host })),
       );
-      return { places, noWorkerAfterMs: parseDuration(noWorkerAfter) };
+      return { places, ...patienceOf(deps.config.config) };
     });
   },
 

@@ -13,6 +13,8 @@ export interface ChangeSettings {
   approval: ApprovalPolicy;
   objectives: { rpoSeconds: number; rtoSeconds: number };
   noWorkerAfterMs: number;
+  /** how long a worker may be silent before its step is given to another */
+  lostAfterMs?: number;
   parkLimitMs: number;
   /** how long before a decision expires people are reminded; null: nobody is told of anything */
   remindMs: number | null;

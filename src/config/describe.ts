@@ -111,6 +111,11 @@ function policyOf(policy: z.infer<typeof approvalSchema>, { approval = {} }: Dat
   return { ...rest, timeLimitMs: parseDuration(timeLimit) };
 }
 
+/** How long runs wait for workers, in milliseconds. */
+export function patienceOf({ noWorkerAfter, workerLostAfter }: Config) {
+  return { noWorkerAfterMs: parseDuration(noWorkerAfter), lostAfterMs: parseDuration(workerLostAfter) };
+}
+
 /** The daily verification of a database. */
 export interface VerifyView extends Exclude<DatabaseConfig['verify'], 'off'> {
   /** cron, UTC */

@@ -373,6 +373,8 @@ export const configSchema = z.strictObject({
   parkLimit: durationSchema.default('24h'),
   /** how long a step waits for a worker on its queue before it says that nobody serves it */
   noWorkerAfter: durationSchema.default('1m'),
+  /** how long a worker may be silent before its step is run again, by itself or another: a killed one is found so */
+  workerLostAfter: durationSchema.default('20s'),
   databases: z.record(name, databaseSchema),
 });
 

@@ -45,7 +45,7 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
   const work = async (): Promise<Ending> => {
     const settings = await control.describeDisaster({ database, site });
     begin(runbook, findings, settings, true);
-    const { address, fences, noWorkerAfterMs } = settings;
+    const { address, fences } = settings;
     const release = await holdChange(runbook, database);
     const switches = input.switchEndpoints ?? true;
     const target = input.target ?? { latest: true };
@@ -73,7 +73,7 @@ export async function fullDisasterRecovery(given: unknown): Promise<RunbookStatu
       });
       const fenced = await runbook.step(
         'fence',
-        () => fenceOn(site, noWorkerAfterMs).fenceOldServer({ database, approvedBy }),
+        () => fenceOn(site, settings).fenceOldServer({ database, approvedBy }),
         ({ detail }) => detail,
       );
       findings.disaster = { ...approved, fenced };

@@ -19,11 +19,11 @@ export interface ReaperResult {
 export async function instanceReaper(given: unknown): Promise<ReaperResult> {
   orEnd(() => parseInput('instanceReaper', given ?? {}));
   upsertSearchAttributes({ [SEARCH_ATTRIBUTES.runbook]: ['instanceReaper'] });
-  const { places, noWorkerAfterMs } = await control.listPlaces();
+  const { places, ...patience } = await control.listPlaces();
   const result: ReaperResult = { removed: [], unreached: [], undo: { removed: [], why: null } };
   for (const { site, host } of places) {
     try {
-      result.removed.push(...(await onHost(host, noWorkerAfterMs).reapInstances({ site })));
+      result.removed.push(...(await onHost(host, patience).reapInstances({ site })));
     } catch (error) {
       result.unreached.push({ host, why: failureOf(error).message });
     }

@@ -32,7 +32,7 @@ export async function logArchiveWatch(given: unknown): Promise<void> {
     const settings = await control.describeWatch({ host });
     if (settings.databases === 0) return;
     try {
-      reports = await onHost(host, settings.noWorkerAfterMs).watchHost({ host });
+      reports = await onHost(host, settings).watchHost({ host });
       setCurrentDetails(detailsOf(host, reports));
     } catch (error) {
       if (isCancellation(error)) throw error;

@@ -16,7 +16,7 @@ export async function logicalBackup(given: unknown): Promise<BackupSummary> {
     const backup = `${startTime.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
     const input = { database, backup, madeBy: { workflowId, runId } };
     try {
-      return await onHost(settings.host, settings.noWorkerAfterMs).takeLogicalBackup(input);
+      return await onHost(settings.host, settings).takeLogicalBackup(input);
     } catch (error) {
       await CancellationScope.nonCancellable(() => cleanUpRepository.abandonLogicalBackup(input));
       throw error;

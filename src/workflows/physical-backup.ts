@@ -13,7 +13,7 @@ export async function physicalBackup(given: unknown): Promise<BackupSummary> {
     const settings = await control.describeProtection({ database });
     job.begin(settings.engine, settings.tells);
     const { workflowId, runId } = workflowInfo();
-    return onHost(settings.host, settings.noWorkerAfterMs).takePhysicalBackup({
+    return onHost(settings.host, settings).takePhysicalBackup({
       database,
       kind,
       madeBy: { workflowId, runId },

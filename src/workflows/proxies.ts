@@ -76,8 +76,17 @@ export const alerting = activitiesOn<Pick<Alerting, 'sendAlert'>>({
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '5m' },
 });
 
+/** How long a step waits for a worker, and for a sign of life of the one that has it. */
+export interface Patience {
+  noWorkerAfterMs: number;
+  /** absent in the history of a run that an earlier version began */
+  lostAfterMs?: number;
+}
+
+const LOST_AFTER = '20s';
+
 /** Provisioning on any worker of a site; the one that answers names its host. */
-export const onSite = (site: string, noWorkerAfterMs: number) =>
+export const onSite = (site: string, { noWorkerAfterMs }: Patience) =>
   activitiesOn<Pick<Recovery, 'provisionInstance'>>({
     taskQueue: siteQueue(site),
     scheduleToStartTimeout: noWorkerAfterMs,
@@ -89,35 +98,35 @@ export const onSite = (site: string, noWorkerAfterMs: number) =>
   });
 
 /** Where the site that takes over is: the fence's own time limit ends it. */
-export const fenceOn = (site: string, noWorkerAfterMs: number) =>
+export const fenceOn = (site: string, { noWorkerAfterMs, lostAfterMs }: Patience) =>
   activitiesOn<Fencing>({
     taskQueue: siteQueue(site),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '7d',
-    heartbeatTimeout: '20s',
+    heartbeatTimeout: lostAfterMs ?? LOST_AFTER,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: BRIEFLY,
   });
 
 /** Long work at one host's disks. A killed worker's step is found by its heartbeat and run again. */
-export const onHost = (host: string, noWorkerAfterMs: number) =>
+export const onHost = (host: string, { noWorkerAfterMs, lostAfterMs }: Patience) =>
   activitiesOn<Recovery & Protection & Reaping & Takeover & Undoing & Verifying>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '7d',
-    heartbeatTimeout: '20s',
+    heartbeatTimeout: lostAfterMs ?? LOST_AFTER,
     // The step's own processes must have ended before its clean-up starts.
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 },
   });
 
 /** What clients are sent by. A failure is soon said: half of them may have been sent already. */
-export const endpointsOn = (host: string, noWorkerAfterMs: number) =>
+export const endpointsOn = (host: string, { noWorkerAfterMs, lostAfterMs }: Patience) =>
   activitiesOn<Endpoints & Pick<Takeover, 'checkServing'>>({
     taskQueue: hostQueue(host),
     scheduleToStartTimeout: noWorkerAfterMs,
     startToCloseTimeout: '10m',
-    heartbeatTimeout: '20s',
+    heartbeatTimeout: lostAfterMs ?? LOST_AFTER,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumAttempts: 3 },
   });

@@ -38,7 +38,7 @@ export async function undoImport(given: unknown): Promise<RunbookStatus> {
       ({ transaction, tables, expiresAt }) =>
         `transaction ${transaction}, ${countOf(tables.length, 'table')}; can be taken back until ${expiresAt}`,
     );
-    const host = onHost(settings.host, settings.noWorkerAfterMs);
+    const host = onHost(settings.host, settings);
     const change: Change = {
       name: 'undo',
       compare: (conflict) => host.planUndo({ ...undone, conflict }),

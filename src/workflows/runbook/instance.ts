@@ -56,11 +56,11 @@ export async function provisionInstance(
   // The reaper takes what has expired, owner or not: waiting for people must not expire it.
   const lifetimeMs =
     settings.instanceLifetimeMs + settings.approval.timeLimitMs + settings.parkLimitMs + keepMs;
-  const { site, noWorkerAfterMs } = settings;
+  const { site } = settings;
   const instance = await runbook.step(
     'provision',
     () =>
-      onSite(site, noWorkerAfterMs).provisionInstance({
+      onSite(site, settings).provisionInstance({
         ...{ id, site, database, base, lifetimeMs, owner: { workflowId, runId } },
       }),
     (provisioned) => `${provisioned.id} on ${provisioned.host}`,
@@ -75,5 +75,5 @@ export async function provisionInstance(
   const insteadOfRemoval = (work: () => Promise<void>) => {
     ending = work;
   };
-  return { instance, host: onHost(instance.host, noWorkerAfterMs), keep, insteadOfRemoval, remove };
+  return { instance, host: onHost(instance.host, settings), keep, insteadOfRemoval, remove };
 }

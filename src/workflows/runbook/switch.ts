@@ -28,7 +28,7 @@ export async function switchUnderDecision(
   const { aim, replayed, settings, provisioned } = server.recovered;
   const { address, identity } = server;
   const { host } = provisioned.instance;
-  const clients = endpointsOn(host, settings.noWorkerAfterMs);
+  const clients = endpointsOn(host, settings);
   const verified = findings.checks;
   const read = async (): Promise<EndpointNow[]> =>
     switches && !isDrill() ? clients.readEndpoints({ database }) : [];
