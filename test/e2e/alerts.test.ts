@@ -89,6 +89,7 @@ test('a backup that fails is told, by a webhook that was away at first, and so i
     await writeFile(password, right);
   }
   await expect.poll(titles).toContain('logicalBackup of shop failed');
+  // Away at first: it is told once more.
   await expect.poll(() => webhook.received.length).toBeGreaterThan(1);
   const told = messages().find(({ title }) => title.startsWith('logicalBackup'));
   expect(told).toMatchObject({

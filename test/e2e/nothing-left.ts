@@ -7,9 +7,33 @@ import type { Stack } from './stack.ts';
 
 /**
  * Whatever happened: no instance, no open upload, no lock and no staging in production, no process of a step, nobody
- * who holds the right to change the database. Temporal ends the child of a terminated run a moment later.
+ * who holds the right to change the database. What is left is removed all the same: the next test of the file is of
+ * something else.
  */
 export async function expectNothingLeft(stack: Stack): Promise<void> {
+  try {
+    await lookForRemains(stack);
+  } catch (error) {
+    await removeRemains(stack).catch(() => {});
+    throw error;
+  }
+}
+
+async function removeRemains({ temporal }: Stack): Promise<void> {
+  for await (const { workflowId } of temporal.workflow.list({ query: `ExecutionStatus = 'Running'` })) {
+    await temporal.workflow
+      .getHandle(workflowId)
+      .terminate('left by a failed test')
+      .catch(() => {});
+  }
+  await temporal.workflow.execute('instanceReaper', {
+    ...{ args: [{}], taskQueue: 'holdfast', workflowId: `reaper/${crypto.randomUUID()}` },
+    workflowExecutionTimeout: '60s',
+  });
+}
+
+/** Temporal ends the child of a terminated run a moment later. */
+async function lookForRemains(stack: Stack): Promise<void> {
   expect(await stack.instances()).toEqual([]);
   expect(await stack.repository.uploads('')).toEqual([]);
   await expect.poll(() => processesOfSteps(stack)).toEqual([]);
