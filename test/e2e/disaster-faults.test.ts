@@ -19,7 +19,7 @@ import {
 import { refusalOf } from './nothing-left.ts';
 import { type S3Proxy, startS3Proxy } from './s3-proxy.ts';
 import { killSecond, loseFirstSite, startSecond } from './sites.ts';
-import { type Stack, startStack } from './stack.ts';
+import { FOUND_SOON, type Stack, startStack } from './stack.ts';
 
 // A killed worker's step is found after its heartbeat's time-out.
 vi.setConfig({ testTimeout: 300_000 });
@@ -50,6 +50,7 @@ beforeAll(async () => {
     orders: 300,
     patch: async (config, directory) => {
       config.noWorkerAfter = '5s';
+      FOUND_SOON.patch(config);
       proxy = await startS3Proxy(directory, config.repository.endpoint as string);
       config.repository.endpoint = proxy.endpoint;
       const { shop } = config.databases;

@@ -7,6 +7,7 @@ import { runningPid } from '../../src/client/dev/postgres.ts';
 import { takeDown } from '../../src/client/dev/shutdown.ts';
 import { readDescription, readState } from '../../src/client/dev/state.ts';
 import type { Catalog } from '../../src/model/backup.ts';
+import type { DrillRecord } from '../../src/model/drill.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { readEvidence } from '../../src/repository/evidence.ts';
 import { readTopology } from '../../src/repository/topology.ts';
@@ -22,6 +23,7 @@ import {
   startDisaster,
   takenOverUrl,
 } from './disasters.ts';
+import { expectNothingLeft } from './nothing-left.ts';
 import { type Pgbouncer, startPgbouncer } from './pgbouncer.ts';
 import { findFirstSite, loseFirstSite, startOldPrimary, stopOldPrimary } from './sites.ts';
 import { pause, type Stack, startStack } from './stack.ts';
@@ -77,6 +79,19 @@ afterAll(async () => {
 let disaster: string;
 /** when the row was not there yet that the disaster spared */
 let before: string;
+
+it('a drill goes up to the switch at the second site, isolated, and changes nothing', async () => {
+  await archiveNow(stack);
+  const endpoint = await readFile(endpointFile(stack), 'utf8');
+  const answer = await stack.holdfast('drill', 'shop', '--runbook', 'full', '--wait', '--output', 'json');
+  const { result } = JSON.parse(answer.stdout) as { result: DrillRecord };
+  expect([result.outcome, result.reasons, answer.code]).toEqual(['met', [], 0]);
+  expect(result).toMatchObject({ runbook: 'fullDisasterRecovery', site: 'second' });
+  expect(await placesOf(stack)).toEqual({ instances: [], production: [] });
+  expect(await readTopology(stack.repository, 'shop')).toBeNull();
+  expect(await readFile(endpointFile(stack), 'utf8')).toBe(endpoint);
+  await expectNothingLeft(stack);
+});
 
 it('the first site is lost, and its database lives at the second one with every archived commit', async () => {
   application = await startApplication(() => bouncer.url);
