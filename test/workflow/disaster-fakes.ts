@@ -1,4 +1,4 @@
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { createDisasterActivities, type DisasterSettings } from '../../src/activities/disaster.ts';
@@ -229,3 +229,7 @@ export function endless() {
   };
   return { begun, activity: activity as () => Promise<never> };
 }
+
+export const failing = (type: string, message: string) => async (): Promise<never> => {
+  throw ApplicationFailure.nonRetryable(message, type);
+};
