@@ -70,10 +70,11 @@ export const createEndpointActivities = (deps: Dependencies, patienceMs = PATIEN
         const restored: { name: string; problem: string | null }[] = [];
         for (const [index, { name, address, endpoint }] of all.entries()) {
           run.progress({ phase: 'switching clients back', detail: name, done: index, total: all.length });
-          restored.push({
-            name,
-            problem: await problemOf(run, patienceMs, () => restore(endpoint, address, run)),
-          });
+          // Asked once: one whose value is back, but which clients were not told of, is no such one.
+          const untouched = await isUntouched(endpoint, address, run);
+          const tries = untouched ? 1 : TRIES;
+          const problem = await problemOf(run, { patienceMs, tries }, () => restore(endpoint, address, run));
+          restored.push({ name, problem: untouched ? null : problem });
         }
         return restored;
       });
@@ -118,19 +119,22 @@ async function naming<T>(name: string, run: Run, work: () => Promise<T>): Promis
   }
 }
 
+/** One that could not be switched cannot be set back either, and need not be. */
+async function isUntouched(
+  endpoint: Endpoint | undefined,
+  address: Address | null,
+  run: Run,
+): Promise<boolean> {
+  if (endpoint === undefined || address === null) return false;
+  return endpoint.read(run).then(
+    (now) => sameAddress(now, address),
+    () => false,
+  );
+}
+
 async function restore(endpoint: Endpoint | undefined, address: Address | null, run: Run): Promise<void> {
   if (endpoint === undefined) throw gone('it');
-  if (address !== null) {
-    // One that could not be switched cannot be set back either, and need not be.
-    const untouched = await endpoint.read(run).then(
-      (now) => sameAddress(now, address),
-      () => false,
-    );
-    return endpoint.write(address, run).catch((error: unknown) => {
-      run.signal.throwIfAborted();
-      if (!untouched) throw error;
-    });
-  }
+  if (address !== null) return endpoint.write(address, run);
   const now = await endpoint.read(run);
   if (sameAddress(now, null)) return;
   throw endpointFailed(
@@ -143,7 +147,7 @@ const TRIES = 3;
 
 async function problemOf(
   { signal }: Run,
-  patienceMs: number,
+  { patienceMs, tries: most }: { patienceMs: number; tries: number },
   work: () => Promise<void>,
 ): Promise<string | null> {
   for (let tries = 1; ; tries += 1) {
@@ -153,8 +157,8 @@ async function problemOf(
     } catch (error) {
       signal.throwIfAborted();
       const message = error instanceof Error ? error.message : String(error);
-      if (tries === TRIES || !(error instanceof HoldfastError) || !error.retryable) return message;
-      await sleep(patienceMs / TRIES, undefined, { signal });
+      if (tries === most || !(error instanceof HoldfastError) || !error.retryable) return message;
+      await sleep(patienceMs / most, undefined, { signal });
     }
   }
 }
