@@ -26,7 +26,7 @@ port = 5432
 unix_socket_directories = '$PLACE/socket'
 shared_buffers = '$SHARED_BUFFERS'
 archive_mode = on
-archive_command = 'pgbackrest --config=$NEW --stanza=$NEW_STANZA archive-push %p'
+archive_command = ''
 SETTINGS
 
 step replay
@@ -36,9 +36,12 @@ until [ "$(server -c "SELECT pg_last_wal_replay_lsn() >= '$end'")" = t ]; do sle
 step 'take over'
 operator "$BIN/pg_ctl" promote -D data -w -t 600 >/dev/null
 
-# check closes a log and waits until it has arrived.
+# Nothing is pushed before the stanza is there: a push that waits for it holds its lock. check closes a log and waits
+# until it has arrived.
 step protect
 operator pgbackrest --config="$NEW" --stanza="$NEW_STANZA" stanza-create >/dev/null
+echo "archive_command = 'pgbackrest --config=$NEW --stanza=$NEW_STANZA archive-push %p'" >>data/postgresql.auto.conf
+operator "$BIN/pg_ctl" reload -D data >/dev/null
 operator pgbackrest --config="$NEW" --stanza="$NEW_STANZA" check >/dev/null
 
 step end
