@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CompareInput, TableComparison } from '../src/engines/engine.ts';
+import type { CompareInput, TableComparison } from '../src/engines/contract/change.ts';
 import { postgres } from '../src/engines/postgres/postgres.ts';
 import { runTool } from '../src/engines/process.ts';
 import { ruleOf } from '../src/engines/rule-of.ts';

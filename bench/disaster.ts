@@ -3,6 +3,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import pg from 'pg';
 import { stopShop } from '../src/client/dev/shop.ts';
 import { sendDecision, startRun } from '../src/client/runbook.ts';
+import { runTool } from '../src/engines/process.ts';
 import { type RunbookStatus, secondsOf } from '../src/model/runbook.ts';
 import { type Application, startApplication } from '../test/e2e/application.ts';
 import { type Pgbouncer, startPgbouncer } from '../test/e2e/pgbouncer.ts';
@@ -78,9 +79,11 @@ async function measure(
   const steps = { ours: [] as Record<string, number>[], theirs: [] as Record<string, number>[] };
   let downtime = Number.NaN;
   for (let pair = 1; pair <= pairs; pair += 1) {
+    await rest(signal);
     const byHand = { stanza: `by-hand-${pair}`, rows: known, sharedBuffers: '256MB' };
     steps.theirs.push(await takeOverByHand(stack, byHand, signal));
     load.look();
+    await rest(signal);
     if (pair < pairs) {
       steps.ours.push(await recover(stack, known, signal));
     } else {
@@ -128,6 +131,9 @@ async function measure(
     },
   ];
 }
+
+/** Nothing of the run before is left to be written: both sides wait for their disk. */
+const rest = (signal: AbortSignal) => runTool('sync', [], { signal });
 
 const sumOf = (steps: Record<string, number>): number =>
   Object.entries(steps).reduce((sum, [name, seconds]) => sum + (COMPARED.includes(name) ? seconds : 0), 0);

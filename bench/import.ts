@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { ImportInput, ImportRecord } from '../src/engines/engine.ts';
+import type { ImportInput, ImportRecord } from '../src/engines/contract/change.ts';
 import { postgres } from '../src/engines/postgres/postgres.ts';
 import { runTool } from '../src/engines/process.ts';
 import type { StoredObject } from '../src/model/backup.ts';

@@ -1,4 +1,4 @@
-import type { TableComparison } from '../src/engines/engine.ts';
+import type { TableComparison } from '../src/engines/contract/change.ts';
 import { CONFLICT_RULES, type TableChange } from '../src/model/plan.ts';
 
 /** A comparison with the same effects under every rule. */

@@ -1,6 +1,6 @@
 import { disasterApprovalOf } from '../config/describe.ts';
 import { takeoverOf } from '../config/takeover.ts';
-import type { TakenOver } from '../engines/engine.ts';
+import type { TakenOver } from '../engines/contract/restore.ts';
 import { planDigest } from '../engines/plan-digest.ts';
 import { describeLoss, type Loss } from '../model/disaster.ts';
 import type { Check } from '../model/evidence.ts';

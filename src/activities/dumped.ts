@@ -1,6 +1,7 @@
 import { compareFingerprints } from '../engines/compare-fingerprints.ts';
 import { compareSchemas } from '../engines/compare-schemas.ts';
-import type { Engine, RestoredTables, RestoreTablesInput } from '../engines/engine.ts';
+import type { RestoredTables, RestoreTablesInput } from '../engines/contract/restore.ts';
+import type { Engine } from '../engines/engine.ts';
 import type { DumpedDatabase } from '../model/backup.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { ExportedFile, ExportInput } from '../engines/engine.ts';
+import type { ExportedFile, ExportInput } from '../engines/contract/read.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { encodeId, exportFolder, exportsFolder } from '../repository/layout.ts';

@@ -1,4 +1,4 @@
-import type { ImportRecord, TableComparison } from '../engines/engine.ts';
+import type { ImportRecord, TableComparison } from '../engines/contract/change.ts';
 import { ruleOf } from '../engines/rule-of.ts';
 import {
   CONFLICT_RULES,

@@ -1,4 +1,4 @@
-import type { PhysicalBackup } from '../engines/engine.ts';
+import type { PhysicalBackup } from '../engines/contract/backup.ts';
 import type { BackupKind, Manifest, StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';

@@ -1,4 +1,5 @@
-import type { ReplayResult, TableComparison } from '../engines/engine.ts';
+import type { TableComparison } from '../engines/contract/change.ts';
+import type { ReplayResult } from '../engines/contract/restore.ts';
 import type { Archived } from '../model/archive.ts';
 import type { ApprovalPolicy } from '../model/decision.ts';
 import type { EngineKind } from '../model/engine.ts';

@@ -1,12 +1,7 @@
-import type {
-  Engine,
-  ExportedTable,
-  ExportInput,
-  ImportInput,
-  ImportResult,
-  ReplayResult,
-  RestoredTables,
-} from '../engines/engine.ts';
+import type { ImportInput, ImportResult } from '../engines/contract/change.ts';
+import type { ExportedTable, ExportInput } from '../engines/contract/read.ts';
+import type { ReplayResult, RestoredTables } from '../engines/contract/restore.ts';
+import type { Engine } from '../engines/engine.ts';
 import { planDigest } from '../engines/plan-digest.ts';
 import type { InstanceRecord } from '../instances/instance.ts';
 import type { ServerAccess } from '../model/access.ts';

@@ -1,5 +1,6 @@
 import { compareSchemas } from '../engines/compare-schemas.ts';
-import type { Counts, Engine } from '../engines/engine.ts';
+import type { Counts } from '../engines/contract/read.ts';
+import type { Engine } from '../engines/engine.ts';
 import type { ServerAccess } from '../model/access.ts';
 import type { Manifest, TableFingerprint } from '../model/backup.ts';
 import { type Bounds, DEFAULT_BOUNDS, describeBounds, isWithin } from '../model/bounds.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeoverOf } from '../config/takeover.ts';
-import type { ReplayResult, TakenOver } from '../engines/engine.ts';
+import type { ReplayResult, TakenOver } from '../engines/contract/restore.ts';
 import { checkHealth as askHealth } from '../instances/health.ts';
 import type { ServerAccess } from '../model/access.ts';
 import type { Check } from '../model/evidence.ts';

@@ -1,4 +1,9 @@
-import type { ImportRecord, ImportResult, TableComparison, UndoPlanInput } from '../engines/engine.ts';
+import type {
+  ImportRecord,
+  ImportResult,
+  TableComparison,
+  UndoPlanInput,
+} from '../engines/contract/change.ts';
 import { planDigest } from '../engines/plan-digest.ts';
 import { ruleOf } from '../engines/rule-of.ts';
 import type { StoredObject } from '../model/backup.ts';

@@ -1,4 +1,4 @@
-import type { Counts } from '../engines/engine.ts';
+import type { Counts } from '../engines/contract/read.ts';
 import { type Bounds, describeBounds, isWithin } from '../model/bounds.ts';
 import { formatDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';

@@ -1,5 +1,6 @@
 import type { HealthCheck } from '../config/schema.ts';
-import type { Counts, ReplayResult } from '../engines/engine.ts';
+import type { Counts } from '../engines/contract/read.ts';
+import type { ReplayResult } from '../engines/contract/restore.ts';
 import { checkHealth as askHealth } from '../instances/health.ts';
 import { DEFAULT_BOUNDS } from '../model/bounds.ts';
 import { parseDuration } from '../model/duration.ts';

@@ -1,4 +1,4 @@
-import type { LogReport } from '../engines/engine.ts';
+import type { LogReport } from '../engines/contract/backup.ts';
 import type { Run } from '../model/progress.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
 import type { Repository } from '../repository/repository.ts';

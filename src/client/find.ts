@@ -1,7 +1,8 @@
 import { resolveAccess } from '../config/access.ts';
 import type { DatabaseView } from '../config/describe.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import type { Candidate, Engine } from '../engines/engine.ts';
+import type { Candidate } from '../engines/contract/read.ts';
+import type { Engine } from '../engines/engine.ts';
 import type { ServerAccess } from '../model/access.ts';
 import type { Manifest } from '../model/backup.ts';
 import { parseDuration } from '../model/duration.ts';

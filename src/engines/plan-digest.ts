@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Plan } from '../model/plan.ts';
-import type { TableComparison } from './engine.ts';
+import type { TableComparison } from './contract/change.ts';
 
 const DIGITS = 16;
 

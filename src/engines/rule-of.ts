@@ -1,5 +1,5 @@
 import type { PlanRule } from '../model/plan.ts';
-import type { RuleComparison, TableComparison } from './engine.ts';
+import type { RuleComparison, TableComparison } from './contract/change.ts';
 
 /** What a comparison says of one rule. It has every rule of its kind. */
 export function ruleOf({ table, rules }: TableComparison, conflict: PlanRule): RuleComparison {

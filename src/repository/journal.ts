@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ImportJournal, ImportRecord } from '../engines/engine.ts';
+import type { ImportJournal, ImportRecord } from '../engines/contract/change.ts';
 import { mapBounded } from './bounded.ts';
 import { undoFolder } from './layout.ts';
 import type { Repository } from './repository.ts';

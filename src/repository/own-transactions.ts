@@ -1,4 +1,4 @@
-import type { OwnTransaction } from '../engines/engine.ts';
+import type { OwnTransaction } from '../engines/contract/read.ts';
 import type { Evidence } from '../model/evidence.ts';
 import { mapBounded } from './bounded.ts';
 import { evidenceFolder } from './layout.ts';

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
-import type { ObjectSink } from '../engines/engine.ts';
+import type { ObjectSink } from '../engines/contract/backup.ts';
 import type { StoredObject } from '../model/backup.ts';
 import type { Run } from '../model/progress.ts';
 import { CLEANUP_MS, completeUpload, createUpload, type MultipartUpload, uploadPart } from './multipart.ts';

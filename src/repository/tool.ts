@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { RepositoryConfig } from '../config/schema.ts';
 import { readSecret } from '../config/secrets.ts';
-import type { ToolRepository } from '../engines/engine.ts';
+import type { ToolRepository } from '../engines/contract/backup.ts';
 import { credentialsFor } from './client.ts';
 import { TOOL_FOLDER } from './layout.ts';
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ImportRecord, UndoStore } from '../engines/engine.ts';
+import type { ImportRecord, UndoStore } from '../engines/contract/change.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { openJournal } from './journal.ts';

@@ -1,4 +1,4 @@
-import type { ImportRecord, UndoData } from '../engines/engine.ts';
+import type { ImportRecord, UndoData } from '../engines/contract/change.ts';
 import { HoldfastError } from '../model/failure.ts';
 
 /** What takes an import back. Throws InvalidInput where it changed nothing, or the time of its undo data is over. */

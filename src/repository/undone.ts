@@ -1,4 +1,4 @@
-import type { ImportRecord } from '../engines/engine.ts';
+import type { ImportRecord } from '../engines/contract/change.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { undoneKey } from './layout.ts';
 import type { Repository } from './repository.ts';

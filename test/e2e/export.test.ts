@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ExportedTable } from '../../src/engines/engine.ts';
+import type { ExportedTable } from '../../src/engines/contract/read.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { readEvidence } from '../../src/repository/evidence.ts';
 import { type Accident, deleteOrders } from './accident.ts';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ImportInput } from '../../src/engines/engine.ts';
+import type { ImportInput } from '../../src/engines/contract/change.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../src/engines/postgres/import/verify.ts';

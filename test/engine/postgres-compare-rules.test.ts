@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TableComparison } from '../../src/engines/engine.ts';
+import type { TableComparison } from '../../src/engines/contract/change.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';

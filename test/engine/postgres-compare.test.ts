@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TableComparison } from '../../src/engines/engine.ts';
+import type { TableComparison } from '../../src/engines/contract/change.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import { query, quietly, type SidesServer, startSides } from './postgres-sides-fixture.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ExportInput } from '../../src/engines/engine.ts';
+import type { ExportInput } from '../../src/engines/contract/read.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { exportTables } from '../../src/engines/postgres/export.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';

@@ -3,7 +3,7 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RestoreTablesInput } from '../../src/engines/engine.ts';
+import type { RestoreTablesInput } from '../../src/engines/contract/restore.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { restoreTables } from '../../src/engines/postgres/dumped/restore-tables.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';

@@ -4,7 +4,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ObjectSink } from '../../src/engines/engine.ts';
+import type { ObjectSink } from '../../src/engines/contract/backup.ts';
 
 /** A sink into a folder: a stream that breaks off leaves no file, as the repository's leaves no object. */
 export function fileSink(folder: string): ObjectSink & { names(): Promise<string[]> } {

@@ -13,7 +13,7 @@ import { type FindResult, findAccident } from '../../src/client/find.ts';
 import { restoreCommandOf } from '../../src/client/view/find.ts';
 import { describeDatabase } from '../../src/config/describe.ts';
 import type { LoadedConfig } from '../../src/config/load.ts';
-import type { Candidate } from '../../src/engines/engine.ts';
+import type { Candidate } from '../../src/engines/contract/read.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';

@@ -1,6 +1,6 @@
 import { readdir, readlink } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ImportInput } from '../../src/engines/engine.ts';
+import type { ImportInput } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import type { Run } from '../../src/model/progress.ts';
 import { memoryUndo, quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';

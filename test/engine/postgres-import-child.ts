@@ -1,5 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises';
-import type { ImportInput, ImportJournal, ImportRecord } from '../../src/engines/engine.ts';
+import type { ImportInput, ImportJournal, ImportRecord } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { memoryUndo } from './postgres-sides-fixture.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ImportInput, ImportRecord } from '../../src/engines/engine.ts';
+import type { ImportInput, ImportRecord } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { undo } from '../../src/engines/postgres/undo/undo.ts';
 import {

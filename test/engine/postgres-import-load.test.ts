@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ImportInput, ImportResult } from '../../src/engines/engine.ts';
+import type { ImportInput, ImportResult } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { HoldfastError } from '../../src/model/failure.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';

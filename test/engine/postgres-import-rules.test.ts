@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ImportInput, UndoData } from '../../src/engines/engine.ts';
+import type { ImportInput, UndoData } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../src/engines/postgres/import/verify.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';

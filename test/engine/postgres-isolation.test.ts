@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
-import type { InstancePlace } from '../../src/engines/engine.ts';
+import type { InstancePlace } from '../../src/engines/contract/restore.ts';
 import { exportTables } from '../../src/engines/postgres/export.ts';
 import { readDefinition } from '../../src/engines/postgres/import/recreate.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';

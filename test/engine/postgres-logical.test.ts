@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
-import type { ObjectSink } from '../../src/engines/engine.ts';
+import type { ObjectSink } from '../../src/engines/contract/backup.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { dump } from '../../src/engines/postgres/dump.ts';
 import { fingerprint } from '../../src/engines/postgres/fingerprint.ts';

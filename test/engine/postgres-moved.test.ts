@@ -8,7 +8,7 @@ import type { Base } from '../../src/activities/recovery-types.ts';
 import { findAccident } from '../../src/client/find.ts';
 import { describeDatabase } from '../../src/config/describe.ts';
 import { withTopology } from '../../src/config/topology.ts';
-import type { TakenOver } from '../../src/engines/engine.ts';
+import type { TakenOver } from '../../src/engines/contract/restore.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
 import { type S3Server, startS3 } from '../../src/client/dev/s3.ts';
-import type { BackupInput, ToolRepository } from '../../src/engines/engine.ts';
+import type { BackupInput, ToolRepository } from '../../src/engines/contract/backup.ts';
 import { backup, listBackups } from '../../src/engines/postgres/backup.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { closeLog, watchLog } from '../../src/engines/postgres/log.ts';

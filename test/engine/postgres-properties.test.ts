@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RuleComparison } from '../../src/engines/engine.ts';
+import type { RuleComparison } from '../../src/engines/contract/change.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import { type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
 import {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { InstancePlace, ReplayResult } from '../../src/engines/engine.ts';
+import type { InstancePlace, ReplayResult } from '../../src/engines/contract/restore.ts';
 import { check } from '../../src/engines/postgres/check.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { InstancePlace, ReplayResult } from '../../src/engines/engine.ts';
+import type { InstancePlace, ReplayResult } from '../../src/engines/contract/restore.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { HoldfastError } from '../../src/model/failure.ts';
 import type { Target } from '../../src/model/target.ts';

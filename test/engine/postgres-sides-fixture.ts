@@ -11,7 +11,7 @@ import type {
   ImportJournal,
   ImportRecord,
   UndoStore,
-} from '../../src/engines/engine.ts';
+} from '../../src/engines/contract/change.ts';
 import { planDigest } from '../../src/engines/plan-digest.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { connect, withConnection } from '../../src/engines/postgres/connection.ts';

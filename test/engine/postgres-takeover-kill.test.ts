@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TakeOverInput } from '../../src/engines/engine.ts';
+import type { TakeOverInput } from '../../src/engines/contract/restore.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
 import { ensureRunning } from '../../src/engines/postgres/server.ts';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { ImportJournal, UndoInput } from '../../src/engines/engine.ts';
+import type { ImportJournal, UndoInput } from '../../src/engines/contract/change.ts';
 import { undo } from '../../src/engines/postgres/undo/undo.ts';
 import { fileSink } from './postgres-file-sink.ts';
 import { type Death, fileJournal } from './postgres-import-child.ts';

@@ -7,7 +7,7 @@ import type {
   UndoPlanInput,
   UndoStore,
   UndoTable,
-} from '../../src/engines/engine.ts';
+} from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
 import { markServer } from '../../src/engines/postgres/undo/server-mark.ts';

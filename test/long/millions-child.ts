@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import type { CompareInput, ImportRecord } from '../../src/engines/engine.ts';
+import type { CompareInput, ImportRecord } from '../../src/engines/contract/change.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../src/engines/postgres/import/verify.ts';

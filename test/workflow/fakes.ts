@@ -4,7 +4,7 @@ import type { Base, Comparison, RecoverySettings } from '../../src/activities/re
 import type { createThawingActivities } from '../../src/activities/thawing.ts';
 import type { createUndoActivities } from '../../src/activities/undoing.ts';
 import type { createVerifyingActivities } from '../../src/activities/verifying.ts';
-import type { ReplayResult } from '../../src/engines/engine.ts';
+import type { ReplayResult } from '../../src/engines/contract/restore.ts';
 import type { Evidence } from '../../src/model/evidence.ts';
 import {
   CONFLICT_RULES,

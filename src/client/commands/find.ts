@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { describeDatabase } from '../../config/describe.ts';
-import type { Candidate } from '../../engines/engine.ts';
+import type { Candidate } from '../../engines/contract/read.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Progress } from '../../model/progress.ts';
 import { EXIT } from '../exit.ts';

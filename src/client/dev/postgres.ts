@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access as canAccess, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { ToolRepository } from '../../engines/engine.ts';
+import type { ToolRepository } from '../../engines/contract/backup.ts';
 import { withConnection } from '../../engines/postgres/connection.ts';
 import { quoteIdentifier, quoteLiteral } from '../../engines/postgres/identifier.ts';
 import { renderPgbackrestConfig, runPgbackrest } from '../../engines/postgres/pgbackrest.ts';

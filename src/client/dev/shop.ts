@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { configSchema } from '../../config/schema.ts';
-import type { ToolRepository } from '../../engines/engine.ts';
+import type { ToolRepository } from '../../engines/contract/backup.ts';
 import { postgres as engine } from '../../engines/postgres/postgres.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Topology } from '../../model/topology.ts';

@@ -1,4 +1,4 @@
-import type { Candidate } from '../../engines/engine.ts';
+import type { Candidate } from '../../engines/contract/read.ts';
 import type { FindResult } from '../find.ts';
 import { formatCount, formatParagraph, formatTable, shellQuote, style } from '../output.ts';
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { BackupInput, PhysicalBackup, ToolRepository } from '../engine.ts';
+import type { BackupInput, PhysicalBackup, ToolRepository } from '../contract/backup.ts';
 import { withClientEnvironment } from './connection.ts';
 import { inspect } from './inspect.ts';
 import { pgbackrestFailure, runPgbackrest } from './pgbackrest.ts';

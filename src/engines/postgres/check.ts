@@ -3,7 +3,7 @@ import type { Check } from '../../model/evidence.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { parseNameParts } from '../../model/table.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { runTool } from '../process.ts';
 import { checkCollations, checkExtensions } from './check-environment.ts';
 import { checkSchema } from './check-schema.ts';

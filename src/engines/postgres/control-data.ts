@@ -1,4 +1,4 @@
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { runTool } from '../process.ts';
 import { layoutOf } from './place.ts';
 import { postgresProgram } from './programs.ts';

@@ -3,7 +3,7 @@ import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { CountInput, Counts } from '../engine.ts';
+import type { CountInput, Counts } from '../contract/read.ts';
 import { withConnection } from './connection.ts';
 import { listTables } from './fingerprint.ts';
 import { quoteIdentifier, quoteQualified } from './identifier.ts';

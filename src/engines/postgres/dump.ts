@@ -4,7 +4,7 @@ import type { ServerAccess } from '../../model/access.ts';
 import type { Fingerprints, LogPositions, StoredObject, TableFingerprint } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { DumpedObject, LogicalDump, ObjectSink } from '../engine.ts';
+import type { DumpedObject, LogicalDump, ObjectSink } from '../contract/backup.ts';
 import { runTool, startTool } from '../process.ts';
 import { withClientEnvironment, withConnection } from './connection.ts';
 import { dumpProgress } from './dump-progress.ts';

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../model/failure.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { ExportInput, TableComparison } from '../engine.ts';
+import type { TableComparison } from '../contract/change.ts';
+import type { ExportInput } from '../contract/read.ts';
 import { ruleOf } from '../rule-of.ts';
 import { checkFolder, ruleBatches } from './compare/differences.ts';
 import type { KeyBatch } from './compare/keys-file.ts';

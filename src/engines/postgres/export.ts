@@ -6,7 +6,7 @@ import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { ExportedFile, ExportedTable, ExportInput } from '../engine.ts';
+import type { ExportedFile, ExportedTable, ExportInput } from '../contract/read.ts';
 import { startTool } from '../process.ts';
 import { connectionError, withClientEnvironment, withConnection } from './connection.ts';
 import { exportNotices } from './export-notices.ts';

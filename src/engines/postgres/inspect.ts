@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ServerAccess } from '../../model/access.ts';
 import type { Run } from '../../model/progress.ts';
-import type { ServerFacts } from '../engine.ts';
+import type { ServerFacts } from '../contract/backup.ts';
 import { withConnection } from './connection.ts';
 
 /** Engine.inspect: version, identity and sizes. Reads only. */

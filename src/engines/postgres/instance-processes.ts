@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../model/failure.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { layoutOf } from './place.ts';
 
 /** Programs that Holdfast starts for an instance. A person's psql is not among them. */

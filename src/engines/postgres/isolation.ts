@@ -1,6 +1,6 @@
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { withConnection } from './connection.ts';
 import { instanceAccess } from './place.ts';
 import type { ReplayState } from './replay-state.ts';

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { LogReport } from '../engine.ts';
+import type { LogReport } from '../contract/backup.ts';
 import { withConnection } from './connection.ts';
 
 export interface Heartbeat {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HoldfastError } from '../../model/failure.ts';
-import type { PhysicalBackup } from '../engine.ts';
+import type { PhysicalBackup } from '../contract/backup.ts';
 
 const backupSchema = z.object({
   label: z.string(),

@@ -3,7 +3,7 @@ import { chown, mkdir, rmdir } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
-import type { ToolRepository } from '../engine.ts';
+import type { ToolRepository } from '../contract/backup.ts';
 import { runTool, type StartedTool, startTool, type ToolResult, userIds } from '../process.ts';
 
 export interface PgbackrestRun {

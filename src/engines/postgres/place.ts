@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createSocketDirectory, socketDirectory } from '../../instances/socket.ts';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { userIds } from '../process.ts';
 
 /** The port is only part of the socket's name: an instance listens on no network. */

@@ -1,7 +1,7 @@
 import type { ServerAccess } from '../../model/access.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts } from '../../model/table.ts';
-import type { KnownRelations } from '../engine.ts';
+import type { KnownRelations } from '../contract/read.ts';
 import { withConnection } from './connection.ts';
 
 const STATEMENT_TIMEOUT_MS = 60_000;

@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { runTool } from '../process.ts';
 import { withConnection } from './connection.ts';
 import { instanceAccess, layoutOf } from './place.ts';

@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Target } from '../../model/target.ts';
-import type { InstancePlace, ReplayResult, TakenOver } from '../engine.ts';
+import type { InstancePlace, ReplayResult, TakenOver } from '../contract/restore.ts';
 import type { InstanceParameters } from './control-data.ts';
 import { instanceAccess, readIfThere, writeOwned } from './place.ts';
 

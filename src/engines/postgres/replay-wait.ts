@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import { type FailureType, HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, isExclusive } from '../../model/target.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { withConnection } from './connection.ts';
 import { type InstanceParameters, parameterTooLow } from './control-data.ts';
 import { isServer, logInReplay } from './instance-processes.ts';

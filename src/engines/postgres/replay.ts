@@ -4,7 +4,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import { parseLsn } from '../../model/wal.ts';
-import type { ReplayInput, ReplayResult } from '../engine.ts';
+import type { ReplayInput, ReplayResult } from '../contract/restore.ts';
 import { raise, readParameters } from './control-data.ts';
 import { endStrays, serverPid } from './instance-processes.ts';
 import { requireIsolation } from './isolation.ts';

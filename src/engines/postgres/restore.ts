@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Progress, Run } from '../../model/progress.ts';
-import type { RestoreInput } from '../engine.ts';
+import type { RestoreInput } from '../contract/restore.ts';
 import { runPgbackrest } from './pgbackrest.ts';
 import { layoutOf, prepareLayout } from './place.ts';
 import { readReplayState, removeReplayState, requireNoProduction } from './replay-state.ts';

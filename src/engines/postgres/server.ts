@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import { userIds } from '../process.ts';
 import { withConnection } from './connection.ts';
 import { endServer, endStrays, isServer, serverPid } from './instance-processes.ts';

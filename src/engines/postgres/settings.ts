@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isExclusive, type Target } from '../../model/target.ts';
-import type { InstancePlace } from '../engine.ts';
+import type { InstancePlace } from '../contract/restore.ts';
 import type { InstanceParameters } from './control-data.ts';
 import { INSTANCE_PORT, layoutOf, readIfThere, writeOwned } from './place.ts';
 

@@ -1,5 +1,5 @@
 import { type ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type { AppliedChange, ImportResult, TableComparison } from '../../engines/engine.ts';
+import type { AppliedChange, ImportResult, TableComparison } from '../../engines/contract/change.ts';
 import type { Check } from '../../model/evidence.ts';
 import { countOf, type Plan, type PlanRule } from '../../model/plan.ts';
 import type { Findings } from './evidence.ts';

@@ -1,6 +1,7 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { ChangeSettings, RecoverySettings } from '../../activities/recovery-types.ts';
-import type { ExportedTable, ImportResult } from '../../engines/engine.ts';
+import type { ImportResult } from '../../engines/contract/change.ts';
+import type { ExportedTable } from '../../engines/contract/read.ts';
 import type { DisasterRecord } from '../../model/disaster.ts';
 import type { Check, Evidence } from '../../model/evidence.ts';
 import { control } from '../proxies.ts';

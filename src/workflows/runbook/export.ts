@@ -1,6 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { ComparisonInput, ExportStepInput } from '../../activities/recovery-types.ts';
-import type { ExportedTable } from '../../engines/engine.ts';
+import type { ExportedTable } from '../../engines/contract/read.ts';
 import type { ExportOrder } from '../../model/export.ts';
 import { type ConflictRule, countOf, type Plan } from '../../model/plan.ts';
 import type { onHost } from '../proxies.ts';

@@ -7,7 +7,7 @@ import {
 } from '@temporalio/workflow';
 import type { DisasterSettings } from '../../activities/disaster.ts';
 import type { TakenOverInstance } from '../../activities/taking-over.ts';
-import type { ReplayResult } from '../../engines/engine.ts';
+import type { ReplayResult } from '../../engines/contract/restore.ts';
 import type { ServerAccess } from '../../model/access.ts';
 import { describeAchieved } from '../../model/disaster.ts';
 import type { Check } from '../../model/evidence.ts';

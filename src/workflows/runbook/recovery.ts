@@ -1,6 +1,6 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Base } from '../../activities/recovery-types.ts';
-import type { ReplayResult } from '../../engines/engine.ts';
+import type { ReplayResult } from '../../engines/contract/restore.ts';
 import type { Check } from '../../model/evidence.ts';
 import { failureOf } from './failure.ts';
 import type { Provisioned } from './instance.ts';

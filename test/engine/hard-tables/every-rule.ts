@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { TableComparison } from '../../../src/engines/engine.ts';
+import type { TableComparison } from '../../../src/engines/contract/change.ts';
 import { quoteQualified } from '../../../src/engines/postgres/identifier.ts';
 import { importRows } from '../../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../../src/engines/postgres/import/verify.ts';

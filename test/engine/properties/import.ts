@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { ImportRecord, TableComparison } from '../../../src/engines/engine.ts';
+import type { ImportRecord, TableComparison } from '../../../src/engines/contract/change.ts';
 import { compare } from '../../../src/engines/postgres/compare/compare.ts';
 import { importRows } from '../../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../../src/engines/postgres/import/verify.ts';

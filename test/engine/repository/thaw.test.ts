@@ -8,7 +8,7 @@ import type { Dependencies } from '../../../src/activities/dependencies.ts';
 import { createThawingActivities, withArchived } from '../../../src/activities/thawing.ts';
 import { loopbackCertificate } from '../../../src/client/dev/s3-certificate.ts';
 import type { RepositoryConfig } from '../../../src/config/schema.ts';
-import type { ToolRepository } from '../../../src/engines/engine.ts';
+import type { ToolRepository } from '../../../src/engines/contract/backup.ts';
 import { replay } from '../../../src/engines/postgres/replay.ts';
 import { restore } from '../../../src/engines/postgres/restore.ts';
 import { type Archived, archivedNotice } from '../../../src/model/archive.ts';

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ToolRepository } from '../../../src/engines/engine.ts';
+import type { ToolRepository } from '../../../src/engines/contract/backup.ts';
 import { toolRepository } from '../../../src/repository/tool.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
 

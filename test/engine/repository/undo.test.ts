@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ImportRecord, ImportResult } from '../../../src/engines/engine.ts';
+import type { ImportRecord, ImportResult } from '../../../src/engines/contract/change.ts';
 import type { Run } from '../../../src/model/progress.ts';
 import { openJournal } from '../../../src/repository/journal.ts';
 import { undoDataFolder, undoDataOf, undoFolder } from '../../../src/repository/layout.ts';

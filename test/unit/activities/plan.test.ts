@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { planOf, undoPlanOf } from '../../../src/activities/plan.ts';
 import type { CompareStepInput } from '../../../src/activities/recovery-types.ts';
-import type { ImportRecord } from '../../../src/engines/engine.ts';
+import type { ImportRecord } from '../../../src/engines/contract/change.ts';
 import { comparisonWith } from '../../comparison.ts';
 
 const INPUT = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compareCounts, compareRecent, heartbeatCheck } from '../../../src/activities/verification-checks.ts';
-import type { Counts } from '../../../src/engines/engine.ts';
+import type { Counts } from '../../../src/engines/contract/read.ts';
 import { EPOCH, heartbeat, isoAt, logName } from '../repository/recoverability.ts';
 
 const bounds = { percent: 10, rows: 5 };

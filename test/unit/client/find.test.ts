@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { followFrom, readMoment } from '../../../src/client/find.ts';
 import { formatFind, restoreCommandOf } from '../../../src/client/view/find.ts';
-import type { Candidate } from '../../../src/engines/engine.ts';
+import type { Candidate } from '../../../src/engines/contract/read.ts';
 
 const candidate = (change: Partial<Candidate> = {}): Candidate => ({
   ...{ xid: '4711', at: '2026-01-31T14:05:00.123456Z', lsn: '0/5000148', timeline: 1 },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { databaseInId } from '../../../src/client/commands/undo.ts';
-import type { ImportRecord } from '../../../src/engines/engine.ts';
+import type { ImportRecord } from '../../../src/engines/contract/change.ts';
 import { requireUndo } from '../../../src/repository/undoable.ts';
 
 const config = { databases: { shop: {} } } as unknown as Parameters<typeof databaseInId>[0];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { ToolRepository } from '../../../src/engines/engine.ts';
+import type { ToolRepository } from '../../../src/engines/contract/backup.ts';
 import {
   pgbackrestFailure,
   renderPgbackrestConfig,

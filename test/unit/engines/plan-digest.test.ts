@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { TableComparison } from '../../../src/engines/engine.ts';
+import type { TableComparison } from '../../../src/engines/contract/change.ts';
 import { canonicalJson, planDigest } from '../../../src/engines/plan-digest.ts';
 import type { Plan } from '../../../src/model/plan.ts';
 import { comparisonWith } from '../../comparison.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TakeOverInput } from '../../../src/engines/engine.ts';
+import type { TakeOverInput } from '../../../src/engines/contract/restore.ts';
 import { renderService } from '../../../src/engines/postgres/takeover/service.ts';
 import { renderProductionSettings } from '../../../src/engines/postgres/takeover/settings.ts';
 

@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { CompareInput, RuleComparison, TableComparison } from '../../engine.ts';
+import type { CompareInput, RuleComparison, TableComparison } from '../../contract/change.ts';
 import { withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { requireLogged } from '../members.ts';

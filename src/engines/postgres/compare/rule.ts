@@ -2,7 +2,7 @@ import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
 import { formatNameParts, parseNameParts } from '../../../model/table.ts';
-import type { CompareInput } from '../../engine.ts';
+import type { CompareInput } from '../../contract/change.ts';
 import { requireRule, type TablePair } from './table-pair.ts';
 
 /** Why a rule cannot be chosen for a table, in words for people; null: it can. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { InstancePlace } from '../../engine.ts';
+import type { InstancePlace } from '../../contract/restore.ts';
 import { runTool, startTool } from '../../process.ts';
 import { clientEnvironment } from '../connection.ts';
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ServerAccess } from '../../../model/access.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { RestoreTablesInput } from '../../engine.ts';
+import type { RestoreTablesInput } from '../../contract/restore.ts';
 import { withConnection } from '../connection.ts';
 import { listTables } from '../fingerprint.ts';
 import { instanceAccess } from '../place.ts';

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { InstancePlace, RestoreTablesInput } from '../../engine.ts';
+import type { InstancePlace, RestoreTablesInput } from '../../contract/restore.ts';
 import { quoteQualified } from '../identifier.ts';
 import { instanceAccess, layoutOf, writeOwned } from '../place.ts';
 import { dumpPrograms } from '../programs.ts';

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type pg from 'pg';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { RestoredTables, RestoreTablesInput } from '../../engine.ts';
+import type { RestoredTables, RestoreTablesInput } from '../../contract/restore.ts';
 import type { InstanceParameters } from '../control-data.ts';
 import { endStrays } from '../instance-processes.ts';
 import { requireIsolation } from '../isolation.ts';

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { FindInput, LogFile } from '../../engine.ts';
+import type { FindInput, LogFile } from '../../contract/read.ts';
 import { startTool } from '../../process.ts';
 import { startRepositoryFile } from '../pgbackrest.ts';
 

@@ -1,5 +1,5 @@
 import type { Run } from '../../../model/progress.ts';
-import type { FindInput, Found } from '../../engine.ts';
+import type { FindInput, Found } from '../../contract/read.ts';
 import { likeliest } from './rank.ts';
 import { readLogs } from './read.ts';
 import { Search } from './search.ts';

@@ -1,4 +1,4 @@
-import type { Candidate } from '../../engine.ts';
+import type { Candidate } from '../../contract/read.ts';
 
 /**
  * The candidate that is most probably the accident; null where none has taken anything. A partition that goes alone is

@@ -12,7 +12,7 @@ import {
   segmentOf,
   segmentStart,
 } from '../../../model/wal.ts';
-import type { FindInput, LogFile } from '../../engine.ts';
+import type { FindInput, LogFile } from '../../contract/read.ts';
 import { startTool } from '../../process.ts';
 import { postgresProgram } from '../programs.ts';
 import { fetchLog } from './fetch.ts';

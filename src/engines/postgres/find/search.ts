@@ -1,5 +1,5 @@
 import type { TableRelation } from '../../../model/relation.ts';
-import type { Candidate, OwnTransaction } from '../../engine.ts';
+import type { Candidate, OwnTransaction } from '../../contract/read.ts';
 import { keepMost } from './rank.ts';
 import type { LogRecord } from './record.ts';
 import {

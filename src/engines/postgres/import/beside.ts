@@ -4,7 +4,7 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { AppliedChange, ImportInput, ImportResult, UndoTable } from '../../engine.ts';
+import type { AppliedChange, ImportInput, ImportResult, UndoTable } from '../../contract/change.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { besideName } from '../compare/beside.ts';
 import type { Sides } from '../compare/differences.ts';

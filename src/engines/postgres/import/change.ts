@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { AppliedChange, ChangeInput, ImportResult, UndoData } from '../../engine.ts';
+import type { AppliedChange, ChangeInput, ImportResult, UndoData } from '../../contract/change.ts';
 import { connectionError, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { committedResult } from './earlier-attempt.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { ImportJournal, ImportResult } from '../../engine.ts';
+import type { ImportJournal, ImportResult } from '../../contract/change.ts';
 
 /**
  * The result of an attempt at this plan that committed, as the journal and production itself know it. An attempt

@@ -3,7 +3,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { AppliedChange, ImportInput, ImportResult, TableComparison, UndoTable } from '../../engine.ts';
+import type {
+  AppliedChange,
+  ImportInput,
+  ImportResult,
+  TableComparison,
+  UndoTable,
+} from '../../contract/change.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { checkFolder, type Sides } from '../compare/differences.ts';
 import { preferIndexes } from '../compare/lookup.ts';

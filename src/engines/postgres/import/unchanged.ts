@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule } from '../../../model/plan.ts';
-import type { TableComparison } from '../../engine.ts';
+import type { TableComparison } from '../../contract/change.ts';
 import { describeIfThere } from '../compare/describe.ts';
 import type { Relation } from '../compare/relation.ts';
 import { keyNames, type TablePair } from '../compare/table-pair.ts';

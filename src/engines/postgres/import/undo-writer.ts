@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { StoredObject } from '../../../model/backup.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { UndoData, UndoStore, UndoTable } from '../../engine.ts';
+import type { UndoData, UndoStore, UndoTable } from '../../contract/change.ts';
 import { copyOut } from '../compare/copy-out.ts';
 import { ruleLines } from '../compare/differences.ts';
 import { keyNames } from '../compare/table-pair.ts';

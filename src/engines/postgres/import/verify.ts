@@ -3,7 +3,7 @@ import type { Check } from '../../../model/evidence.ts';
 import { type ConflictRule, countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { ImportInput, TableComparison } from '../../engine.ts';
+import type { ImportInput, TableComparison } from '../../contract/change.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { besideName } from '../compare/beside.ts';
 import { columnOf } from '../compare/describe.ts';

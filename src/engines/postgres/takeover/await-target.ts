@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { parseLsn } from '../../../model/wal.ts';
-import type { InstancePlace } from '../../engine.ts';
+import type { InstancePlace } from '../../contract/restore.ts';
 import { withConnection } from '../connection.ts';
 import { isServer } from '../instance-processes.ts';
 import { instanceAccess, readIfThere } from '../place.ts';

@@ -2,7 +2,7 @@ import { access, lchown, readdir, readlink, rename, rm, symlink } from 'node:fs/
 import { userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { InstancePlace, TakeOverInput } from '../../engine.ts';
+import type { InstancePlace, TakeOverInput } from '../../contract/restore.ts';
 import { userIds } from '../../process.ts';
 import { renderPgbackrestConfig } from '../pgbackrest.ts';
 import { layoutOf, prepareLayout, writeOwned } from '../place.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ClientBase } from 'pg';
-import type { TakeOverInput } from '../../engine.ts';
+import type { TakeOverInput } from '../../contract/restore.ts';
 import { layoutOf, readIfThere } from '../place.ts';
 import { formerSettingsFile } from '../settings.ts';
 

@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { InstancePlace } from '../../engine.ts';
+import type { InstancePlace } from '../../contract/restore.ts';
 import { withConnection } from '../connection.ts';
 import { serverPid } from '../instance-processes.ts';
 import { instanceAccess, layoutOf, readIfThere } from '../place.ts';

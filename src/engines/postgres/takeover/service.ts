@@ -4,7 +4,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { TakeOverInput } from '../../engine.ts';
+import type { TakeOverInput } from '../../contract/restore.ts';
 import { layoutOf } from '../place.ts';
 import { postgresProgram } from '../programs.ts';
 

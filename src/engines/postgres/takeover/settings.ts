@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { TakeOverInput } from '../../engine.ts';
+import type { TakeOverInput } from '../../contract/restore.ts';
 import { type InstanceParameters, raise } from '../control-data.ts';
 import { layoutOf } from '../place.ts';
 import { quoteList, settingLines, shellWord } from '../settings.ts';

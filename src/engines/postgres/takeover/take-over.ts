@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerAccess } from '../../../model/access.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { TakenOver, TakeOverInput } from '../../engine.ts';
+import type { TakenOver, TakeOverInput } from '../../contract/restore.ts';
 import { withConnection } from '../connection.ts';
 import { endStrays, serverPid } from '../instance-processes.ts';
 import { runPgbackrest } from '../pgbackrest.ts';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Run } from '../../../model/progress.ts';
-import type { UndoPlanInput } from '../../engine.ts';
+import type { UndoPlanInput } from '../../contract/change.ts';
 import { fillRows, imagesDiffer, isPlace, sameKey } from './rows.ts';
 import type { UndoneTable } from './undo-table.ts';
 

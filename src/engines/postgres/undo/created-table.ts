@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { formatNameParts } from '../../../model/table.ts';
-import type { UndoTable } from '../../engine.ts';
+import type { UndoTable } from '../../contract/change.ts';
 import { describeIfThere } from '../compare/describe.ts';
 import type { Relation } from '../compare/relation.ts';
 

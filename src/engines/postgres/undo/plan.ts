@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { countOf, UNDO_RULES, type UndoRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { RuleComparison, TableComparison, UndoPlanInput } from '../../engine.ts';
+import type { RuleComparison, TableComparison, UndoPlanInput } from '../../contract/change.ts';
 import { copyOut } from '../compare/copy-out.ts';
 import { keyLine } from '../compare/keys-file.ts';
 import { withConnection } from '../connection.ts';

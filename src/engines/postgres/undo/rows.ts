@@ -3,7 +3,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import type { StoredObject } from '../../../model/backup.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { UndoPlanInput } from '../../engine.ts';
+import type { UndoPlanInput } from '../../contract/change.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { writeUndoData } from './undo-data.ts';
 import type { UndoneTable } from './undo-table.ts';

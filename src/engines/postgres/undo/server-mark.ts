@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { ServerMark } from '../../engine.ts';
+import type { ServerMark } from '../../contract/change.ts';
 import { transactionStatus } from '../import/earlier-attempt.ts';
 
 const HINT = 'compare the tables with a backup instead: holdfast restore pitr shows what differs';

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import type { StoredObject } from '../../../model/backup.ts';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { UndoPlanInput } from '../../engine.ts';
+import type { UndoPlanInput } from '../../contract/change.ts';
 
 /** Writes the COPY text of stored rows. Throws ChecksumMismatch for what is not as it was stored. */
 export async function writeUndoData(

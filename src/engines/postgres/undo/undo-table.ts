@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { UndoTable } from '../../engine.ts';
+import type { UndoTable } from '../../contract/change.ts';
 import { columnOf, describeIfThere } from '../compare/describe.ts';
 import { isExact } from '../compare/key-order.ts';
 import { type Column, isKey, type Relation, type UniqueIndex } from '../compare/relation.ts';

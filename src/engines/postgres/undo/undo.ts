@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
-import type { AppliedChange, ImportResult, UndoData, UndoInput, UndoTable } from '../../engine.ts';
+import type { AppliedChange, ImportResult, UndoData, UndoInput, UndoTable } from '../../contract/change.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { type Changed, changeProduction, commitLocked } from '../import/change.ts';

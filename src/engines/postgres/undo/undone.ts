@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { UndoData, UndoPlanInput } from '../../engine.ts';
+import type { UndoData, UndoPlanInput } from '../../contract/change.ts';
 import { openSnapshot } from '../compare/compare.ts';
 import { classify } from './classify.ts';
 import { type CreatedTable, describeCreated } from './created-table.ts';

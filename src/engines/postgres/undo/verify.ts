@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Check } from '../../../model/evidence.ts';
 import { countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { UndoVerifyInput } from '../../engine.ts';
+import type { UndoVerifyInput } from '../../contract/change.ts';
 import { withConnection } from '../connection.ts';
 import { type Judgement, judge } from './judge.ts';
 import { shortTransaction } from './server-mark.ts';
