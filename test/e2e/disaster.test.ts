@@ -214,6 +214,11 @@ it('the environment goes down and up with the server that took over, and the rea
   });
   expect((await readDescription(stack.directory))?.databases.shop?.url).toBe(newUrl);
 
+  const again = await stack.holdfast('dev', 'up', '--detach', '--state', stack.directory, '--output', 'json');
+  expect(again).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(again.stdout)).toMatchObject({ started: [] });
+  expect((await stack.holdfast('schedules', 'list')).stdout).not.toContain('log-archive-watch/local');
+
   const { production } = await placesOf(stack);
   const reaped = await stack.temporal.workflow.execute('instanceReaper', {
     ...{ args: [{}], taskQueue: 'holdfast', workflowId: 'reaper/after-disaster' },

@@ -100,10 +100,10 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     if (state.second) await writePrivate(layout.endpoint, `DATABASE_URL=${postgres.url}\n`);
   };
   const ensureTakenOver = async (taken: Topology) => {
-    say(
-      `${DATABASE} lives at site ${taken.site} since ${taken.at}: its server there is started, not the old one`,
-    );
-    await record('postgres', await startTakenOver(taken, signal));
+    say(`${DATABASE} lives at site ${taken.site} since ${taken.at}: its server there runs, not the old one`);
+    const runs = (await runningPid(taken.dataDirectory)) !== null;
+    const pid = await startTakenOver(taken, signal);
+    if (!runs) await record('postgres', pid);
   };
   const record = async (name: ProgramName, pid: number) => {
     const identity = await identifyProcess(pid);
@@ -149,7 +149,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       .digest('hex');
     // A worker reads its configuration once.
     const reads = state.config === config && (state.configDigest ?? configDigest) === configDigest;
-    if (options.config !== null && running.has('worker') && !reads) {
+    if (WORKERS.some((name) => running.has(name)) && !reads) {
       say('starting the workers anew, with the configuration as it is now');
       await endPrograms(directory, state, WORKERS);
       for (const name of WORKERS) running.delete(name);
