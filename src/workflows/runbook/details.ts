@@ -15,8 +15,9 @@ const MARKS: Record<Step['state'], string> = {
 
 /** The runbook as Markdown, for the Temporal UI's current details. */
 export function detailsOf(status: RunbookStatus): string {
-  const lines = [`## ${status.runbook} of ${status.database}: ${status.outcome}`, '', status.reason, ''];
-  if (status.message !== null) lines.push(...status.message.split('\n').map((line) => `> ${line}`), '');
+  const { runbook, database, outcome, reason, message } = status;
+  const lines = [`## ${runbook} of ${database}: ${outcome}`, '', plain(reason), ''];
+  if (message !== null) lines.push(`> ${plain(message).replaceAll('\n', '\n> ')}`, '');
   lines.push('| | step | took | |', '|---|---|---|---|');
   for (const step of status.steps) {
     lines.push(`| ${MARKS[step.state]} | ${step.name} | ${took(step)} | ${cell(step.detail ?? '')} |`);
@@ -67,7 +68,7 @@ function decideLines({ workflowId, waitingFor }: RunbookStatus, plan: Plan): str
 }
 
 function planLines(plan: Plan): string[] {
-  const lines = [`### Plan \`${plan.digest}\``, '', plan.summary, ''];
+  const lines = [`### Plan \`${plan.digest}\``, '', plain(plan.summary), ''];
   const from = [plan.backup === null ? null : `backup \`${plan.backup}\``, plan.position];
   lines.push(`From ${from.filter((part) => part !== null).join(', ')}.`);
   if (plan.changes.length > 0) {
@@ -87,7 +88,7 @@ function planLines(plan: Plan): string[] {
       lines.push(`| ${cell(name)} | ${from ?? 'nothing'} | ${to} |`);
     }
   }
-  for (const notice of plan.notices) lines.push('', `- ${notice}`);
+  for (const notice of plan.notices) lines.push('', `- ${plain(notice)}`);
   if (plan.rules.length > 1) lines.push('', ...ruleLines(plan));
   return lines;
 }
@@ -123,6 +124,9 @@ function took(step: Step): string {
   return formatDuration(Date.parse(step.finishedAt) - Date.parse(step.startedAt));
 }
 
+/** A name in it may look like a tag, which would not be shown. */
+const plain = (text: string): string => text.replaceAll('<', '\\<');
+
 function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+  return plain(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
 }

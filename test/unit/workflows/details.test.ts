@@ -107,3 +107,11 @@ test('reads as a runbook that asks twice: which decision was made, which server 
   expect(text).toContain('Its server is shop-1, until 2026-02-01T00:00:00Z: `holdfast connect pitr/shop/1`');
   expect(text).toContain('**Waiting for the decision "switch".** Approve exactly this plan:');
 });
+
+test('shows a name that looks like a tag, wherever it stands', () => {
+  const said = { ...plan, summary: 'of <a>', notices: ['see <b>'] };
+  const text = detailsOf({ ...status, plan: said, reason: 'for <c>', message: 'no <d>\nHINT: ask <e>' });
+  for (const line of ['of \\<a>', '- see \\<b>', 'for \\<c>', '> no \\<d>', '> HINT: ask \\<e>']) {
+    expect(text.split('\n')).toContain(line);
+  }
+});

@@ -78,7 +78,7 @@ async function formerSettings({ place, server }: TakeOverInput): Promise<string[
     ...(lacking.length === 0
       ? []
       : [
-          `the old server had set ${lacking.join(', ')}, which takeover.<site>.settings does not name (see ${files.join(' and ')})`,
+          `the old server had set ${lacking.join(', ')}, which the settings of its takeover do not name (see ${files.join(' and ')})`,
         ]),
   ];
 }
