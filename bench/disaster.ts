@@ -17,7 +17,8 @@ import { type BenchStack, settle, withStack } from './stack.ts';
 /** The steps that a script has too; the others have no counterpart, and are told beside them. */
 const COMPARED = ['provision', 'restore', 'replay', 'take over', 'protect'];
 const ROWS = 'SELECT count(*) FROM pgbench_history';
-const POLL_MS = 100;
+/** Each look is work for the worker and the Temporal server, beside the recovery that is measured. */
+const POLL_MS = 500;
 
 interface Options {
   pairs: number;
