@@ -48,7 +48,7 @@ export interface Base {
   stanza?: string;
   /** its objects are in a class that has to be thawed before they can be read */
   archived?: Archived;
-  /** what only the replay can tell; not in the plan, which comes after it */
+  /** what people have to know before the replay: what only that can tell, or what it cannot reach */
   beforeReplay?: string;
 }
 

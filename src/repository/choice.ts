@@ -33,7 +33,7 @@ export interface Choice {
   /** needs-closing: only a log that production has not archived yet can prove the target */
   reachable: 'yes' | 'needs-closing';
   notices: string[];
-  /** what only the replay can tell, for people who wait for it */
+  /** what people have to know before the replay: what only that can tell, or what it cannot reach */
   beforeReplay?: string;
 }
 
@@ -151,7 +151,9 @@ function chooseNewest(situation: Situation, index: LogIndex, bases: Manifest[]):
   if ('latest' in target) {
     if (stretch.hole === null) return { ...choice, notices: [...choice.notices, ...moved] };
     if (situation.beyondGap !== 'leave') throw gapError(situation, index, stretch);
-    return { ...choice, notices: [...choice.notices, ...gapNotices(index, stretch), ...moved] };
+    const gap = gapNotices(index, stretch);
+    // Said where the base is chosen too: a person may read no further that night.
+    return { ...choice, notices: [...choice.notices, ...gap, ...moved], beforeReplay: gap.join('; ') };
   }
   const beforeReplay = `where ${describeTarget(target)} lies is known only after the replay; before ${manifest.finishedAt}, where the newest base ends, it cannot be reached: give a time instead`;
   return { ...choice, notices: [...choice.notices, ...moved], beforeReplay };

@@ -127,6 +127,7 @@ describe('latest', () => {
       `1 log missing in the archive (${logName(7)}): the recovery ends at the end of ${logName(6)}, which is after ${isoAt(64_999)}`,
     );
     expect(beyond).toContain(`2 logs cannot be used, ${logName(8)} to ${logName(9)}`);
+    expect(choice.beforeReplay).toBe(`${gap}; ${beyond}`);
   });
 
   test('of a disaster counts what lies beyond on later timelines, and leaves no gap that a base covers', () => {
