@@ -24,6 +24,8 @@ export interface Observed {
   status: RunbookStatus;
   activities: PendingActivity[];
   closed: boolean;
+  /** false: no worker did, and this is what the Temporal server knows */
+  answered: boolean;
   /** what the workflow returned, where it has ended well */
   result: unknown;
 }
@@ -62,7 +64,7 @@ export async function observe(
     ...(closed ? { waitingFor: null, instance: leftBy(description, answer) } : {}),
     message: answer.message ?? ended.message ?? (closed || answered ? null : silenceOf(description)),
   };
-  return { status: mergeProgress(status, activities), activities, closed, result: ended.result };
+  return { status: mergeProgress(status, activities), activities, closed, answered, result: ended.result };
 }
 
 /** `own` is null where the workflow knows no such query (a backup), or nobody is there to answer it. */

@@ -4,14 +4,14 @@ import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { listManifests } from '../../src/repository/manifests.ts';
 import { approve, deleteOrders, fingerprint, startRecovery } from './accident.ts';
 import { expectNothingLeft } from './nothing-left.ts';
-import { FOUND_SOON, pause, type Stack, startStack } from './stack.ts';
+import { pause, type Stack, startStack } from './stack.ts';
 
 // A killed worker's step is found after its heartbeat's time-out.
 vi.setConfig({ testTimeout: 300_000 });
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack(FOUND_SOON);
+  stack = await startStack();
   await stack.json('backup', 'shop', '--tier', 'physical', '--kind', 'full', '--wait');
 });
 afterAll(async () => {

@@ -94,7 +94,8 @@ test('an import is taken back, but for what others have changed since', async ()
   const plan = ['--plan', waiting.plan?.digest as string];
   const approved = await stack.holdfast('approve', waiting.workflowId, ...plan, '--by', 'ben');
   expect(approved.stderr).toBe('');
-  const done = await stack.waitForOutcome(waiting.workflowId, 'completed');
+  const done = (await stack.temporal.workflow.getHandle(waiting.workflowId).result()) as RunbookStatus;
+  expect(done.outcome).toBe('completed');
   expect(done.evidence).toMatch(/^evidence\/shop\/undo/);
   const { rows } = await stack.production.query('SELECT status FROM orders WHERE id = 21');
   expect(rows).toEqual([{ status: 'sent' }]);

@@ -45,10 +45,13 @@ export interface Configuration {
   approval: { import: Record<string, unknown>; disaster?: unknown };
 }
 
-/** A killed worker is found soon. */
+/**
+ * A killed worker is found soon; not sooner, since for ten seconds the server keeps the workflow's tasks for it, while a query is
+ * answered from what these tasks have not done yet.
+ */
 export const FOUND_SOON = {
   patch: (config: Configuration) => {
-    config.workerLostAfter = '8s';
+    config.workerLostAfter = '15s';
   },
 };
 

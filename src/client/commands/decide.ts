@@ -86,7 +86,8 @@ function readRows(text: string): number {
 }
 
 async function decide(session: Session, verb: Verb, id: string, options: Options): Promise<ExitCode> {
-  const { status } = await observe(session.client, id);
+  const { status, closed, answered } = await observe(session.client, id);
+  if (!closed && !answered) throw noWorker(id);
   const plan = planOf(status);
   const digest = options.plan === undefined ? plan.digest : completeDigest(options.plan, plan.digest);
   // Of another plan than this one the runbook itself says that it has changed.
@@ -108,6 +109,12 @@ async function decide(session: Session, verb: Verb, id: string, options: Options
   session.print(record, what + formatChoice(record));
   return EXIT.done;
 }
+
+/** Right after a worker has died the server keeps tasks for it for some seconds. */
+const noWorker = (id: string) =>
+  new HoldfastError('NoWorker', `no worker answers for ${id}: what it waits for cannot be told`, {
+    hint: 'where one has just been started, try again in a moment; else: holdfast worker --roles control',
+  });
 
 function planOf(status: RunbookStatus): Plan {
   if (status.waitingFor !== null && status.plan !== null) return status.plan;

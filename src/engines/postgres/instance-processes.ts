@@ -7,6 +7,9 @@ import { layoutOf } from './place.ts';
 /** Programs that Holdfast starts for an instance. A person's psql is not among them. */
 const PROGRAMS = new Set(['setpriv', 'postgres', 'pgbackrest', 'pg_checksums', 'pg_amcheck', 'sh']);
 
+const HIDDEN_LOOKS = 20;
+const HIDDEN_MS = 50;
+
 /**
  * The pid of the server of this place, or null. Found by its working folder and not by postmaster.pid:
  * that names any process after a crash, and does not exist yet while a server starts.
@@ -22,8 +25,16 @@ export async function serverPid(place: InstancePlace): Promise<number | null> {
 
 /** Whether that process still is the server of this place. */
 export async function isServer(place: InstancePlace, pid: number): Promise<boolean> {
-  const folder = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-  return folder === (await workingFolder(place));
+  const data = await workingFolder(place);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return (await readlink(`/proc/${pid}/cwd`)) === data;
+    } catch (error) {
+      // From giving up root's rights to its exec a process shows its folder to nobody (proc(5), PR_SET_DUMPABLE).
+      if ((error as NodeJS.ErrnoException).code !== 'EACCES' || tries === HIDDEN_LOOKS) return false;
+      await sleep(HIDDEN_MS);
+    }
+  }
 }
 
 /** /proc names folders without symbolic links. */

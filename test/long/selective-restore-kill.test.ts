@@ -1,16 +1,16 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
-import { approve, deleteOrders, fingerprint } from './accident.ts';
-import { expectNothingLeft } from './nothing-left.ts';
-import { FOUND_SOON, pause, type Stack, startStack } from './stack.ts';
+import { approve, deleteOrders, fingerprint } from '../e2e/accident.ts';
+import { expectNothingLeft } from '../e2e/nothing-left.ts';
+import { pause, type Stack, startStack } from '../e2e/stack.ts';
 
 // A killed worker's step is found after its heartbeat's time-out.
 vi.setConfig({ testTimeout: 300_000 });
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ orders: 300, ...FOUND_SOON });
+  stack = await startStack({ orders: 300 });
   await stack.json('backup', 'shop', '--tier', 'logical', '--wait');
 });
 afterAll(async () => {
