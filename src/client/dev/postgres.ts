@@ -149,9 +149,13 @@ export async function stopPostgres(server: {
   const args = ['stop', '-D', server.dataDirectory, '-w', '-m'];
   const options = { signal: new AbortController().signal, user: server.systemUser };
   // An archive that cannot be reached keeps a fast stop waiting; recovery from a crash loses nothing.
-  await runTool(pgCtl, [...args, 'fast', '-t', '20'], options).catch(() =>
-    runTool(pgCtl, [...args, 'immediate', '-t', '20'], options),
-  );
+  const stop = (mode: string) => runTool(pgCtl, [...args, mode, '-t', '20'], options);
+  await stop('fast')
+    .catch(() => stop('immediate'))
+    .catch(async (error: unknown) => {
+      // It was ending already, and its pid file was gone when pg_ctl looked.
+      if ((await runningPid(server.dataDirectory)) !== null) throw error;
+    });
 }
 
 /** The pid of the server of a data directory, where it lives and is the server of that directory. */
