@@ -49,7 +49,7 @@ export async function besideDump(
 }
 
 /** Rows of the server beside those of a dump, within bounds. */
-export function countsBeside(
+function countsBeside(
   dumped: readonly TableFingerprint[],
   counts: Counts,
   { bounds, since }: { bounds: Bounds; since: string },

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeoverOf } from '../config/takeover.ts';
 import type { ReplayResult, TakenOver } from '../engines/contract/restore.ts';
-import { checkHealth as askHealth } from '../instances/health.ts';
 import type { ServerAccess } from '../model/access.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
@@ -23,6 +22,7 @@ import {
 } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { findInstance } from './instances.ts';
+import { askApplication } from './questions.ts';
 import type { Base, InstanceReference } from './recovery-types.ts';
 import { asActivity } from './run.ts';
 import { besideDump } from './takeover-checks.ts';
@@ -185,7 +185,7 @@ async function passedHeartbeats(
 const urlOf = ({ user, database }: ServerAccess, { host, port }: Address): string =>
   `postgresql://${encodeURIComponent(user)}@${host}:${port}/${encodeURIComponent(database)}`;
 
-async function questionsOf(
+function questionsOf(
   deps: Dependencies,
   database: string,
   access: ServerAccess,
@@ -193,16 +193,5 @@ async function questionsOf(
   run: Run,
 ): Promise<Check[]> {
   const { engine, verify } = databaseOf(deps, database);
-  return askHealth(
-    verify?.health ?? [],
-    {
-      ask: (sql, timeoutMs, asking) => engine.assertSql(access, sql, { timeoutMs }, asking),
-      environment: {
-        ...{ PGHOST: access.host, PGPORT: String(access.port), PGUSER: access.user },
-        PGDATABASE: access.database,
-      },
-      user,
-    },
-    run,
-  );
+  return askApplication(verify?.health ?? [], { engine, access, user }, run);
 }

@@ -1,7 +1,6 @@
 import type { HealthCheck } from '../config/schema.ts';
 import type { Counts } from '../engines/contract/read.ts';
 import type { ReplayResult } from '../engines/contract/restore.ts';
-import { checkHealth as askHealth } from '../instances/health.ts';
 import { DEFAULT_BOUNDS } from '../model/bounds.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';
@@ -15,6 +14,7 @@ import { type VerificationRecord, verdictBefore, writeVerification } from '../re
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { findInstance } from './instances.ts';
+import { askApplication } from './questions.ts';
 import type { Base, InstanceReference } from './recovery-types.ts';
 import { asActivity } from './run.ts';
 import { compareCounts, compareRecent, heartbeatCheck } from './verification-checks.ts';
@@ -161,18 +161,8 @@ export const createVerifyingActivities = (deps: Dependencies) => {
         const place = await findInstance(deps, input.instance);
         await engine.ensureRunning(place, run);
         const { access } = input.replayed;
-        const found = await askHealth(
-          verifyOf(input.database).health,
-          {
-            ask: (sql, timeoutMs, asking) => engine.assertSql(access, sql, { timeoutMs }, asking),
-            environment: {
-              ...{ PGHOST: access.host, PGPORT: String(access.port), PGUSER: access.user },
-              PGDATABASE: access.database,
-            },
-            user: place.user,
-          },
-          run,
-        );
+        const { health } = verifyOf(input.database);
+        const found = await askApplication(health, { engine, access, user: place.user }, run);
         return [...found, ...(await changed(() => engine.ensureRunning(place, run)))];
       });
     },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Where an application reaches a database server. */
-export const addressSchema = z.strictObject({ host: z.string().min(1), port: z.number().int() });
+const addressSchema = z.strictObject({ host: z.string().min(1), port: z.number().int() });
 export type Address = z.infer<typeof addressSchema>;
 
 /** A place where the database lived before a disaster recovery moved it. */

@@ -88,7 +88,7 @@ async function look(
 }
 
 /** What S3 answers to HEAD: `Restore` is there once a copy was asked for, and as long as there is one. */
-export function whereaboutsOf(
+function whereaboutsOf(
   head: Pick<HeadObjectCommandOutput, 'StorageClass' | 'ArchiveStatus' | 'Restore'>,
   now: number,
 ): Whereabouts {
