@@ -1,5 +1,6 @@
 import { channelsOf } from '../config/channels.ts';
-import type { ChannelConfig, SecretReference } from '../config/schema.ts';
+import type { ChannelConfig } from '../config/schema/notify.ts';
+import type { SecretReference } from '../config/schema/primitives.ts';
 import { readSecret } from '../config/secrets.ts';
 import type { Alert } from '../model/alert.ts';
 import { HoldfastError } from '../model/failure.ts';

@@ -1,4 +1,4 @@
-import type { HealthCheck } from '../config/schema.ts';
+import type { HealthCheck } from '../config/schema/database.ts';
 import type { Engine } from '../engines/engine.ts';
 import { checkHealth } from '../instances/health.ts';
 import type { ServerAccess } from '../model/access.ts';

@@ -1,5 +1,5 @@
+import { thawSchema } from '../config/schema/repository.ts';
 import type { Config } from '../config/schema.ts';
-import { thawSchema } from '../config/schema.ts';
 import { type Archived, archivedNotice } from '../model/archive.ts';
 import type { Manifest } from '../model/backup.ts';
 import { parseDuration } from '../model/duration.ts';

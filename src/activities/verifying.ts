@@ -1,4 +1,4 @@
-import type { HealthCheck } from '../config/schema.ts';
+import type { HealthCheck } from '../config/schema/database.ts';
 import type { Counts } from '../engines/contract/read.ts';
 import type { ReplayResult } from '../engines/contract/restore.ts';
 import { DEFAULT_BOUNDS } from '../model/bounds.ts';

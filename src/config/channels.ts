@@ -1,4 +1,5 @@
-import type { ChannelConfig, Config } from './schema.ts';
+import type { ChannelConfig } from './schema/notify.ts';
+import type { Config } from './schema.ts';
 import { describeReference } from './secrets.ts';
 
 /** The channels by names that hold no secret: `slack 1`, `webhook 2`. */

@@ -8,7 +8,8 @@ import { deriveProtection, type Protection } from '../model/protection.ts';
 import { defaultDrill, defaultVerify } from '../model/schedule-spread.ts';
 import type { Retention, Tiers } from '../model/tier.ts';
 import type { FormerPlace, Topology } from '../model/topology.ts';
-import { approvalSchema, type Config, type DatabaseConfig } from './schema.ts';
+import { approvalSchema } from './schema/approval.ts';
+import type { Config, DatabaseConfig } from './schema.ts';
 
 /** A database with everything that the configuration says about it, merged and in milliseconds. */
 export interface DatabaseView {

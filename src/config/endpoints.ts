@@ -1,4 +1,4 @@
-import type { EndpointConfig } from './schema.ts';
+import type { EndpointConfig } from './schema/endpoint.ts';
 
 /** An endpoint for people: its kind and its place, nothing secret. */
 export function describeEndpoint(endpoint: EndpointConfig): string {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HoldfastError } from '../model/failure.ts';
-import type { SecretReference } from './schema.ts';
+import type { SecretReference } from './schema/primitives.ts';
 
 /**
  * The secret that a reference names, without one line break at its end. A file is relative to

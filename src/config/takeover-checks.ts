@@ -3,7 +3,8 @@ import { nearestNames } from '../model/nearest.ts';
 import { isLocal } from './access.ts';
 import { disasterApprovalOf } from './describe.ts';
 import type { ConfigIssue } from './issue.ts';
-import type { Config, DatabaseConfig, TakeoverConfig } from './schema.ts';
+import type { TakeoverConfig } from './schema/database.ts';
+import type { Config, DatabaseConfig } from './schema.ts';
 import { productionFolderOf } from './takeover.ts';
 
 /** What Holdfast itself sets on a server that takes a database over. */

@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
 import { HoldfastError } from '../model/failure.ts';
 import { findDatabase } from './describe.ts';
-import type { Config, TakeoverConfig } from './schema.ts';
+import type { TakeoverConfig } from './schema/database.ts';
+import type { Config } from './schema.ts';
 
 /** How a database is to live at a site. Throws UnknownDatabase, InvalidConfiguration with the lines to add. */
 export function takeoverOf(config: Config, database: string, site: string): TakeoverConfig {

@@ -1,6 +1,6 @@
 import type { DatabaseView } from '../config/describe.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import type { TakeoverConfig } from '../config/schema.ts';
+import type { TakeoverConfig } from '../config/schema/database.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Manifest } from '../model/backup.ts';
 import type { EngineKind } from '../model/engine.ts';

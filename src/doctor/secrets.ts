@@ -1,4 +1,4 @@
-import { type SecretReference, secretReferenceSchema } from '../config/schema.ts';
+import { type SecretReference, secretReferenceSchema } from '../config/schema/primitives.ts';
 import { describeReference, readSecret } from '../config/secrets.ts';
 import { type Check, lookAtEach } from './check.ts';
 

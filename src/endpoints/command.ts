@@ -1,4 +1,4 @@
-import type { EndpointConfig } from '../config/schema.ts';
+import type { EndpointConfig } from '../config/schema/endpoint.ts';
 import { runTool } from '../engines/process.ts';
 import { parseDuration } from '../model/duration.ts';
 import { formatAddress } from '../model/topology.ts';

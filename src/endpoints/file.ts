@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { EndpointConfig } from '../config/schema.ts';
+import type { EndpointConfig } from '../config/schema/endpoint.ts';
 import { runTool } from '../engines/process.ts';
 import { requirePlain, sameAddress } from './address.ts';
 import type { Unnamed } from './endpoint.ts';

@@ -1,5 +1,6 @@
 import { describeEndpoint } from '../config/endpoints.ts';
-import type { DatabaseConfig, EndpointConfig } from '../config/schema.ts';
+import type { EndpointConfig } from '../config/schema/endpoint.ts';
+import type { DatabaseConfig } from '../config/schema.ts';
 import { commandEndpoint } from './command.ts';
 import type { Endpoint, Unnamed } from './endpoint.ts';
 import { fileEndpoint } from './file.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { isLocal } from '../config/access.ts';
-import type { EndpointConfig } from '../config/schema.ts';
+import type { EndpointConfig } from '../config/schema/endpoint.ts';
 import { readSecret } from '../config/secrets.ts';
 import { clientConfig, connectionError } from '../engines/postgres/connection.ts';
 import { HoldfastError } from '../model/failure.ts';

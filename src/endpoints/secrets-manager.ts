@@ -3,7 +3,7 @@ import {
   PutSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import type { EndpointConfig } from '../config/schema.ts';
+import type { EndpointConfig } from '../config/schema/endpoint.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Address } from '../model/topology.ts';
 import { requirePlain, sameAddress } from './address.ts';

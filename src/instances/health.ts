@@ -1,4 +1,4 @@
-import type { HealthCheck } from '../config/schema.ts';
+import type { HealthCheck } from '../config/schema/database.ts';
 import { runTool } from '../engines/process.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { Check } from '../model/evidence.ts';

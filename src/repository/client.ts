@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { RepositoryConfig, SecretReference } from '../config/schema.ts';
+import type { SecretReference } from '../config/schema/primitives.ts';
+import type { RepositoryConfig } from '../config/schema.ts';
 import { readSecret } from '../config/secrets.ts';
 import { isTransient, repositoryError } from './failure.ts';
 

@@ -18,7 +18,7 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { EndpointConfig } from '../../src/config/schema.ts';
+import type { EndpointConfig } from '../../src/config/schema/endpoint.ts';
 import type { Endpoint } from '../../src/endpoints/endpoint.ts';
 import { openEndpoints } from '../../src/endpoints/open.ts';
 import { userIds } from '../../src/engines/process.ts';

@@ -9,7 +9,7 @@ import type { Dependencies } from '../../src/activities/dependencies.ts';
 import { createEndpointActivities } from '../../src/activities/endpoints.ts';
 import { freePort } from '../../src/client/dev/ports.ts';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
-import type { EndpointConfig } from '../../src/config/schema.ts';
+import type { EndpointConfig } from '../../src/config/schema/endpoint.ts';
 import { pgbouncer } from '../../src/endpoints/pgbouncer.ts';
 import { clientConfig } from '../../src/engines/postgres/connection.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';

@@ -1,5 +1,6 @@
 import { type DatabaseView, disasterApprovalOf } from '../../config/describe.ts';
-import type { Config, TakeoverConfig } from '../../config/schema.ts';
+import type { TakeoverConfig } from '../../config/schema/database.ts';
+import type { Config } from '../../config/schema.ts';
 import { productionFolderOf } from '../../config/takeover.ts';
 import type { ApprovalPolicy } from '../../model/decision.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../../model/queue.ts';
