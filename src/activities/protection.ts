@@ -70,6 +70,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
             systemUser,
             kind: input.kind,
             retentionFull: tiers.physical?.retentionFull ?? 2,
+            retentionArchive: tiers.physical?.retentionArchive ?? 2,
           },
           run,
         );

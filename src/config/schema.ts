@@ -7,6 +7,9 @@ import { notifySchema } from './schema/notify.ts';
 import { name } from './schema/primitives.ts';
 import { repositorySchema } from './schema/repository.ts';
 
+/** What can be pinned to a version. */
+export const PINNED = ['node', 'temporal', 'postgres', 'pg_dump', 'pgbackrest', 'zstd'] as const;
+
 export const configSchema = z.strictObject({
   version: z.literal(1),
   temporal: z
@@ -50,6 +53,28 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   notify: notifySchema.prefault({}),
+  /** where a worker answers Prometheus, `host:port`. Left out: nowhere */
+  metrics: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be host:port, for instance 127.0.0.1:9464'),
+    })
+    .optional(),
+  /** where runs are traced to: an OTLP/HTTP endpoint. Left out: nowhere */
+  tracing: z.strictObject({ otlp: z.url({ protocol: /^https?$/ }) }).optional(),
+  /** versions that `holdfast doctor` holds programs and servers to: `15` allows 15.x, `15.19` only that */
+  versions: z.partialRecord(z.enum(PINNED), z.string().min(1)).default({}),
+  /** where secrets may be, and how old a file with one may get before `holdfast doctor` says so */
+  secrets: z
+    .strictObject({
+      places: z
+        .array(z.enum(['env', 'file']))
+        .min(1)
+        .default(['env', 'file']),
+      rotateAfter: durationSchema.optional(),
+    })
+    .prefault({}),
   /** how long a parked runbook waits for `resume` before it gives up and cleans up */
   parkLimit: durationSchema.default('24h'),
   /** how long a step waits for a worker on its queue before it says that nobody serves it */

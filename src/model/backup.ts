@@ -70,6 +70,10 @@ export interface Manifest {
   /** ids of backups without which this one cannot be restored */
   dependsOn: string[];
   lockedUntil: string | null;
+  /** from when on lifecycle rules may have removed its objects: it is out of the catalog then. Absent: a tool's, or older */
+  expiresAt?: string;
+  /** of the snapshot tier: the backup that it is a copy of */
+  copyOf?: { tier: Exclude<BackupTier, 'snapshot'>; id: string };
   serverVersion: string;
   systemIdentifier: string | null;
   /** of the physical tier: where the tool keeps it; absent where that is the stanza of the configuration */
@@ -117,6 +121,8 @@ export interface LogGap {
   /** times of the last archived log before and the first after, where known */
   after: string | null;
   before: string | null;
+  /** a person has taken note of it; absent: nobody has */
+  acknowledged?: { by: string; at: string; reason: string };
 }
 
 /** The contract of `holdfast catalog --output json`. */

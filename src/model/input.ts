@@ -60,6 +60,8 @@ export const INPUTS = {
   undoImport: z.strictObject({ ...runbook, workflowId: z.string().min(1) }),
   logicalBackup: z.strictObject({ database: z.string().min(1) }),
   physicalBackup: z.strictObject({ database: z.string().min(1), kind: z.enum(['full', 'diff']) }),
+  monthlySnapshot: z.strictObject({ database: z.string().min(1) }),
+  repositoryAudit: z.strictObject({}),
   logArchiveWatch: z.strictObject({ host: z.string().min(1) }),
   instanceReaper: z.strictObject({}),
   watchdog: z.strictObject({}),

@@ -9,6 +9,8 @@ const PHYSICAL_FROM_HOUR = 20;
 const VERIFY_FROM_HOUR = 8;
 /** After the verifications: people who are told of it are at work. */
 const DRILL_FROM_HOUR = 12;
+/** After both. */
+const SNAPSHOT_FROM_HOUR = 16;
 
 /** Daily, between 02:00 and 05:59. */
 export function defaultLogical(name: string): string {
@@ -19,6 +21,12 @@ export function defaultLogical(name: string): string {
 /** Daily, between 08:00 and 11:59. */
 export function defaultVerify(name: string): string {
   const { hour, minute } = slotOf(`verify/${name}`, VERIFY_FROM_HOUR);
+  return `${minute} ${hour} * * *`;
+}
+
+/** Daily, between 16:00 and 19:59: a backup of the month that was verified in the morning is copied then. */
+export function defaultSnapshot(name: string): string {
+  const { hour, minute } = slotOf(`snapshot/${name}`, SNAPSHOT_FROM_HOUR);
   return `${minute} ${hour} * * *`;
 }
 

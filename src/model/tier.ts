@@ -1,7 +1,7 @@
 import { largestGapMs } from './cron.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import type { Objectives } from './objective.ts';
-import { defaultLogical, defaultPhysical } from './schedule-spread.ts';
+import { defaultLogical, defaultPhysical, defaultSnapshot } from './schedule-spread.ts';
 
 /** The model behind the arithmetic, for as long as no drill has measured this database. */
 export const MODEL = {
@@ -41,12 +41,21 @@ export interface PhysicalTier {
   baseGapMs: number;
   /** fulls to keep, so that retention is met while the newest is being made */
   retentionFull: number;
+  /** of them, the newest ones whose logs are kept from their beginning on: older ones can be restored as they are only */
+  retentionArchive: number;
+}
+export interface SnapshotTier {
+  /** when it is looked for the month's first verified backup: cron expressions, UTC */
+  schedule: string[];
+  /** which tier it copies */
+  of: 'physical' | 'logical';
 }
 /** null: switched off by hand. */
 export interface Tiers {
   log: LogTier | null;
   logical: LogicalTier | null;
   physical: PhysicalTier | null;
+  snapshot: SnapshotTier | null;
 }
 
 export interface Retention {
@@ -62,6 +71,7 @@ export interface Retention {
 export interface TierChoices {
   log?: 'off' | { maxAge?: string | undefined } | undefined;
   logical?: 'off' | { schedule?: string | undefined; fingerprints?: boolean | undefined } | undefined;
+  snapshot?: 'off' | { schedule?: string | undefined; of?: SnapshotTier['of'] | undefined } | undefined;
   physical?: 'off' | { full?: string | undefined; diff?: string | undefined } | undefined;
 }
 
@@ -73,7 +83,7 @@ export function deriveTiers(input: {
   retention: Retention;
 }): Tiers {
   const { name, objectives, choices, retention } = input;
-  const { log = {}, logical = {}, physical = {} } = choices;
+  const { log = {}, logical = {}, physical = {}, snapshot = {} } = choices;
   return {
     log: log === 'off' ? null : logTier(objectives, log.maxAge),
     logical:
@@ -84,6 +94,13 @@ export function deriveTiers(input: {
             fingerprints: logical.fingerprints ?? true,
           },
     physical: physical === 'off' ? null : physicalTier(name, objectives, physical, retention),
+    snapshot:
+      snapshot === 'off' || (physical === 'off' && logical === 'off')
+        ? null
+        : {
+            schedule: [snapshot.schedule ?? defaultSnapshot(name)],
+            of: snapshot.of ?? (physical === 'off' ? 'logical' : 'physical'),
+          },
   };
 }
 
@@ -110,7 +127,8 @@ function physicalTier(
   const baseGapMs = largestGapMs([...full, ...diff]) ?? Number.POSITIVE_INFINITY;
   // One more than fit into the retention: the window has to begin in a base older than itself.
   const retentionFull = Math.max(2, Math.ceil(retention.physicalMs / fullGapMs) + 1);
-  return { full, diff, fullGapMs, baseGapMs, retentionFull };
+  const retentionArchive = Math.min(retentionFull, Math.max(2, Math.ceil(retention.logMs / fullGapMs) + 1));
+  return { full, diff, fullGapMs, baseGapMs, retentionFull, retentionArchive };
 }
 
 /** As rarely as a replay of the logs since then fits into half of the RTO; the other half is for copying. */

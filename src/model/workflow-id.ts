@@ -8,6 +8,7 @@ export const ID_PREFIXES = {
   undoImport: 'undo',
   logicalBackup: 'backup/logical',
   physicalBackup: 'backup/physical',
+  monthlySnapshot: 'backup/snapshot',
 } as const;
 
 /** `pitr/shop/20260131T140500Z`: unique for a database and second, so that two starts by accident collide. */

@@ -14,6 +14,17 @@ export const logicalFolder = (database: string, backup: string): string => `logi
 export const logicalAttemptFolder = (database: string, backup: string, attempt: string): string =>
   `${logicalFolder(database, backup)}${attempt}/`;
 
+/** A snapshot holds everything that it takes to restore it alone, a tool's tree with it. */
+export const SNAPSHOT_FOLDER = 'snapshot/';
+export const snapshotFolder = (database: string, backup: string): string =>
+  `${SNAPSHOT_FOLDER}${database}/${backup}/`;
+/** The tool's repository within a snapshot, without a slash at its end. */
+export const snapshotToolFolder = (database: string, backup: string): string =>
+  `${snapshotFolder(database, backup)}${TOOL_FOLDER}`;
+
+/** What people have taken note of: gaps in the logs. */
+export const acknowledgementFolder = (database: string): string => `acknowledgement/${database}/`;
+
 export const manifestFolder = (database: string): string => `manifest/${database}/`;
 export const manifestKey = (database: string, backup: string): string =>
   `${manifestFolder(database)}${backup}.json`;
@@ -37,10 +48,10 @@ export const verificationFolder = (database: string): string => `verification/${
 export const verificationKey = (database: string, backup: string): string =>
   `${verificationFolder(database)}${backup}.json`;
 
-/** Where databases live since disaster recoveries moved them. */
 /** What the doctor writes to see that it can, and removes. */
 export const PROBE_FOLDER = 'doctor/';
 
+/** Where databases live since disaster recoveries moved them. */
 export const TOPOLOGY_FOLDER = 'topology/';
 export const topologyKey = (database: string): string => `${TOPOLOGY_FOLDER}${database}.json`;
 

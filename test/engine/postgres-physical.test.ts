@@ -26,7 +26,7 @@ let repository: ToolRepository;
 
 const input = (kind: BackupKind): BackupInput => ({
   ...{ access: server.access, repository, stanza: 'shop', dataDirectory: server.dataDirectory },
-  ...{ systemUser: 'postgres', kind, retentionFull: 4 },
+  ...{ systemUser: 'postgres', kind, retentionFull: 4, retentionArchive: 4 },
 });
 const list = () => listBackups({ repository, stanza: 'shop', systemUser: 'postgres' }, run);
 const query = <T>(text: string) =>

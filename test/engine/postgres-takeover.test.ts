@@ -189,7 +189,7 @@ test('the end of the logs becomes production: writable, on a new timeline, into 
         stanza: input.stanza,
         dataDirectory: taken.dataDirectory,
       },
-      ...{ systemUser: PRODUCTION_USER, kind: 'full', retentionFull: 2 },
+      ...{ systemUser: PRODUCTION_USER, kind: 'full', retentionFull: 2, retentionArchive: 2 },
     },
     quietly,
   );

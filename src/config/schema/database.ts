@@ -35,6 +35,20 @@ const tiersSchema = z.strictObject({
       { error: 'must be off, or {full: <cron>, diff: <cron> or off}' },
     )
     .optional(),
+  snapshot: z
+    .union(
+      [
+        z.literal('off'),
+        z.strictObject({
+          /** when it is looked for the month's first verified backup */
+          schedule: cron.optional(),
+          /** of which tier; left out: physical, where there is one */
+          of: z.enum(['physical', 'logical']).optional(),
+        }),
+      ],
+      { error: 'must be off, or {schedule: <cron>, of: physical or logical}' },
+    )
+    .optional(),
 });
 
 const retentionSchema = z.strictObject({
@@ -134,6 +148,8 @@ export const databaseSchema = z.strictObject({
       stanza: z.string().min(1).optional(),
       dataDirectory: z.string().min(1),
       socketDirectory: z.string().min(1).optional(),
+      /** the server's log, where logging_collector is off: an archiver's own words are in it */
+      log: z.string().min(1).optional(),
       /** the operating-system user that owns the files */
       systemUser: z.string().min(1).default('postgres'),
     })

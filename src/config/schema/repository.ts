@@ -29,11 +29,15 @@ export const repositorySchema = z.strictObject({
   credentials: credentialsSchema.optional(),
   /** read-only; instances and restores use these. Left out: `credentials` are used, and plans say so */
   restoreCredentials: credentialsSchema.optional(),
+  /** may change the bucket's own settings; only `holdfast repository` reads them. Left out: `credentials` are used */
+  adminCredentials: credentialsSchema.optional(),
   kmsKeyId: z.string().min(1).optional(),
   /** passphrase of pgBackRest's own encryption of everything under pgbackrest/ */
   cipher: secretReferenceSchema.optional(),
   /** why a database may lie in the repository's own region: without a reason that is refused */
   allowSameRegion: z.string().min(1).optional(),
+  /** whether the store has S3's storage classes. Left out: AWS itself has, another endpoint has not */
+  storageClasses: z.boolean().optional(),
   lock: z.strictObject({ mode: z.enum(['COMPLIANCE', 'GOVERNANCE']) }).optional(),
   thaw: thawSchema.optional(),
 });

@@ -79,6 +79,8 @@ export interface BackupInput {
   systemUser: string;
   kind: BackupKind;
   retentionFull: number;
+  /** fulls whose logs are kept from their beginning on */
+  retentionArchive: number;
 }
 
 /** A round of the log watcher at one database. */
