@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { EngineKind } from '../model/engine.ts';
+import type { Metrics } from '../model/metric.ts';
 
 /** What activities are made from; tests give their own. */
 export interface Dependencies {
@@ -10,6 +11,7 @@ export interface Dependencies {
   client: Client;
   engines: Partial<Record<EngineKind, Engine>>;
   logger: Logger;
+  metrics: Metrics;
   /** the host (a key of `hosts`) that this worker runs on */
   host: string;
 }

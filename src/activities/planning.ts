@@ -19,6 +19,7 @@ import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readLogical } from './dumped.ts';
 import { estimateSeconds } from './estimate.ts';
+import { measureRecovery } from './measuring.ts';
 import type { Base, ChangeSettings, RecoverySettings } from './recovery-types.ts';
 import { asActivity } from './run.ts';
 import { thawSettings, withArchived } from './thawing.ts';
@@ -126,16 +127,17 @@ export const createPlanningActivities = (deps: Dependencies) => ({
   },
 
   async writeEvidence(input: Omit<Evidence, 'formatVersion' | 'workflowId' | 'writtenAt'>): Promise<string> {
-    return asActivity(() =>
-      withRepository(deps, 'backup', (repository) =>
+    return asActivity(() => {
+      measureRecovery(deps.metrics, input);
+      return withRepository(deps, 'backup', (repository) =>
         writeEvidence(repository, {
           formatVersion: 1,
           ...input,
           workflowId: input.status.workflowId,
           writtenAt: new Date().toISOString(),
         }),
-      ),
-    );
+      );
+    });
   },
 });
 

@@ -9,6 +9,7 @@ import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
 import { databaseOf, postgresOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { measureBackup } from './measuring.ts';
 import { type BackupSummary, keepRelations, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
 import { type WatchReport, watch } from './watch.ts';
@@ -31,6 +32,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
         const manifest =
           (await readManifest(repository, database, backup)) ?? (await dump(deps, repository, input, run));
         await removeUnpublished(repository, { database, id: backup }, manifest);
+        measureBackup(deps.metrics, database, manifest);
         return summaryOf(manifest);
       }),
     );
@@ -83,6 +85,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
             'BackupFailed',
             `backup ${backup.id} is not in the repository after it ended`,
           );
+        measureBackup(deps.metrics, input.database, manifest);
         return summaryOf(manifest);
       }),
     );

@@ -10,6 +10,7 @@ import { readCatalogs } from '../watchdog/catalogs.ts';
 import { formerProblems } from '../watchdog/former.ts';
 import { lookForProblems } from '../watchdog/look.ts';
 import type { Dependencies } from './dependencies.ts';
+import { measureLook } from './measuring.ts';
 import { asActivity } from './run.ts';
 
 export interface Look {
@@ -35,7 +36,9 @@ export const createWatchdogActivities = (deps: Dependencies) => ({
       const before = report?.problems ?? [];
       run.progress({ phase: 'asking the servers that databases have left' });
       const former = await formerProblems(deps.config, deps.engines, run);
-      const found = await lookForProblems({ config, client, catalogs, former, before, now: new Date() });
+      const now = new Date();
+      const found = await lookForProblems({ config, client, catalogs, former, before, now });
+      measureLook(deps.metrics, config, { catalogs, problems: found.problems, now });
       const { channels, deadManSwitch } = config.notify;
       return {
         ...{ found, before: report },

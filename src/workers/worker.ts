@@ -24,6 +24,7 @@ import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { workflowBundle } from './bundle.ts';
 import { ENGINES } from './engines.ts';
 import { following, followTopology, type Located } from './follow.ts';
+import { runtimeMetrics } from './metrics.ts';
 import { formatRole, type Role } from './roles.ts';
 
 /**
@@ -143,5 +144,5 @@ function siteHost({ config, roles }: WorkerInput, site: string): string {
 
 function dependencies(input: WorkerInput, host: string): Dependencies {
   const { config, client, logger } = input;
-  return { config, client, logger, host, engines: input.engines ?? ENGINES };
+  return { config, client, logger, host, metrics: runtimeMetrics(), engines: input.engines ?? ENGINES };
 }

@@ -12,6 +12,7 @@ import type { Engine } from '../../src/engines/engine.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
 import type { Fenced } from '../../src/model/disaster.ts';
 import { HoldfastError } from '../../src/model/failure.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import { exampleConfig } from '../unit/config/example.ts';
 
 const logger = new DefaultLogger('ERROR');
@@ -37,7 +38,12 @@ function fence(identify: Identify, changes: Partial<DatabaseConfig> = {}): Promi
   config.databases = { shop };
   const { fenceOldServer } = createFencingActivities({
     config: { config, directory, path: 'holdfast.yaml' },
-    ...{ engines: { postgres: { ...postgres, identify } }, logger: pino({ enabled: false }), host: 'db1' },
+    ...{
+      engines: { postgres: { ...postgres, identify } },
+      logger: pino({ enabled: false }),
+      metrics: NO_METRICS,
+      host: 'db1',
+    },
     client: {} as Dependencies['client'],
   });
   return new MockActivityEnvironment({}, { logger }).run(fenceOldServer, {

@@ -16,6 +16,7 @@ import { postgres } from '../../src/engines/postgres/postgres.ts';
 import type { Address } from '../../src/model/topology.ts';
 import { type Application, startApplication } from '../e2e/application.ts';
 import { type Pgbouncer, startPgbouncer } from '../e2e/pgbouncer.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { query, quietly } from './postgres-sides-fixture.ts';
 
@@ -96,6 +97,7 @@ function activities(endpoints: EndpointConfig[], user = 'postgres') {
     client: {} as Dependencies['client'],
     engines: { postgres },
     logger: pino({ enabled: false }),
+    metrics: NO_METRICS,
     host: 'db1',
   };
   const all = createEndpointActivities(deps, 0);

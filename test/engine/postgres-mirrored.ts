@@ -8,6 +8,7 @@ import { listBackups } from '../../src/engines/postgres/backup.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
 import type { Topology } from '../../src/model/topology.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { quietly, type Recovery } from './postgres-recovery-fixture.ts';
 
@@ -35,6 +36,7 @@ export async function openMirrored(recovery: Recovery, moved: Topology[] = []): 
     client: {} as Dependencies['client'],
     engines: { postgres },
     logger: pino({ enabled: false }),
+    metrics: NO_METRICS,
     host: 'db1',
   };
   const askTool = () =>

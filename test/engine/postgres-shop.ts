@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
 import type { LoadedConfig } from '../../src/config/load.ts';
 import { postgres } from '../../src/engines/postgres/postgres.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import type { Recovery } from './postgres-recovery-fixture.ts';
 
@@ -31,6 +32,7 @@ export async function shopOf(recovery: Recovery): Promise<{ loaded: LoadedConfig
     client: {} as Dependencies['client'],
     engines: { postgres },
     logger: pino({ enabled: false }),
+    metrics: NO_METRICS,
     host: 'db1',
   };
   return { loaded, deps };

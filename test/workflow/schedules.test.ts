@@ -8,6 +8,7 @@ import { desiredSchedules, ownerOf } from '../../src/config/schedules.ts';
 import { withTopology } from '../../src/config/topology.ts';
 import type { Topology } from '../../src/model/topology.ts';
 import { applySchedules, diffSchedules, type ScheduleChange } from '../../src/schedules/apply.ts';
+import { NO_METRICS } from '../no-metrics.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { createTestEnvironment } from './environment.ts';
 
@@ -185,7 +186,13 @@ test('watchers follow a database that was moved, and nothing else changes', asyn
     ['logical/shop', 'the disk is being moved'],
     ['log-archive-watch/db2', 'maintenance'],
   ] as const;
-  const deps = { client, engines: {}, logger: pino({ level: 'silent' }), host: 'control' };
+  const deps = {
+    client,
+    engines: {},
+    logger: pino({ level: 'silent' }),
+    metrics: NO_METRICS,
+    host: 'control',
+  };
   const apply = (moved: Topology[]) => {
     const loaded = { config: withTopology(config, moved), path: 'x', directory: '/' };
     const { applySchedules: follow } = createSchedulingActivities({ ...deps, config: loaded });

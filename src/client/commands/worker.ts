@@ -6,6 +6,7 @@ export function workerCommand(): Command {
   const command = new Command('worker')
     .description('run the worker: workflows, the work at a host or on a site')
     .option('--roles <list>', 'control, host:<name>, site:<name>, separated by commas (default: all)')
+    .option('--metrics <host:port>', 'answer Prometheus there (default: metrics.listen, else nowhere)')
     .addHelpText(
       'after',
       `
@@ -16,19 +17,24 @@ Examples:
   holdfast worker
   holdfast worker --roles host:db1,site:frankfurt`,
     );
-  return withGlobalOptions(command).action(
-    action((options: { roles?: string }, self: Command) => work(self, options.roles)),
-  );
+  return withGlobalOptions(command).action(action((options: Options, self: Command) => work(self, options)));
 }
 
-async function work(command: Command, wanted: string | undefined): Promise<ExitCode> {
+interface Options {
+  roles?: string;
+  metrics?: string;
+}
+
+async function work(command: Command, { roles: wanted, metrics }: Options): Promise<ExitCode> {
   const { config } = await openContext(command);
   const { allRoles, parseRoles } = await import('../../workers/roles.ts');
   const roles = wanted === undefined ? allRoles(config.config) : parseRoles(wanted, config.config);
   const { createLogger, installRuntime } = await import('../../workers/logger.ts');
   const { runWorker } = await import('../../workers/worker.ts');
   const logger = createLogger();
-  installRuntime(logger);
+  const listen = metrics ?? config.config.metrics?.listen;
+  const { prometheusAt } = await import('../../workers/metrics.ts');
+  installRuntime(logger, listen === undefined ? {} : await prometheusAt(listen));
   const { connectTemporal, connectWorker } = await import('../temporal.ts');
   const { connection } = await connectWorker(config);
   try {

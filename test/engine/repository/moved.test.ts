@@ -16,6 +16,7 @@ import { writeHeartbeat } from '../../../src/repository/heartbeats.ts';
 import { instructionsKey, toolArchiveFolder } from '../../../src/repository/layout.ts';
 import { listManifests, removeManifest, writeManifest } from '../../../src/repository/manifests.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
+import { NO_METRICS } from '../../no-metrics.ts';
 import { exampleConfig } from '../../unit/config/example.ts';
 import { base, heartbeat, logName } from '../../unit/repository/recoverability.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
@@ -65,7 +66,7 @@ function depsOf(topologies: Topology[]): Dependencies {
       ...{ directory: fixture.directory, path: 'holdfast.yaml' },
     },
     client: {} as Dependencies['client'],
-    ...{ engines: { postgres: engine }, logger: pino({ enabled: false }), host: 'db1' },
+    ...{ engines: { postgres: engine }, logger: pino({ enabled: false }), metrics: NO_METRICS, host: 'db1' },
   };
 }
 

@@ -10,6 +10,7 @@ import { localInstances } from '../../../src/instances/local.ts';
 import type { Check } from '../../../src/model/evidence.ts';
 import type { Target } from '../../../src/model/target.ts';
 import { writeHeartbeat } from '../../../src/repository/heartbeats.ts';
+import { NO_METRICS } from '../../no-metrics.ts';
 import { exampleConfig } from '../../unit/config/example.ts';
 import { fakeBase } from '../../workflow/fakes.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
@@ -53,7 +54,13 @@ it('has every commit that its target comes after, however long ago the last one 
   await store.provision({ id: 'one', database: 'shop', engine: 'postgres', owner, expiresAt });
   const { checkNewServer } = createTakeoverActivities({
     config: { config, directory: s3.directory, path: 'holdfast.yaml' },
-    ...{ engines: { postgres: {} }, logger: pino({ enabled: false }), host: 'db1', client: {} },
+    ...{
+      engines: { postgres: {} },
+      logger: pino({ enabled: false }),
+      metrics: NO_METRICS,
+      host: 'db1',
+      client: {},
+    },
   } as unknown as Dependencies);
 
   const heartbeatAt = async (lsn: string, target: Target) => {

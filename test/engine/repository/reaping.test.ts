@@ -11,6 +11,7 @@ import { localInstances } from '../../../src/instances/local.ts';
 import type { Topology } from '../../../src/model/topology.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
 import { removeTopology, writeTopology } from '../../../src/repository/topology.ts';
+import { NO_METRICS } from '../../no-metrics.ts';
 import { exampleConfig } from '../../unit/config/example.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
 
@@ -41,7 +42,7 @@ function depsOf(repositoryConfig = s3.config): Dependencies {
   return {
     config: { config, directory: s3.directory, path: 'holdfast.yaml' },
     client: { workflow: { getHandle: () => ({ describe: gone }) } } as unknown as Dependencies['client'],
-    ...{ engines: {}, logger: pino({ enabled: false }), host: 'db1' },
+    ...{ engines: {}, logger: pino({ enabled: false }), metrics: NO_METRICS, host: 'db1' },
   };
 }
 const reap = (deps = depsOf()) =>

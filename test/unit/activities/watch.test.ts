@@ -5,6 +5,7 @@ import type { Dependencies } from '../../../src/activities/dependencies.ts';
 import { createPlanningActivities } from '../../../src/activities/planning.ts';
 import { createProtectionActivities } from '../../../src/activities/protection.ts';
 import type { Engine } from '../../../src/engines/engine.ts';
+import { NO_METRICS } from '../../no-metrics.ts';
 import { databaseText, exampleConfig } from '../config/example.ts';
 
 const config = exampleConfig({ databases: databaseText('legacy') + databaseText('shop') });
@@ -15,6 +16,7 @@ const deps: Dependencies = {
   client: {} as Dependencies['client'],
   engines: { postgres: { watchLog: () => Promise.reject(new Error('reached')) } as unknown as Engine },
   logger: pino({ enabled: false }),
+  metrics: NO_METRICS,
   host: 'db1',
 };
 

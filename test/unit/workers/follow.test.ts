@@ -5,6 +5,7 @@ import type { Dependencies } from '../../../src/activities/dependencies.ts';
 import type { LoadedConfig } from '../../../src/config/load.ts';
 import { HoldfastError } from '../../../src/model/failure.ts';
 import { following, followTopology } from '../../../src/workers/follow.ts';
+import { NO_METRICS } from '../../no-metrics.ts';
 import { exampleConfig } from '../config/example.ts';
 
 const file: LoadedConfig = { config: exampleConfig(), path: 'holdfast.yaml', directory: '/' };
@@ -20,7 +21,14 @@ function activitiesOver(...answers: (() => Promise<LoadedConfig>)[]) {
     importTables: async () => config.path,
     removeInstance: async () => config.path,
   });
-  const deps: Dependencies = { config: file, client: {} as Client, engines: {}, logger, host: 'db1' };
+  const deps: Dependencies = {
+    config: file,
+    client: {} as Client,
+    engines: {},
+    logger,
+    metrics: NO_METRICS,
+    host: 'db1',
+  };
   return { ...following(create, deps, located), asked: () => asked };
 }
 const answer = (config: LoadedConfig) => () => Promise.resolve(config);
