@@ -39,9 +39,14 @@ export interface AuditedNode {
   /** keys that it should have and has not */
   missing: string[];
   /** logs only: numbers of the first and last segment, and the timeline; without holes */
-  segments?: { timeline: number; first: number; last: number };
+  segments?: Archive & { timeline: number; first: number; last: number };
   /** full and diff: the segments that a replay from it begins with, and needs to become consistent */
-  replayFrom?: { timeline: number; first: number; stop: number };
+  replayFrom?: Archive & { timeline: number; first: number; stop: number };
+}
+
+/** Which of the database's archives, `<stanza>/<version>-<n>`: numbers and timelines of two say nothing about each other. */
+interface Archive {
+  archive?: string;
 }
 
 /** What the configuration promises of a database, and how what is to come will be made. Times are milliseconds. */
