@@ -7,10 +7,12 @@ import {
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
   PutObjectCommand,
+  type StorageClass as S3StorageClass,
 } from '@aws-sdk/client-s3';
 import type { RepositoryConfig } from '../config/schema.ts';
 import type { StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
+import type { StorageClass } from '../model/lifecycle.ts';
 import { connectS3, credentialsFor, type S3Connection } from './client.ts';
 import { isNotFound, isPresent } from './failure.ts';
 import { readObject } from './read.ts';
@@ -39,6 +41,8 @@ export interface WriteOptions {
   lockedUntil?: string | null;
   /** asks the store to encrypt with its own key where the configuration names none; one that cannot refuses */
   encrypted?: boolean;
+  /** null, and left out: the store's own */
+  storageClass?: StorageClass | null;
   signal?: AbortSignal;
 }
 
@@ -49,6 +53,7 @@ export interface WriteParameters {
   ObjectLockMode?: 'COMPLIANCE' | 'GOVERNANCE';
   ObjectLockRetainUntilDate?: Date;
   ContentType?: string;
+  StorageClass?: S3StorageClass;
 }
 
 /** The bucket under its prefix. Every key, also those in a StoredObject, is relative to the prefix. */
@@ -234,6 +239,7 @@ function writeParameters(config: RepositoryConfig, options: WriteOptions): Write
       ? {}
       : { ObjectLockMode: config.lock.mode, ObjectLockRetainUntilDate: new Date(options.lockedUntil) }),
     ...(options.contentType === undefined ? {} : { ContentType: options.contentType }),
+    ...(options.storageClass == null ? {} : { StorageClass: options.storageClass as S3StorageClass }),
   };
 }
 
