@@ -19,11 +19,14 @@ export interface MultipartUpload extends OpenUpload {
   sizeBytes: number;
 }
 
-/** Opens a multipart upload of a key that nobody else writes. */
+/**
+ * Opens a multipart upload of a key that nobody else writes. Parts that S3 copies itself have no checksum of ours: some
+ * stores refuse them where one was announced.
+ */
 export async function createUpload(
   connection: S3Connection,
   key: string,
-  parameters: WriteParameters,
+  parameters: WriteParameters & { ChecksumAlgorithm?: undefined },
   signal: AbortSignal,
 ): Promise<MultipartUpload> {
   let requests = 0;
