@@ -30,7 +30,35 @@ export async function readManifest(
   const key = manifestKey(database, backup);
   const versions: ListedVersion[] = [];
   for await (const version of repository.versions(key)) if (version.key === key) versions.push(version);
-  return newestValid(repository, versions);
+  return (await firstValid(repository, versions))?.manifest ?? null;
+}
+
+/** A backup as the repository has it: its manifest, with everything that lies on its key, newest first. */
+export interface StoredManifest {
+  key: string;
+  backup: string;
+  versions: ListedVersion[];
+  /** null: none of the versions is a manifest */
+  good: { manifest: Manifest; version: ListedVersion } | null;
+}
+
+/** Of every backup that a database ever had, as far as versions are left. */
+export async function storedManifests(
+  repository: Repository,
+  database: string,
+  signal?: AbortSignal,
+): Promise<StoredManifest[]> {
+  const byKey = new Map<string, ListedVersion[]>();
+  const folder = manifestFolder(database);
+  for await (const version of repository.versions(folder, signal)) {
+    // What a backup keeps beside its manifest lies in a folder of its own.
+    if (!version.key.endsWith('.json') || version.key.includes('/', folder.length)) continue;
+    byKey.set(version.key, [...(byKey.get(version.key) ?? []), version]);
+  }
+  return mapBounded([...byKey], READS_AT_ONCE, async ([key, versions]) => ({
+    ...{ key, backup: key.slice(folder.length, -'.json'.length), versions },
+    good: await firstValid(repository, versions),
+  }));
 }
 
 /** What the manifests of a database are: those that can be read, newest first, and those that cannot. */
@@ -57,23 +85,15 @@ export async function readManifests(
   database: string,
   now: Date = new Date(),
 ): Promise<Manifests> {
-  const byKey = new Map<string, ListedVersion[]>();
-  const folder = manifestFolder(database);
-  for await (const version of repository.versions(folder)) {
-    // What a backup keeps beside its manifest lies in a folder of its own.
-    if (!version.key.endsWith('.json') || version.key.includes('/', folder.length)) continue;
-    byKey.set(version.key, [...(byKey.get(version.key) ?? []), version]);
-  }
   const unreadable: Manifests['unreadable'] = [];
-  const manifests = await mapBounded([...byKey], READS_AT_ONCE, async ([key, versions]) => {
-    const manifest = await newestValid(repository, versions);
+  const stored = await storedManifests(repository, database);
+  const manifests = stored.map(({ backup, versions, good }) => {
+    const manifest = good?.manifest ?? null;
     const isRemoved = versions.some((version) => version.isLatest && version.isDeleteMarker);
     const isLocked = manifest?.lockedUntil != null && Date.parse(manifest.lockedUntil) > now.getTime();
     if (isRemoved && !isLocked) return null;
     const writtenAt = versions.find(({ isLatest }) => isLatest)?.lastModified;
-    if (manifest === null && writtenAt !== undefined) {
-      unreadable.push({ backup: key.slice(folder.length, -'.json'.length), writtenAt });
-    }
+    if (manifest === null && writtenAt !== undefined) unreadable.push({ backup, writtenAt });
     return manifest;
   });
   return {
@@ -107,16 +127,19 @@ export async function removeManifest(
   }
 }
 
-async function newestValid(
+/** A manifest is written once: whatever is newer than the first one is not what the backup was made with. */
+async function firstValid(
   repository: Repository,
   versions: readonly ListedVersion[],
-): Promise<Manifest | null> {
-  for (const { key, versionId, isDeleteMarker } of versions) {
+): Promise<StoredManifest['good']> {
+  for (const version of versions.toReversed()) {
+    const { key, versionId, isDeleteMarker } = version;
     if (isDeleteMarker) continue;
     const manifest = parseManifest(
       await repository.getText({ key, versionId: versionId === 'null' ? null : versionId }),
     );
-    if (manifest !== null && manifestKey(manifest.database, manifest.id) === key) return manifest;
+    if (manifest !== null && manifestKey(manifest.database, manifest.id) === key)
+      return { manifest, version };
   }
   return null;
 }
