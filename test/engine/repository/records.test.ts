@@ -45,7 +45,7 @@ describe('manifests', () => {
     const manifest = base('locked', 1, 12_000, { database: 'bank', lockedUntil: tomorrow });
     await writeManifest(repository, manifest);
     await repository.put(manifestKey('bank', 'locked'), '{"formatVersion":1,"id":"other"}');
-    await repository.put(manifestKey('bank', 'locked'), JSON.stringify({ ...manifest, sizeBytes: 1 }));
+    await repository.put(manifestKey('bank', 'locked'), JSON.stringify({ ...manifest, sizeBytes: 4711 }));
     await repository.put(manifestKey('bank', 'locked'), 'rubbish');
     await repository.remove(manifestKey('bank', 'locked'));
     expect(await readManifest(repository, 'bank', 'locked')).toEqual(manifest);
