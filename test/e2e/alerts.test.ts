@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
+import { freePort } from '../../src/client/dev/ports.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { DatabaseConfig } from '../../src/config/schema.ts';
+import type { Catalog } from '../../src/model/backup.ts';
 import type { WatchdogReport } from '../../src/model/problem.ts';
 import type { Message } from '../../src/notify/channel.ts';
 import { removeTopology, writeTopology } from '../../src/repository/topology.ts';
@@ -19,6 +21,8 @@ const SECRET = 'what only the two of us know';
 
 let stack: Stack;
 let folder: string;
+/** where the worker answers Prometheus */
+let metrics: string;
 /** Away at first. */
 let webhook: Awaited<ReturnType<typeof startReceiver>>;
 let outside: Awaited<ReturnType<typeof startReceiver>>;
@@ -32,9 +36,11 @@ beforeAll(async () => {
   };
   const channel = { url: await secret('url', webhook.url), secret: await secret('secret', SECRET) };
   const deadManSwitch = await secret('switch', outside.url);
+  metrics = `127.0.0.1:${await freePort()}`;
   stack = await startStack({
     orders: 200,
     patch: (config) => {
+      config.metrics = { listen: metrics };
       config.notify = { channels: [{ webhook: channel }], deadManSwitch };
       config.databases.shop.verify = 'off';
       config.databases.shop.drill = 'off';
@@ -77,6 +83,51 @@ test('where everything that should run does, there is no problem, and somebody o
   expect(all.stdout).toContain('everything that should have run has');
   expect(all.code).toBe(0);
   expect(outside.received.length).toBeGreaterThan(0);
+});
+
+/** What a worker tells of a metric: a value for each of its label sets, as they are written. */
+async function scrape(): Promise<Map<string, number>> {
+  const answer = await fetch(`http://${metrics}/metrics`);
+  const lines = (await answer.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+}
+
+test('Prometheus hears what the watchdog knows, beside what the SDK says of the worker', async () => {
+  await watch();
+  const told = await scrape();
+  const { lastRecoverableAt, backups } = await stack.json<Catalog>('catalog', 'shop');
+  const recoverable = told.get('holdfast_last_recoverable_timestamp_seconds{database="shop"}') as number;
+  // The catalog was read later, and more may be archived by now.
+  expect(recoverable).toBeLessThanOrEqual(Date.parse(lastRecoverableAt as string) / 1_000);
+  expect(recoverable).toBeGreaterThan(Date.parse(backups[0]?.startedAt as string) / 1_000 - 3_600);
+  expect(told.get('holdfast_rpo_objective_seconds{database="shop"}')).toBe(300);
+  for (const { tier, startedAt, finishedAt, sizeBytes } of backups) {
+    const labels = `{database="shop",tier="${tier}"}`;
+    const end = Date.parse(finishedAt) / 1_000;
+    expect(told.get(`holdfast_backup_last_success_timestamp_seconds${labels}`)).toBe(end);
+    expect(told.get(`holdfast_backup_duration_seconds${labels}`)).toBeCloseTo(
+      end - Date.parse(startedAt) / 1_000,
+      3,
+    );
+    expect(told.get(`holdfast_backup_size_bytes${labels}`)).toBe(sizeBytes);
+  }
+  expect(told.get('holdfast_problems{severity="critical"}')).toBe(0);
+  expect(told.get('holdfast_missed_runs{database="shop"}')).toBe(0);
+  expect(told.get('holdfast_log_gaps{database="shop"}')).toBe(0);
+  expect(told.has('holdfast_watchdog_last_run_timestamp_seconds')).toBe(true);
+  expect([...told.keys()].some((key) => key.startsWith('temporal_worker_task_slots_available{'))).toBe(true);
+  expect([...told.keys()].some((key) => /^temporal_activity_.*_total\{/.test(key))).toBe(true);
+});
+
+test('a second worker at the same port says so, and does not start', async () => {
+  const { code, stderr } = await stack.holdfast('worker', '--metrics', metrics);
+  expect(stderr).toContain(`metrics cannot be served at ${metrics} (EADDRINUSE)`);
+  expect(code).toBe(2);
 });
 
 test('a backup that fails is told, by a webhook that was away at first, and so is the next good one', async () => {
@@ -142,6 +193,7 @@ test('a schedule that somebody deleted is found, told, and makes status --all fa
   await expect.poll(problems).toEqual(['schedule-missing/holdfast/logical/shop']);
   const title = 'schedule holdfast/logical/shop is missing in Temporal: what it starts does not run';
   await expect.poll(titles).toContain(title);
+  expect((await scrape()).get('holdfast_missed_runs{database="shop"}')).toBe(1);
   const all = await stack.holdfast('status', '--all');
   expect(all.stdout).toContain(title);
   expect(all.stdout).toContain('holdfast schedules apply');

@@ -38,6 +38,7 @@ export interface Configuration {
   noWorkerAfter?: string;
   workerLostAfter?: string;
   notify?: object;
+  metrics?: object;
   repository: Record<string, unknown>;
   hosts: Record<string, object>;
   sites: Record<string, object>;
