@@ -6,7 +6,23 @@ import type { BackupTier } from '../model/backup.ts';
  */
 export const TOOL_FOLDER = 'pgbackrest';
 
-export const logFolder = (database: string): string => `log/${database}/`;
+/** What lies right under the repository's prefix, besides the tool's tree. */
+export const FOLDERS = {
+  log: 'log/',
+  logical: 'logical/',
+  snapshot: 'snapshot/',
+  manifest: 'manifest/',
+  verification: 'verification/',
+  evidence: 'evidence/',
+  drill: 'drill/',
+  acknowledgement: 'acknowledgement/',
+  undo: 'undo/',
+  export: 'export/',
+  topology: 'topology/',
+  doctor: 'doctor/',
+} as const;
+
+export const logFolder = (database: string): string => `${FOLDERS.log}${database}/`;
 export const heartbeatFolder = (database: string): string => `${logFolder(database)}heartbeat/`;
 
 export const logicalFolder = (database: string, backup: string): string => `logical/${database}/${backup}/`;

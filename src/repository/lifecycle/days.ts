@@ -36,6 +36,35 @@ export function backupKept(retentionMs: number): Kept {
   };
 }
 
+/** How old a full gets before the tool's own expiry removes it: until so many newer ones are complete. */
+export function physicalDays({
+  tiers: { physical },
+  retention,
+}: Pick<DatabaseView, 'tiers' | 'retention'>): number | null {
+  if (physical === null) return null;
+  const gapMs = Math.min(physical.fullGapMs, retention.physicalMs);
+  return daysOf(physical.retentionFull * gapMs) + MARGIN_DAYS;
+}
+
+/** Manifests and what was verified: as long as the backup that lives longest. */
+export function recordDays(databases: readonly DatabaseView[]): number {
+  return Math.max(
+    1,
+    ...databases.flatMap((database) => [
+      backupKept(database.retention.logicalMs).days,
+      backupKept(database.retention.physicalMs).days,
+      backupKept(database.retention.snapshotMs).days,
+      physicalDays(database) ?? 0,
+    ]),
+  );
+}
+
+/** What runbooks leave: as long as any backup or undo data, and a year at least, for whoever asks what was done. */
+export function trailDays(databases: readonly DatabaseView[]): number {
+  const undo = databases.map(({ retention }) => daysOf(retention.undoMs) + MARGIN_DAYS);
+  return Math.max(366, recordDays(databases), ...undo);
+}
+
 /**
  * The bucket's default retention, in days: what no backup names is locked for as long as the logs of any database are
  * needed. Logs are never locked one by one.
