@@ -1,9 +1,10 @@
-import type { PhysicalBackup } from '../engines/contract/backup.ts';
+import { classOf } from '../config/storage-class.ts';
+import type { PhysicalBackup, SnapshotPlace } from '../engines/contract/backup.ts';
 import type { BackupKind, Manifest, StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { firstStanza } from '../repository/history.ts';
-import { instructionsKey, manifestKey, physicalRelationsKey } from '../repository/layout.ts';
+import { instructionsKey, manifestKey, physicalRelationsKey, snapshotFolder } from '../repository/layout.ts';
 import { listManifests, readManifest, removeManifest, writeManifest } from '../repository/manifests.ts';
 import { writeRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -43,6 +44,7 @@ export async function publish(
       manifest,
       deps.config.config.repository,
       manifest.stanza ?? firstStanza(database),
+      manifest.tier === 'snapshot' ? snapshotPlaceOf(deps, manifest) : undefined,
     );
   const manifest = { ...draft, instructions: await instruct(draft, textOf(draft)) };
   if (await writeManifest(repository, manifest)) return manifest;
@@ -56,6 +58,11 @@ export async function publish(
   await instruct(first, textOf({ ...first, instructions: null }));
   return first;
 }
+
+const snapshotPlaceOf = ({ config }: Dependencies, { database, id }: Manifest): SnapshotPlace => ({
+  folder: snapshotFolder(database, id),
+  storageClass: classOf(config.config.repository, 'snapshot'),
+});
 
 /**
  * Makes the manifests of the physical tier equal to what the tool reports of this stanza: new ones in, expired ones

@@ -12,6 +12,7 @@ import type {
   ObjectSink,
   PhysicalBackup,
   ServerFacts,
+  SnapshotPlace,
   ToolRepository,
 } from './contract/backup.ts';
 import type {
@@ -190,8 +191,13 @@ export interface Engine {
   /** Whether the restored server of this place runs and answers; starts it again where its process ended. */
   ensureRunning(place: InstancePlace, run: Run): Promise<void>;
 
-  /** RESTORE.md of a backup: the plain commands that restore it with the tools alone. */
-  instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string;
+  /** RESTORE.md of a backup: the plain commands that restore it with the tools alone. `snapshot`: from its folder alone. */
+  instructions(
+    manifest: Manifest,
+    repository: RepositoryConfig,
+    stanza: string,
+    snapshot?: SnapshotPlace,
+  ): string;
 
   /** How many rows tables have, exactly where that does not take too long. Reads only. */
   countRows(access: ServerAccess, input: CountInput, run: Run): Promise<Counts>;

@@ -40,6 +40,10 @@ export const snapshotToolFolder = (database: string, backup: string): string =>
 
 /** What people have taken note of: gaps in the logs. */
 export const acknowledgementFolder = (database: string): string => `acknowledgement/${database}/`;
+export const acknowledgementKey = (
+  database: string,
+  gap: { timeline: number; firstMissing: string; lastMissing: string },
+): string => `${acknowledgementFolder(database)}${gap.timeline}-${gap.firstMissing}-${gap.lastMissing}.json`;
 
 export const manifestFolder = (database: string): string => `manifest/${database}/`;
 export const manifestKey = (database: string, backup: string): string =>
@@ -47,9 +51,11 @@ export const manifestKey = (database: string, backup: string): string =>
 
 /** RESTORE.md: beside a backup of ours; a tool's tree is the tool's, so there it lies beside the manifest. */
 export const instructionsKey = (database: string, tier: BackupTier, backup: string): string =>
-  tier === 'logical'
-    ? `${logicalFolder(database, backup)}RESTORE.md`
-    : `${manifestFolder(database)}${backup}.RESTORE.md`;
+  ({
+    logical: `${logicalFolder(database, backup)}RESTORE.md`,
+    physical: `${manifestFolder(database)}${backup}.RESTORE.md`,
+    snapshot: `${snapshotFolder(database, backup)}RESTORE.md`,
+  })[tier];
 
 /** Where the tables lay; below the attempt's folder of a backup of ours, of a tool's backup beside its manifest. */
 export const relationsKey = (folder: string): string => `${folder}relations.json`;

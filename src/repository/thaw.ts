@@ -4,8 +4,8 @@ import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { mapBounded } from './bounded.ts';
 import { isNotFound } from './failure.ts';
-import { type Needed, neededObjects } from './needed.ts';
-import type { ListedObject, Repository } from './repository.ts';
+import { type Needed, type NeededObject, neededObjects } from './needed.ts';
+import type { Repository } from './repository.ts';
 
 /** What a listing calls objects that may be out of reach; GLACIER_IR is read like any other. */
 const MAYBE_ARCHIVED = ['GLACIER', 'DEEP_ARCHIVE', 'INTELLIGENT_TIERING'];
@@ -62,7 +62,7 @@ export async function requestThaw(
   const away = missing.filter(({ state }) => state === 'away');
   let done = 0;
   await mapBounded(away, REQUESTS_AT_ONCE, async ({ object, archive }) => {
-    await ask(repository, object.key, archive as ArchiveClass, order, run.signal);
+    await ask(repository, object, archive as ArchiveClass, order, run.signal);
     done += 1;
     run.progress({ phase: 'asking for archived objects', done, total: away.length });
   });
@@ -74,13 +74,13 @@ async function look(
   repository: Repository,
   needed: Needed,
   run: Run,
-): Promise<({ object: ListedObject } & Whereabouts)[]> {
+): Promise<({ object: NeededObject } & Whereabouts)[]> {
   run.progress({ phase: 'listing what the base and its logs need' });
   const objects = await neededObjects(repository, needed, run.signal);
   const doubtful = objects.filter(({ storageClass }) => MAYBE_ARCHIVED.includes(storageClass ?? ''));
   let done = 0;
   return mapBounded(doubtful, REQUESTS_AT_ONCE, async (object) => {
-    const head = await headOf(repository, object.key, run.signal);
+    const head = await headOf(repository, object, run.signal);
     done += 1;
     run.progress({ phase: 'looking at archived objects', done, total: doubtful.length });
     return { object, ...whereaboutsOf(head, Date.now()) };
@@ -111,8 +111,9 @@ function archiveOf({
 }
 
 /** What is gone by now is no matter of thawing: the restore will say so. */
-async function headOf({ connection, fullKey }: Repository, key: string, signal: AbortSignal) {
-  const command = () => new HeadObjectCommand({ Bucket: connection.bucket, Key: fullKey(key) });
+async function headOf(repository: Repository, object: NeededObject, signal: AbortSignal) {
+  const { connection } = repository;
+  const command = () => new HeadObjectCommand(placeOf(repository, object));
   try {
     return await connection.request((s3, abort) => s3.send(command(), abort), signal);
   } catch (error) {
@@ -121,9 +122,14 @@ async function headOf({ connection, fullKey }: Repository, key: string, signal: 
   }
 }
 
+function placeOf({ connection, fullKey }: Repository, { key, versionId }: NeededObject) {
+  const version = versionId == null ? {} : { VersionId: versionId };
+  return { Bucket: connection.bucket, Key: fullKey(key), ...version };
+}
+
 async function ask(
-  { connection, fullKey }: Repository,
-  key: string,
+  repository: Repository,
+  object: NeededObject,
   archive: ArchiveClass,
   order: ThawOrder,
   signal: AbortSignal,
@@ -133,11 +139,10 @@ async function ask(
   const days = archive.endsWith('_ACCESS') ? {} : { Days: Math.ceil(order.keepMs / DAY_MS) };
   const command = () =>
     new RestoreObjectCommand({
-      Bucket: connection.bucket,
-      Key: fullKey(key),
+      ...placeOf(repository, object),
       RestoreRequest: { ...days, GlacierJobParameters: { Tier } },
     });
-  await connection.request(async (s3, abort) => {
+  await repository.connection.request(async (s3, abort) => {
     try {
       await s3.send(command(), abort);
     } catch (error) {

@@ -83,6 +83,14 @@ export interface BackupInput {
   retentionArchive: number;
 }
 
+/** Where a snapshot lies: all of it under one folder of the repository, a tool's tree with it. */
+export interface SnapshotPlace {
+  /** within the repository's prefix, with a slash at its end */
+  folder: string;
+  /** an archive class that its objects have to be thawed from; null: they can be read at once */
+  storageClass: string | null;
+}
+
 /** A round of the log watcher at one database. */
 export interface LogReport {
   database: string;

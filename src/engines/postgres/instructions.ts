@@ -1,25 +1,36 @@
 import type { RepositoryConfig } from '../../config/schema.ts';
 import type { DumpedDatabase, Manifest, StoredObject } from '../../model/backup.ts';
 import { parseNameParts } from '../../model/table.ts';
+import type { SnapshotPlace } from '../contract/backup.ts';
 import { quoteLiteral, quoteQualified } from './identifier.ts';
 import { productionSection } from './instructions-production.ts';
-import { block, required, shellQuote } from './instructions-shell.ts';
+import { accessLines, block, required, shellQuote } from './instructions-shell.ts';
+import { thawSection } from './instructions-thaw.ts';
 
 /** Tables that RESTORE.md counts; more would make it unreadable on the night it is needed. */
 const COUNTED_TABLES = 200;
 
-/** Engine.instructions: RESTORE.md of either tier. */
-export function instructions(manifest: Manifest, repository: RepositoryConfig, stanza: string): string {
-  return manifest.tier === 'logical'
-    ? logicalInstructions(manifest, repository)
-    : physicalInstructions(manifest, repository, stanza);
+/** Engine.instructions: RESTORE.md of any tier. */
+export function instructions(
+  manifest: Manifest,
+  repository: RepositoryConfig,
+  stanza: string,
+  snapshot?: SnapshotPlace,
+): string {
+  return (manifest.copyOf ?? manifest).tier === 'logical'
+    ? logicalInstructions(manifest, repository, snapshot)
+    : physicalInstructions(manifest, repository, stanza, snapshot);
 }
 
 /**
  * RESTORE.md of a logical backup: what restores it with PostgreSQL's own programs, zstd and an S3 client. The
  * `sh` blocks run as they stand, one after the other in one shell, once the variables of the first are set.
  */
-export function logicalInstructions(manifest: Manifest, repository: RepositoryConfig): string {
+export function logicalInstructions(
+  manifest: Manifest,
+  repository: RepositoryConfig,
+  snapshot?: SnapshotPlace,
+): string {
   const fetched = [
     ...(manifest.globals === null ? [] : [manifest.globals]),
     ...manifest.databases.flatMap(({ objects }) => objects),
@@ -28,7 +39,7 @@ export function logicalInstructions(manifest: Manifest, repository: RepositoryCo
 You need: \`psql\` and \`pg_restore\` of PostgreSQL ${manifest.tools.pg_dump ?? manifest.serverVersion} or newer, \`zstd\`, \`aws\` (any
 client that can fetch an object by key and version id will do), disk for twice ${gigabytes(manifest.databaseBytes)}, and an
 empty PostgreSQL ${manifest.serverVersion.split('.')[0]} server or newer with a superuser. **Not the production server**: roles and dbs are created.
-${notices(manifest)}
+${notices(manifest)}${thawSection(snapshot, repository)}
 ## 1. Where from, where to
 
 ${block([
@@ -81,14 +92,18 @@ export function physicalInstructions(
   manifest: Manifest,
   repository: RepositoryConfig,
   stanza: string = manifest.database,
+  snapshot?: SnapshotPlace,
 ): string {
+  // The tool's tree is the same below whatever prefix.
+  const from =
+    snapshot === undefined ? repository : { ...repository, prefix: `${repository.prefix}${snapshot.folder}` };
   const major = manifest.serverVersion.split('.')[0];
   return `${heading(manifest, repository)}
 You need: \`pgbackrest\` ${manifest.tools.pgbackrest ?? ''} or newer, PostgreSQL ${major} (exactly this major version, the same extensions and C library
 collations), and ${gigabytes(manifest.databaseBytes)} of disk. Run everything as an operating-system user that is **not** the owner of production's
 files, and never into production's directory. Credentials that can only read are enough, and safer; temporary ones
 want \`PGBACKREST_REPO1_S3_TOKEN\` exported too.
-${notices(manifest)}
+${notices(manifest)}${thawSection(snapshot, repository)}
 ## 1. Where from, where to
 
 ${block([
@@ -105,7 +120,7 @@ ${block([
       ]),
   required(['RESTORED', 'an empty directory for the restored server: its whole path, at most 80 characters']),
   'export PGBACKREST_REPO1_S3_KEY PGBACKREST_REPO1_S3_KEY_SECRET',
-  ...Object.entries(toolVariables(repository, stanza)).map(
+  ...Object.entries(toolVariables(from, stanza)).map(
     ([name, value]) => `export ${name}=${shellQuote(value)}`,
   ),
   'export PGBACKREST_PG1_PATH="$RESTORED/data" PGBACKREST_LOCK_PATH="$RESTORED/lock" PGBACKREST_SPOOL_PATH="$RESTORED/spool"',
@@ -121,20 +136,7 @@ Tablespaces come to lie below the directory too. To this backup's own consistent
 
 ${block([`${restoreCommand(manifest)} --target-action=promote --type=immediate restore`])}
 
-Or, instead, as far as the logs in the repository go, which is what a disaster asks for:
-
-${block([`${restoreCommand(manifest)} --type=default restore`], 'sh-latest')}
-
-Or, instead, to a moment after ${manifest.finishedAt}, for which the logs must be in the repository up to the next commit:
-
-${block(
-  [
-    required(['RECOVER_TO', "a moment with its offset from UTC, such as '2026-01-31 14:05:00+00'"]),
-    `${restoreCommand(manifest)} --target-action=promote --type=time --target="$RECOVER_TO" restore`,
-  ],
-  'sh-other',
-)}
-
+${snapshot === undefined ? furtherOn(manifest) : 'A snapshot reaches no further: it holds no log beyond that point.\n'}
 ## 3. Start it, apart from everything
 
 It gets a configuration of its own, of which only the commands of the recovery are left over: production's would write
@@ -173,16 +175,35 @@ To take it down again: \`pg_ctl stop -D "$RESTORED/data"\`, then remove the dire
 ${productionSection(manifest, repository)}`;
 }
 
+function furtherOn(manifest: Manifest): string {
+  return `Or, instead, as far as the logs in the repository go, which is what a disaster asks for:
+
+${block([`${restoreCommand(manifest)} --type=default restore`], 'sh-latest')}
+
+Or, instead, to a moment after ${manifest.finishedAt}, for which the logs must be in the repository up to the next commit:
+
+${block(
+  [
+    required(['RECOVER_TO', "a moment with its offset from UTC, such as '2026-01-31 14:05:00+00'"]),
+    `${restoreCommand(manifest)} --target-action=promote --type=time --target="$RECOVER_TO" restore`,
+  ],
+  'sh-other',
+)}
+`;
+}
+
 /** It ends recovery by itself, and never archives. Without a file of options: production's may lie on this machine. */
-function restoreCommand({ id }: Manifest): string {
-  return `pgbackrest --no-config --set=${shellQuote(id)} --tablespace-map-all="$RESTORED/tablespaces" --archive-mode=off`;
+function restoreCommand({ id, copyOf }: Manifest): string {
+  return `pgbackrest --no-config --set=${shellQuote(copyOf?.id ?? id)} --tablespace-map-all="$RESTORED/tablespaces" --archive-mode=off`;
 }
 
 function heading(manifest: Manifest, repository: RepositoryConfig): string {
-  const { id, database, tier, kind, startedAt, finishedAt, serverVersion } = manifest;
+  const { id, database, tier, kind, copyOf, startedAt, finishedAt, serverVersion } = manifest;
+  const what =
+    copyOf === undefined ? `A ${tier} backup (${kind})` : `A copy of ${copyOf.tier} backup ${copyOf.id}`;
   return `# Restore ${database} from backup ${id}
 
-A ${tier} backup (${kind}) of PostgreSQL ${serverVersion}, taken from ${startedAt} to ${finishedAt}, in bucket
+${what} of PostgreSQL ${serverVersion}, taken from ${startedAt} to ${finishedAt}, in bucket
 \`${repository.bucket}\`${repository.endpoint === undefined ? '' : ` at ${repository.endpoint}`}. These commands need no Holdfast.
 `;
 }
@@ -190,16 +211,6 @@ A ${tier} backup (${kind}) of PostgreSQL ${serverVersion}, taken from ${startedA
 function notices(manifest: Manifest): string {
   if (manifest.notices.length === 0) return '';
   return `\nKnow this first:\n${manifest.notices.map((notice) => `- ${notice}`).join('\n')}\n`;
-}
-
-function accessLines(repository: RepositoryConfig): string[] {
-  const { endpoint, region, caFile } = repository;
-  return [
-    required(['AWS_ACCESS_KEY_ID', 'access key id'], ['AWS_SECRET_ACCESS_KEY', 'secret access key']),
-    `export AWS_DEFAULT_REGION=${shellQuote(region)}`,
-    ...(endpoint === undefined ? [] : [`export AWS_ENDPOINT_URL=${shellQuote(endpoint)}`]),
-    ...(caFile === undefined ? [] : [`export AWS_CA_BUNDLE=${shellQuote(caFile)}`]),
-  ];
 }
 
 function fetchLines(object: StoredObject, repository: RepositoryConfig): string[] {
