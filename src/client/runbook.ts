@@ -29,7 +29,8 @@ export type StartedType =
   | 'restoreDrill'
   | 'undoImport'
   | 'logicalBackup'
-  | 'physicalBackup';
+  | 'physicalBackup'
+  | 'monthlySnapshot';
 
 export interface StartedRun {
   workflowId: string;

@@ -55,6 +55,7 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
     if (drill !== null && (tiers.logical ?? tiers.physical) !== null) {
       add({ tier: 'drill', crons: [drill], overlap: 'SKIP' });
     }
+    if (tiers.snapshot !== null) add({ tier: 'snapshot', crons: tiers.snapshot.schedule, overlap: 'SKIP' });
     if (tiers.physical === null) continue;
     // A full is rare: better late, behind a running one, than a week without.
     add({ tier: 'physical-full', crons: tiers.physical.full, overlap: 'BUFFER_ONE' });
@@ -79,7 +80,7 @@ export function ownerOf({ repository }: Config): string {
 }
 
 interface Job {
-  tier: 'logical' | 'physical-full' | 'physical-diff' | 'verify' | 'drill';
+  tier: 'logical' | 'physical-full' | 'physical-diff' | 'snapshot' | 'verify' | 'drill';
   crons: string[];
   overlap: DesiredSchedule['overlap'];
 }
@@ -99,6 +100,7 @@ const JOBS = {
     prefix: 'backup/physical-diff',
     input: { kind: 'diff' },
   },
+  snapshot: { workflowType: 'monthlySnapshot', prefix: 'backup/snapshot', input: {} },
   verify: {
     workflowType: 'dailyVerify',
     prefix: 'verify',

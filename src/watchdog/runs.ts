@@ -9,7 +9,7 @@ const MOST = 1_000;
 /** The longest time between two runs that anybody sets, about: a weekly full. */
 const BACK_MS = 8 * 86_400_000;
 /** Jobs that have to work again after they failed; of a recovery, people know. */
-const JOBS: readonly WorkflowType[] = ['logicalBackup', 'physicalBackup', 'dailyVerify'];
+const JOBS: readonly WorkflowType[] = ['logicalBackup', 'physicalBackup', 'monthlySnapshot', 'dailyVerify'];
 
 const { database: DATABASE, runbook: RUNBOOK } = SEARCH_ATTRIBUTES;
 

@@ -4,6 +4,7 @@ export { fullDisasterRecovery } from './full-disaster-recovery.ts';
 export { instanceReaper } from './instance-reaper.ts';
 export { logArchiveWatch } from './log-archive-watch.ts';
 export { logicalBackup } from './logical-backup.ts';
+export { monthlySnapshot } from './monthly-snapshot.ts';
 export { physicalBackup } from './physical-backup.ts';
 export { pointInTimeRecovery } from './point-in-time-recovery.ts';
 export { productionChange } from './production-change.ts';

@@ -10,6 +10,7 @@ import type { createProtectionActivities } from '../activities/protection.ts';
 import type { createReapingActivities } from '../activities/reaping.ts';
 import type { createRecoveryActivities } from '../activities/recovery.ts';
 import type { createSchedulingActivities } from '../activities/scheduling.ts';
+import type { createSnapshotActivities } from '../activities/snapshotting.ts';
 import type { createTakeoverActivities } from '../activities/taking-over.ts';
 import type { createThawingActivities } from '../activities/thawing.ts';
 import type { createUndoActivities } from '../activities/undoing.ts';
@@ -24,6 +25,7 @@ type Disaster = ReturnType<typeof createDisasterActivities>;
 type Endpoints = ReturnType<typeof createEndpointActivities>;
 type Fencing = ReturnType<typeof createFencingActivities>;
 type Scheduling = ReturnType<typeof createSchedulingActivities>;
+type Snapshotting = ReturnType<typeof createSnapshotActivities>;
 type Takeover = ReturnType<typeof createTakeoverActivities>;
 type Drilling = ReturnType<typeof createDrillActivities>;
 type Planning = ReturnType<typeof createPlanningActivities>;
@@ -50,6 +52,7 @@ export const control = activitiesOn<
     Verifying &
     Drilling &
     Watching &
+    Pick<Snapshotting, 'chooseSnapshot'> &
     Pick<Alerting, 'describeChannels'>
 >({
   taskQueue: CONTROL_QUEUE,
@@ -66,6 +69,16 @@ export const place = activitiesOn<Pick<Disaster, 'keepTopology'> & Scheduling>({
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   retry: BRIEFLY,
 });
+
+/** Long work that S3 does: any worker can ask for it. A killed worker's step is found by its heartbeat. */
+export const inRepository = ({ lostAfterMs }: Patience) =>
+  activitiesOn<Pick<Snapshotting, 'takeSnapshot'>>({
+    taskQueue: CONTROL_QUEUE,
+    startToCloseTimeout: '7d',
+    heartbeatTimeout: lostAfterMs ?? LOST_AFTER,
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 },
+  });
 
 /** A receiver that is away for hours gets its alerts when it is back. */
 export const alerting = activitiesOn<Pick<Alerting, 'sendAlert'>>({

@@ -80,6 +80,8 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   writeEvidence: () => 'write the evidence',
   takeLogicalBackup: ({ database }) => `dump ${database}`,
   takePhysicalBackup: ({ database, kind }) => `${kind} physical backup of ${database}`,
+  chooseSnapshot: ({ database }) => `choose the backup of the month of ${database}`,
+  takeSnapshot: ({ database, backup }) => `copy ${backup} of ${database}`,
   watchHost: ({ host }) => `watch the log archives of ${host}`,
 };
 

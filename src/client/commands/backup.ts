@@ -1,12 +1,13 @@
 import { Command, Option } from 'commander';
-import { describeDatabase } from '../../config/describe.ts';
+import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
 import type { BackupKind, BackupTier } from '../../model/backup.ts';
+import type { EngineKind } from '../../model/engine.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { parseInput } from '../../model/input.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, withGlobalOptions } from '../options.ts';
 import { CONTROL_NEED, hostNeed, requireWorkers } from '../preflight.ts';
-import { startRun } from '../runbook.ts';
+import { type StartedRun, startRun } from '../runbook.ts';
 import { type Session, withSession } from '../session.ts';
 import { announce, awaitRun } from '../started.ts';
 
@@ -32,7 +33,8 @@ export function backupCommand(): Command {
       `
 Examples:
   holdfast backup shop --tier logical --wait
-  holdfast backup shop --tier physical --kind diff`,
+  holdfast backup shop --tier physical --kind diff
+  holdfast backup shop --tier snapshot --wait      the month's first verified backup, unless the month has its snapshot`,
     );
   return withGlobalOptions(command).action(
     action((database: string, options: Options, self: Command) =>
@@ -44,33 +46,36 @@ Examples:
 async function backUp(session: Session, database: string, options: Options): Promise<ExitCode> {
   const { client, config } = session;
   const described = describeDatabase(config.config, database);
-  refuse(options);
-  await requireWorkers(client, [CONTROL_NEED, hostNeed(described.config.host)]);
-  const { engine } = described.config;
-  const started =
-    options.tier === 'logical'
-      ? await startRun(client, {
-          type: 'logicalBackup',
-          engine,
-          input: parseInput('logicalBackup', { database }),
-        })
-      : await startRun(client, {
-          type: 'physicalBackup',
-          engine,
-          input: parseInput('physicalBackup', { database, kind: options.kind ?? 'full' }),
-        });
+  refuse(options, described);
+  const { engine, host } = described.config;
+  await requireWorkers(client, options.tier === 'snapshot' ? [CONTROL_NEED] : [CONTROL_NEED, hostNeed(host)]);
+  const started = await start(client, engine, database, options);
   await announce(session, started, options.wait === true);
   return options.wait === true ? awaitRun(session, started.workflowId) : EXIT.done;
 }
 
-function refuse({ tier, kind }: Options): void {
-  if (tier === 'snapshot') {
-    throw new HoldfastError('NotSupported', 'the snapshot tier is not supported by this version', {
-      hint: 'take a physical or a logical backup: --tier physical, --tier logical',
+function start(
+  client: Session['client'],
+  engine: EngineKind,
+  database: string,
+  { tier, kind = 'full' }: Options,
+): Promise<StartedRun> {
+  if (tier === 'physical') {
+    const input = parseInput('physicalBackup', { database, kind });
+    return startRun(client, { type: 'physicalBackup', engine, input });
+  }
+  const type = tier === 'logical' ? 'logicalBackup' : 'monthlySnapshot';
+  return startRun(client, { type, engine, input: parseInput(type, { database }) });
+}
+
+function refuse({ tier, kind }: Options, { name, tiers }: DatabaseView): void {
+  if (tier === 'snapshot' && tiers.snapshot === null) {
+    throw new HoldfastError('NotSupported', `snapshots of ${name} are switched off`, {
+      hint: 'set tiers.snapshot in the configuration, with a physical or a logical tier to copy',
     });
   }
-  if (tier === 'logical' && kind !== undefined) {
-    throw new HoldfastError('InvalidInput', 'a logical backup is always whole: it has no --kind', {
+  if (tier !== 'physical' && kind !== undefined) {
+    throw new HoldfastError('InvalidInput', `a ${tier} backup is always whole: it has no --kind`, {
       hint: 'leave --kind out, or take a physical backup: --tier physical',
     });
   }

@@ -10,16 +10,19 @@ test('every tier of every database has its schedule, each watched host one, and 
     'holdfast/logical/shop',
     'holdfast/verify/shop',
     'holdfast/drill/shop',
+    'holdfast/snapshot/shop',
     'holdfast/physical-full/shop',
     'holdfast/physical-diff/shop',
     'holdfast/logical/users',
     'holdfast/verify/users',
     'holdfast/drill/users',
+    'holdfast/snapshot/users',
     'holdfast/physical-full/users',
     'holdfast/physical-diff/users',
     'holdfast/logical/old',
     'holdfast/verify/old',
     'holdfast/drill/old',
+    'holdfast/snapshot/old',
     'holdfast/physical-full/old',
     'holdfast/physical-diff/old',
     'holdfast/log-archive-watch/db1',
@@ -30,7 +33,7 @@ test('every tier of every database has its schedule, each watched host one, and 
 });
 
 test('what is off has none', () => {
-  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off}\nverify: off\ndrill: off'))).toEqual([
+  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off, snapshot: off}\nverify: off\ndrill: off'))).toEqual([
     'holdfast/logical/shop',
     'holdfast/instance-reaper',
     'holdfast/watchdog',
@@ -40,6 +43,7 @@ test('what is off has none', () => {
   ).toEqual([
     'holdfast/verify/shop',
     'holdfast/drill/shop',
+    'holdfast/snapshot/shop',
     'holdfast/physical-full/shop',
     'holdfast/log-archive-watch/db1',
     'holdfast/instance-reaper',
@@ -59,6 +63,10 @@ test('overlap and catch-up are those of the tier', () => {
   expect(byId['holdfast/physical-full/shop']).toMatchObject({
     overlap: 'BUFFER_ONE',
     catchupWindowMs: 7 * 86_400_000,
+  });
+  expect(byId['holdfast/snapshot/shop']).toMatchObject({
+    ...{ workflowType: 'monthlySnapshot', input: { database: 'shop' }, overlap: 'SKIP' },
+    ...{ workflowId: 'backup/snapshot/shop', catchupWindowMs: 86_400_000 },
   });
   expect(byId['holdfast/log-archive-watch/db1']).toMatchObject({ overlap: 'SKIP', everyMs: 300_000 });
 });
