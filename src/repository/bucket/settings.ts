@@ -10,7 +10,12 @@ export interface BucketSettings {
   /** null: the bucket was made without Object Lock. `retention` is the default of new objects */
   objectLock: { retention: { mode: LockMode; days: number } | null } | null;
   /** null: objects are stored as they are */
-  encryption: { algorithm: 'aws:kms' | 'AES256' | string; kmsKeyId: string | null } | null;
+  encryption: {
+    algorithm: 'aws:kms' | 'AES256' | string;
+    kmsKeyId: string | null;
+    /** whether one request to KMS serves many objects; left out: the store does not say */
+    bucketKey?: boolean;
+  } | null;
   publicAccessBlocked: boolean;
   /** the bucket policy; null: there is none */
   policy: object | null;
@@ -27,5 +32,7 @@ export const BUCKET_ASPECTS = [
   'policy',
   'lifecycle',
   'transitions',
+  /** rules that abort unfinished uploads */
+  'uploads',
 ] as const;
 export type BucketAspect = (typeof BUCKET_ASPECTS)[number];
