@@ -45,9 +45,13 @@ export async function withRepository<T>(
 }
 
 /** The repository as backup tools need it, secrets resolved. */
-export function toolRepositoryOf(deps: Dependencies, use: 'backup' | 'restore'): Promise<ToolRepository> {
+export function toolRepositoryOf(
+  deps: Dependencies,
+  use: 'backup' | 'restore',
+  place: { folder?: string } = {},
+): Promise<ToolRepository> {
   const { config, directory } = deps.config;
-  return toolRepository(config.repository, { use, baseDirectory: directory });
+  return toolRepository(config.repository, { use, baseDirectory: directory, ...place });
 }
 
 /** The instances of a site that live on this worker's host. */

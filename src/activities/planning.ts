@@ -122,7 +122,12 @@ export const createPlanningActivities = (deps: Dependencies) => ({
         readLogical(deps, repository, input.database, input.backup),
       );
       const { tables } = input;
-      return logicalBase(choice, tables && (await tablesOf(deps, input.database, tables, run)));
+      const base = logicalBase(choice, tables && (await tablesOf(deps, input.database, tables, run)));
+      const { manifest } = choice;
+      // Logical backups themselves never lie in an archive class.
+      return manifest.tier === 'logical'
+        ? base
+        : withArchived(deps, { database: input.database, manifest, base }, run);
     });
   },
 
@@ -312,6 +317,7 @@ function baseOf(choice: Choice, tables: string[] | null): Base {
     consistentAt: manifest.positions.stop ?? '0/0',
     lastLog: choice.lastLog,
     ...(manifest.stanza === undefined ? {} : { stanza: manifest.stanza }),
+    ...(manifest.copyOf === undefined ? {} : { snapshotOf: manifest.copyOf.id }),
     logs: choice.segments,
     estimateSeconds: estimateSeconds({ databaseBytes: manifest.databaseBytes, logs: choice.segments }),
     tables,

@@ -46,6 +46,8 @@ export interface Base {
   notices: string[];
   /** where backup and logs are kept; absent in the history of a run that an earlier version began: the configured one */
   stanza?: string;
+  /** of a snapshot: the tool's own name of the backup that it is a copy of, in a repository of its own */
+  snapshotOf?: string;
   /** its objects are in a class that has to be thawed before they can be read */
   archived?: Archived;
   /** what people have to know before the replay: what only that can tell, or what it cannot reach */

@@ -12,6 +12,7 @@ import { parseNameParts } from '../model/table.ts';
 import type { Target } from '../model/target.ts';
 import { firstStanza } from '../repository/history.ts';
 import { openJournal } from '../repository/journal.ts';
+import { snapshotToolFolder } from '../repository/layout.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openUndoStore } from '../repository/undo.ts';
 import { databaseOf, instancesOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
@@ -107,9 +108,8 @@ export const createRecoveryActivities = (deps: Dependencies) => {
         await database.engine.restore(
           {
             place: await find(input.instance),
-            repository: await toolRepositoryOf(deps, 'restore'),
-            stanza: input.base.stanza ?? firstStanza(database),
-            backup: input.base.backup,
+            ...(await whereOf(deps, input)),
+            backup: input.base.snapshotOf ?? input.base.backup,
             serverMajor: input.base.serverMajor,
             databases: null,
           },
@@ -151,8 +151,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
         const replayed = await database.engine.replay(
           {
             place: await keep(input.instance, expiresAt),
-            repository: await toolRepositoryOf(deps, 'restore'),
-            stanza: base.stanza ?? firstStanza(database),
+            ...(await whereOf(deps, input)),
             serverMajor: base.serverMajor,
             target: input.target,
             timeline: base.timeline,
@@ -298,6 +297,15 @@ async function ownTables(
     return parts.length > 2 && parts[0] !== restored.database;
   });
   return elsewhere ? null : engine.resolveTables(restored, tables, run);
+}
+
+/** Where the tool finds a base and its logs: a snapshot is a repository of its own. */
+async function whereOf(deps: Dependencies, { database, base }: { database: string; base: Base }) {
+  const folder = base.snapshotOf === undefined ? {} : { folder: snapshotToolFolder(database, base.backup) };
+  return {
+    repository: await toolRepositoryOf(deps, 'restore', folder),
+    stanza: base.stanza ?? firstStanza(databaseOf(deps, database)),
+  };
 }
 
 /** What tells the copies of one recovery from those of another: the end of its instance's id. */

@@ -6,7 +6,7 @@ import { parseDuration } from '../model/duration.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { readManifest } from '../repository/manifests.ts';
-import { type Needed, neededBy } from '../repository/needed.ts';
+import { type Needed, neededBy, neededBySnapshot } from '../repository/needed.ts';
 import type { Repository } from '../repository/repository.ts';
 import { archivedOf, requestThaw, type Thawing } from '../repository/thaw.ts';
 import { databaseOf, withRepository } from './access.ts';
@@ -71,6 +71,7 @@ export function thawSettings(config: Config): RecoverySettings['thaw'] {
 const thawOf = ({ repository }: Config) => repository.thaw ?? thawSchema.parse({});
 
 function neededFor(deps: Dependencies, database: string, manifest: Manifest, range: LogsOf): Needed {
+  if (manifest.tier === 'snapshot') return neededBySnapshot(manifest);
   const stanza = range.stanza ?? manifest.stanza ?? databaseOf(deps, database).stanza;
   return neededBy(manifest, { stanza, timeline: range.timeline, lastLog: range.lastLog });
 }

@@ -11,7 +11,9 @@ export type VerifiedTier = Extract<BackupTier, 'logical' | 'physical'>;
 
 /** A backup to restore, and what is known of it before. */
 export interface Candidate {
-  tier: VerifiedTier;
+  tier: BackupTier;
+  /** of a snapshot: how what it is a copy of is restored */
+  copyOf?: VerifiedTier;
   backup: string;
   /** ISO 8601: as of when its rows are */
   startedAt: string;
@@ -73,8 +75,15 @@ function unreadableChecks(
 
 function named(database: string, manifests: readonly Manifest[], backup: string): Candidate {
   const manifest = manifests.find(({ id }) => id === backup);
-  if (manifest !== undefined && (manifest.tier === 'logical' || manifest.tier === 'physical')) {
-    return { tier: manifest.tier, backup, startedAt: manifest.startedAt, newest: false };
+  if (manifest !== undefined) {
+    const { tier, startedAt, copyOf } = manifest;
+    return {
+      tier,
+      backup,
+      startedAt,
+      newest: false,
+      ...(copyOf === undefined ? {} : { copyOf: copyOf.tier }),
+    };
   }
   throw new HoldfastError('UnknownBackup', `there is no backup ${backup} of ${database} to verify`, {
     hint: `see holdfast catalog ${database}`,

@@ -1,5 +1,6 @@
 import type { DumpedDatabase, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
+import { whatIs } from './choice-refusals.ts';
 
 export interface LogicalChoice {
   manifest: Manifest;
@@ -8,7 +9,7 @@ export interface LogicalChoice {
 }
 
 /**
- * The logical backup to restore tables of: the newest, or the one that is named. Throws UnknownBackup where there is
+ * The logical backup to restore tables of: the newest, or the one that is named, also a snapshot of one. Throws UnknownBackup where there is
  * none, or none of this db; InvalidInput where the named one is of another tier.
  */
 export function chooseLogical(
@@ -21,8 +22,8 @@ export function chooseLogical(
     .toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
   const named = backup === null ? logical[0] : manifests.find(({ id }) => id === backup);
   if (named === undefined) throw noBackup(database, backup, logical);
-  if (named.tier !== 'logical') {
-    throw new HoldfastError('InvalidInput', `backup ${named.id} is ${named.tier}, not logical`, {
+  if ((named.copyOf ?? named).tier !== 'logical') {
+    throw new HoldfastError('InvalidInput', `backup ${named.id} is ${whatIs(named)}, not logical`, {
       hint: `tables come out of it by a recovery: holdfast restore pitr ${database} --backup ${named.id} --table …`,
     });
   }

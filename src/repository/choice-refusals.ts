@@ -6,6 +6,10 @@ import { type LogIndex, nameOf, type Stretch } from './chain.ts';
 import type { Aim, Candidate, Situation } from './choice.ts';
 import { consistentAt, continuityOf, provenUntil } from './continuity.ts';
 
+/** As people are told what they have named. */
+export const whatIs = ({ tier, copyOf }: Manifest): string =>
+  copyOf === undefined ? tier : `a snapshot of a ${copyOf.tier} one`;
+
 /** The place before a move that a base was taken at; undefined: the database still lives there. */
 export const formerOf = ({ former }: Situation, { stanza }: Manifest) =>
   former?.find((one) => one.stanza === stanza);

@@ -20,6 +20,7 @@ import {
   gapNotices,
   movedNotices,
   noBase,
+  whatIs,
 } from './choice-refusals.ts';
 import { consistentAt, usableBases } from './continuity.ts';
 
@@ -173,38 +174,51 @@ function chooseById(situation: Situation, id: string): Choice {
         newest.length === 0 ? 'there is no physical backup at all' : `the newest are ${newest.join(', ')}`,
     });
   }
-  if (manifest.tier !== 'physical') {
+  if ((manifest.copyOf ?? manifest).tier === 'logical') {
     throw new HoldfastError(
       'NotSupported',
-      `backup ${id} is ${manifest.tier}: a whole server cannot be recovered from it`,
+      `backup ${id} is ${whatIs(manifest)}: a whole server cannot be recovered from it`,
       {
         hint: 'restore tables from it with holdfast restore table --backup, or give a physical backup',
       },
     );
   }
+  const index = indexLogs(situation);
+  if (manifest.tier === 'snapshot') return choiceOfSnapshot(index, manifest);
   const missing = manifest.dependsOn.filter((needed) => !manifests.some((other) => other.id === needed));
   if (missing.length > 0) {
     throw new HoldfastError('BackupUnusable', `backup ${id} needs ${missing.join(', ')}, which is gone`, {
       hint: 'give another backup; holdfast catalog lists them',
     });
   }
-  const index = indexLogs(situation);
   const own = stretchesFrom(manifest, index)[0];
-  const { timeline, startLog, stopLog } = manifest.positions;
   if (own === undefined) {
-    const notice = 'the logs that this base needs are not in the archive: its own copies of them are used';
-    return {
-      manifest,
-      timeline: timeline ?? 1,
-      firstLog: startLog,
-      lastLog: stopLog,
+    return alone(manifest, {
       segments: 0,
-      reachable: 'yes',
-      notices: [notice],
-    };
+      notice: 'the logs that this base needs are not in the archive: its own copies of them are used',
+    });
   }
-  const stop = numberOf(stopLog ?? '', index.segmentBytes) ?? own.last;
+  const stop = numberOf(manifest.positions.stopLog ?? '', index.segmentBytes) ?? own.last;
   return choiceOf(index, manifest, own, stop, 'yes');
+}
+
+/** A snapshot holds the logs that it needs, and nothing that leads further. */
+function choiceOfSnapshot(index: LogIndex, manifest: Manifest): Choice {
+  const { startLog, stopLog } = manifest.positions;
+  const [first, last] = [startLog, stopLog].map((log) => numberOf(log ?? '', index.segmentBytes));
+  return alone(manifest, {
+    segments: first == null || last == null ? 0 : last - first + 1,
+    notice: `a copy of physical backup ${manifest.copyOf?.id}, restored from its snapshot alone`,
+  });
+}
+
+/** A base to its own consistent point, whatever the archive holds. */
+function alone(manifest: Manifest, { segments, notice }: { segments: number; notice: string }): Choice {
+  const { timeline, startLog, stopLog } = manifest.positions;
+  return {
+    ...{ manifest, timeline: timeline ?? 1, firstLog: startLog, lastLog: stopLog },
+    ...{ segments, reachable: 'yes', notices: [notice] },
+  };
 }
 
 /** Newest base first, and of each the highest timeline first: what production follows, unless one is asked for. */

@@ -57,7 +57,7 @@ export async function dailyVerify(given: unknown): Promise<Verification> {
     return 'completed';
 
     async function restoreAndLook(candidate: Candidate, one: Verified): Promise<void> {
-      const look = candidate.tier === 'logical' ? verifyLogical : verifyPhysical;
+      const look = (candidate.copyOf ?? candidate.tier) === 'logical' ? verifyLogical : verifyPhysical;
       one.add(await tried('restore', () => look(runbook, settings, candidate, one)));
       findings.checks.push(...one.checks);
     }

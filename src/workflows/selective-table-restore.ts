@@ -9,6 +9,7 @@ import { orEnd } from './runbook/failure.ts';
 import { IMPORT_STEPS, importUnderDecision } from './runbook/import.ts';
 import { provisionInstance } from './runbook/instance.ts';
 import { type Ending, Runbook } from './runbook/runbook.ts';
+import { thawIfArchived } from './runbook/thaw.ts';
 
 /**
  * Brings rows of single tables back from a logical backup: only these tables are restored, with what belongs to them,
@@ -43,6 +44,7 @@ export async function selectiveTableRestore(given: unknown): Promise<RunbookStat
       () => control.chooseLogicalBackup({ database, backup: input.backup ?? null, tables: asked }),
       ({ backup }) => backup,
     );
+    await thawIfArchived(runbook, { database, base }, settings);
     const { instance, host, keep } = await provisionInstance(runbook, settings, { database, base, release });
     const tables = base.tables ?? input.tables;
     const what = { instance, database, base, tables };

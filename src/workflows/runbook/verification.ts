@@ -1,5 +1,6 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { Candidate } from '../../activities/verification-choice.ts';
+import type { Archived } from '../../model/archive.ts';
 import type { Check } from '../../model/evidence.ts';
 import type { FailureType } from '../../model/failure.ts';
 import { type Verdict, worstOf } from '../../model/verification.ts';
@@ -53,6 +54,12 @@ export const migrated = (checks: readonly Check[]): Check[] =>
       ? { ...check, verdict: 'pass' }
       : check,
   );
+
+/** Hours, and money: whoever wants that restores it. */
+export const notThawed = ({ storageClass }: Archived): Check => ({
+  ...{ name: 'base', verdict: 'inconclusive' },
+  detail: `what it needs is in ${storageClass}, and a verification thaws nothing`,
+});
 
 /** A step's detail. */
 export const described = (checks: readonly Check[]): string =>

@@ -4,7 +4,7 @@ import type { Check } from '../../model/evidence.ts';
 import { control } from '../proxies.ts';
 import { provisionInstance } from './instance.ts';
 import type { Runbook } from './runbook.ts';
-import { described, migrated, tried, type Verified } from './verification.ts';
+import { described, migrated, notThawed, tried, type Verified } from './verification.ts';
 
 /** Restores all of a logical backup, and compares each table with what the dump's own snapshot held. */
 export async function verifyLogical(
@@ -17,6 +17,7 @@ export async function verifyLogical(
   const base = await runbook.step('read the manifest', () =>
     control.chooseLogicalBackup({ database, backup, tables: null }),
   );
+  if (base.archived !== undefined) return [notThawed(base.archived)];
   const provisioned = await provisionInstance(runbook, settings, { database, base, release: null });
   const { instance, host, keep } = provisioned;
   verified.add(

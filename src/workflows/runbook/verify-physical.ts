@@ -6,7 +6,7 @@ import { control } from '../proxies.ts';
 import { provisionInstance } from './instance.ts';
 import { Recovery } from './recovery.ts';
 import type { Runbook } from './runbook.ts';
-import { described, migrated, tried, type Verified } from './verification.ts';
+import { described, migrated, notThawed, tried, type Verified } from './verification.ts';
 
 /**
  * Restores a physical backup and replays it to the end of the logs, one that is named to its own consistent point. Rows
@@ -31,10 +31,7 @@ export async function verifyPhysical(
     const detail = `the end of the logs is reached from ${base.backup}, and not from ${backup}`;
     return [{ name: 'base', verdict: 'fail', detail }];
   }
-  if (base.archived !== undefined) {
-    const detail = `what it needs is in ${base.archived.storageClass}, and a verification thaws nothing`;
-    return [{ name: 'base', verdict: 'inconclusive', detail }];
-  }
+  if (base.archived !== undefined) return [notThawed(base.archived)];
   const provisioned = await provisionInstance(runbook, settings, { database, base, release: null });
   const { instance, host } = provisioned;
   const recovery = new Recovery(runbook, provisioned, database);
