@@ -32,13 +32,16 @@ export interface S3Connection {
   close(): void;
 }
 
-/** Restores use `restoreCredentials` where there are any. Null: the AWS default chain (instance role, SSO, variables). */
+/** What a connection is for. `admin`: the bucket's own settings, and what was deleted in it. */
+export type RepositoryUse = 'backup' | 'restore' | 'admin';
+
+/** Each use has credentials of its own where there are any. Null: the AWS default chain (instance role, SSO, variables). */
 export async function credentialsFor(
   config: RepositoryConfig,
-  options: { use: 'backup' | 'restore'; baseDirectory: string },
+  options: { use: RepositoryUse; baseDirectory: string },
 ): Promise<Credentials | null> {
-  const references =
-    options.use === 'restore' ? (config.restoreCredentials ?? config.credentials) : config.credentials;
+  const own = { backup: undefined, restore: config.restoreCredentials, admin: config.adminCredentials };
+  const references = own[options.use] ?? config.credentials;
   if (references === undefined) return null;
   const { accessKeyId, secretAccessKey, sessionToken } = references;
   const read = (reference: SecretReference) => readSecret(reference, options.baseDirectory);

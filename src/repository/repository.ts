@@ -13,7 +13,7 @@ import type { RepositoryConfig } from '../config/schema.ts';
 import type { StoredObject } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { StorageClass } from '../model/lifecycle.ts';
-import { connectS3, credentialsFor, type S3Connection } from './client.ts';
+import { connectS3, credentialsFor, type RepositoryUse, type S3Connection } from './client.ts';
 import { isNotFound, isPresent } from './failure.ts';
 import { readObject } from './read.ts';
 import { abortUploads, listUploads, type OpenUpload } from './uploads.ts';
@@ -73,7 +73,8 @@ export interface Repository {
   getJson<T>(object: string | ReadableObject, signal?: AbortSignal): Promise<T | null>;
   /** The content in this version; goes on where it broke off while S3 was away. Not compared to the sha256. */
   stream(object: Pick<StoredObject, 'key' | 'versionId' | 'sizeBytes'>, signal?: AbortSignal): Readable;
-  list(prefix: string, signal?: AbortSignal): AsyncIterable<ListedObject>;
+  /** In the order of the keys; those behind `after` alone, where it is given. */
+  list(prefix: string, signal?: AbortSignal, after?: string): AsyncIterable<ListedObject>;
   /** The folders right under a prefix that ends with a slash, with their slash. */
   folders(prefix: string, signal?: AbortSignal): Promise<string[]>;
   /** Every version and delete marker, by key, newest first. */
@@ -88,13 +89,14 @@ export interface Repository {
 }
 
 /**
- * Opens the repository for backups (may write) or for restores (`restoreCredentials`, where there are any).
+ * Opens the repository for backups (may write), for restores (`restoreCredentials`, where there are any) or for its own
+ * settings (`adminCredentials`).
  * `patienceMs` is how long an S3 that is away is asked again, by default five minutes; commands that a person
  * waits for want less.
  */
 export async function openRepository(
   config: RepositoryConfig,
-  options: { use: 'backup' | 'restore'; baseDirectory: string; patienceMs?: number },
+  options: { use: RepositoryUse; baseDirectory: string; patienceMs?: number },
 ): Promise<Repository> {
   const connection = await connectS3(config, {
     credentials: await credentialsFor(config, options),
@@ -173,8 +175,12 @@ function repositoryOver(connection: S3Connection, config: RepositoryConfig): Rep
 
     stream: (object, signal) => readObject(connection, { ...object, key: fullKey(object.key) }, signal),
 
-    async *list(prefix, signal) {
-      for await (const page of pages(connection, { Prefix: fullKey(prefix) }, signal)) {
+    async *list(prefix, signal, after) {
+      const input = {
+        Prefix: fullKey(prefix),
+        ...(after === undefined ? {} : { StartAfter: fullKey(after) }),
+      };
+      for await (const page of pages(connection, input, signal)) {
         for (const { Key, Size, LastModified, StorageClass } of page.Contents ?? []) {
           if (Key === undefined) continue;
           const listed = { key: ownKey(Key), sizeBytes: Size ?? 0, lastModified: isoTime(LastModified) };
@@ -294,7 +300,7 @@ function assertSha256(object: ReadableObject, content: Buffer): void {
 
 async function* pages(
   connection: S3Connection,
-  input: { Prefix: string; Delimiter?: string },
+  input: { Prefix: string; Delimiter?: string; StartAfter?: string },
   signal?: AbortSignal,
 ) {
   let token: string | undefined;
@@ -311,7 +317,10 @@ async function* pages(
   } while (token !== undefined);
 }
 
-function versionsOf(page: ListObjectVersionsCommandOutput, ownKey: (key: string) => string): ListedVersion[] {
+export function versionsOf(
+  page: ListObjectVersionsCommandOutput,
+  ownKey: (key: string) => string,
+): ListedVersion[] {
   const found = [
     ...(page.Versions ?? []).map((version) => ({ ...version, isDeleteMarker: false })),
     ...(page.DeleteMarkers ?? []).map((marker) => ({ ...marker, Size: 0, isDeleteMarker: true })),
