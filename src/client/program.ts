@@ -106,6 +106,11 @@ const GROUPS: Record<string, Entry[]> = {
       load: async () => (await import('./commands/runbook.ts')).runbookCommand(),
     },
     {
+      name: 'repository',
+      summary: "the bucket's own protection: plan and apply its settings",
+      load: async () => (await import('./commands/repository.ts')).repositoryCommand(),
+    },
+    {
       name: 'init',
       summary: 'write a commented configuration',
       load: async () => (await import('./commands/init.ts')).initCommand(),

@@ -1,0 +1,87 @@
+import { confirm, isCancel } from '@clack/prompts';
+import { Command } from 'commander';
+import { HoldfastError } from '../../model/failure.ts';
+import { EXIT, type ExitCode } from '../exit.ts';
+import { action, type CommandContext, openContext, withGlobalOptions } from '../options.ts';
+import { terminalWidth } from '../output.ts';
+import { formatApplied, formatBucketPlan } from '../view/repository.ts';
+
+export function repositoryCommand(): Command {
+  return new Command('repository')
+    .summary("the bucket's own protection: plan and apply its settings")
+    .description(
+      'The bucket that holds the backups: versioning, Object Lock, encryption, public access, policy and lifecycle, as the configuration wants them. Uses repository.adminCredentials, where there are any.',
+    )
+    .addCommand(planCommand())
+    .addCommand(applyCommand());
+}
+
+function planCommand(): Command {
+  const command = new Command('plan')
+    .summary('what would be changed in the bucket, and how long everything is kept')
+    .description(
+      'Compare the bucket with what the configuration wants, setting by setting. Changes nothing. Exit code 0 where there is nothing to do, 3 where there is.',
+    )
+    .option('--policies <folder>', 'write the policies of both roles there: writer.json and restore.json')
+    .addHelpText('after', '\nExample:\n  holdfast repository plan --policies ./policies');
+  return withGlobalOptions(command).action(
+    action(async ({ policies }: { policies?: string }, self: Command) => {
+      const context = await openContext(self);
+      const { asAdmin, planBucket, writePolicies } = await import('../repository-plan.ts');
+      const plan = await asAdmin(context.config, (repository) =>
+        planBucket(repository, context.config.config),
+      );
+      const written = policies === undefined ? [] : await writePolicies(policies, plan.policies);
+      const text = [formatBucketPlan(plan, terminalWidth()), ...written.map((path) => `written: ${path}`)];
+      context.print(plan, text.join('\n'));
+      const { requireSupport } = await import('../../repository/bucket/apply.ts');
+      requireSupport(plan, plan.bucket);
+      return plan.changes.length === 0 ? EXIT.done : EXIT.waiting;
+    }),
+  );
+}
+
+function applyCommand(): Command {
+  const command = new Command('apply')
+    .summary('make the bucket as the configuration wants it')
+    .description(
+      'Show the plan, ask, change the settings of the bucket, and read them back. Rules and statements that are not of Holdfast stay. Doing it again does nothing.',
+    )
+    .option('--yes', 'do not ask')
+    .addHelpText('after', '\nExample:\n  holdfast repository apply --yes');
+  return withGlobalOptions(command).action(
+    action(async ({ yes }: { yes?: true }, self: Command) => apply(await openContext(self), yes === true)),
+  );
+}
+
+async function apply({ config, output, print }: CommandContext, yes: boolean): Promise<ExitCode> {
+  const { asAdmin, planBucket } = await import('../repository-plan.ts');
+  const { applySettings, requireSupport } = await import('../../repository/bucket/apply.ts');
+  const { desiredSettings } = await import('../../repository/bucket/desired.ts');
+  return asAdmin(config, async (repository) => {
+    const plan = await planBucket(repository, config.config);
+    requireSupport(plan, plan.bucket);
+    if (output === 'text' && plan.changes.length > 0) {
+      process.stdout.write(`${formatBucketPlan(plan, terminalWidth())}\n\n`);
+    }
+    if (plan.changes.length > 0 && !yes && !(await isWanted(plan.changes.length))) {
+      process.stdout.write('nothing was changed\n');
+      return EXIT.declined;
+    }
+    const { changes } = await applySettings(repository.connection, desiredSettings(config.config));
+    print({ ...plan, changes }, formatApplied({ ...plan, changes }));
+    return EXIT.done;
+  });
+}
+
+/** Never takes silence, or a missing terminal, for a yes. */
+async function isWanted(count: number): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) {
+    throw new HoldfastError('InvalidInput', 'this is no terminal: there is nobody to ask about the plan', {
+      hint: 'look at it with holdfast repository plan, then say holdfast repository apply --yes',
+    });
+  }
+  const settings = count === 1 ? 'this setting' : `these ${count} settings`;
+  const sure = await confirm({ message: `change ${settings} of the bucket?`, initialValue: false });
+  return !isCancel(sure) && sure;
+}
