@@ -121,6 +121,8 @@ export interface LogGap {
   /** times of the last archived log before and the first after, where known */
   after: string | null;
   before: string | null;
+  /** the first base that needs nothing of it and nothing before it; null: there is none, and no moment after it is recoverable */
+  baseAfter?: string | null;
   /** a person has taken note of it; absent: nobody has */
   acknowledged?: { by: string; at: string; reason: string };
 }

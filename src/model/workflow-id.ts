@@ -21,6 +21,10 @@ export function stampOf(at: Date): string {
   return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
 }
 
+/** The one full backup that a gap in the logs asks for, whoever finds it. */
+export const gapBackupId = (database: string, gap: { firstMissing: string; lastMissing: string }): string =>
+  `${ID_PREFIXES.physicalBackup}/${database}/gap-${gap.firstMissing}-${gap.lastMissing}`;
+
 /** Temporal's own limit is 1,000 bytes. */
 const LONGEST_ID = 900;
 

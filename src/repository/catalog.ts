@@ -1,4 +1,5 @@
 import type { Catalog, CatalogBackup } from '../model/backup.ts';
+import { acknowledge, readAcknowledgements } from './acknowledgements.ts';
 import { mapBounded } from './bounded.ts';
 import type { Recoverability } from './chain.ts';
 import { continuityOf } from './continuity.ts';
@@ -16,14 +17,15 @@ export async function readRecoverability(
   repository: Repository,
   database: string,
   history: History,
+  signal?: AbortSignal,
 ): Promise<Recoverability> {
   // Logs last: a backup or heartbeat that is seen then has its logs listed, not the other way round.
   const [manifests, heartbeats] = await Promise.all([
     listManifests(repository, database),
-    listHeartbeats(repository, database),
+    listHeartbeats(repository, database, signal === undefined ? {} : { signal }),
   ]);
   const logs = await mapBounded(stanzasOf(history), STANZAS_AT_ONCE, (stanza) =>
-    listArchivedLogs(repository, stanza),
+    listArchivedLogs(repository, stanza, signal),
   );
   return {
     manifests: manifestsOf(history, manifests),
@@ -39,10 +41,12 @@ export async function readCatalog(
   database: string,
   options: History & { now: Date },
 ): Promise<Catalog> {
-  const [recoverability, verifications] = await Promise.all([
+  const [recoverability, verifications, acknowledgements] = await Promise.all([
     readRecoverability(repository, database, options),
     readVerifications(repository, database),
+    readAcknowledgements(repository, database),
   ]);
+  const continuity = continuityOf(recoverability, options.now);
   const verified = new Map(verifications.map((one) => [one.backup, one]));
   return {
     database,
@@ -57,7 +61,8 @@ export async function readCatalog(
       lockedUntil: manifest.lockedUntil,
       verified: verifiedOf(verified.get(manifest.id)),
     })),
-    ...continuityOf(recoverability, options.now),
+    ...continuity,
+    gaps: acknowledge(continuity.gaps, acknowledgements),
   };
 }
 

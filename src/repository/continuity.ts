@@ -7,6 +7,7 @@ import {
   type Stretch,
   stretchesFrom,
 } from './chain.ts';
+import { lostGaps } from './continuity/gaps.ts';
 
 export interface Continuity {
   intervals: RecoveryInterval[];
@@ -33,7 +34,7 @@ export function continuityOf(recoverability: Recoverability, now: Date): Continu
   const last = intervals.at(-1)?.to;
   return {
     intervals: intervals.map(({ from, to }) => ({ from: isoTime(from), to: isoTime(to) })),
-    gaps: gapsOf(index),
+    gaps: lostGaps(gapsOf(index), usableBases(recoverability.manifests), index.segmentBytes),
     lastRecoverableAt: last === undefined ? null : isoTime(last),
     rpoSeconds: last === undefined ? null : Math.max(0, Math.round((now.getTime() - last) / 1_000)),
   };

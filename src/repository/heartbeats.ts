@@ -23,15 +23,23 @@ export async function writeHeartbeat(
   repository: Repository,
   database: string,
   heartbeat: Heartbeat,
+  signal?: AbortSignal,
 ): Promise<void> {
-  await repository.put(`${heartbeatFolder(database)}${heartbeatName(heartbeat)}`, '');
+  const key = `${heartbeatFolder(database)}${heartbeatName(heartbeat)}`;
+  await repository.put(key, '', signal === undefined ? {} : { signal });
 }
 
-/** Oldest first. */
-export async function listHeartbeats(repository: Repository, database: string): Promise<Heartbeat[]> {
+/** Oldest first; only those of a moment and later, where one is given. */
+export async function listHeartbeats(
+  repository: Repository,
+  database: string,
+  options: { since?: string; signal?: AbortSignal } = {},
+): Promise<Heartbeat[]> {
+  const { since, signal } = options;
   const folder = heartbeatFolder(database);
+  const after = since === undefined ? undefined : `${folder}${stampOf(since)}`;
   const found: Heartbeat[] = [];
-  for await (const { key } of repository.list(folder)) {
+  for await (const { key } of repository.list(folder, signal, after)) {
     const heartbeat = parseHeartbeatName(key.slice(folder.length));
     if (heartbeat !== null) found.push(heartbeat);
   }
@@ -40,10 +48,11 @@ export async function listHeartbeats(repository: Repository, database: string): 
 
 /** `20260131T140500123Z_1_000000010000000000000003_0-3000148_4711`; the time is cut to milliseconds, never rounded up. */
 export function heartbeatName({ at, position, log, timeline, xid }: Heartbeat): string {
-  const time = new Date(Date.parse(at)).toISOString().replaceAll(/[-:.]/g, '');
   const number = xid === undefined ? '' : `_${xid}`;
-  return `${time}_${timeline}_${log}_${position.replace('/', '-')}${number}`;
+  return `${stampOf(at)}_${timeline}_${log}_${position.replace('/', '-')}${number}`;
 }
+
+const stampOf = (at: string) => new Date(Date.parse(at)).toISOString().replaceAll(/[-:.]/g, '');
 
 export function parseHeartbeatName(name: string): Heartbeat | null {
   const parts = NAME.exec(name);

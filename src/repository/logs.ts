@@ -32,11 +32,8 @@ export async function listArchivedLogs(
   signal?: AbortSignal,
 ): Promise<ArchivedLog[]> {
   const root = toolArchiveFolder(stanza);
-  const archives = (await repository.folders(root, signal))
-    .map((folder) => folder.slice(root.length, -1))
-    .filter((name) => ARCHIVE.test(name));
   const found: ArchivedLog[] = [];
-  for (const archive of archives) {
+  for (const archive of await listArchives(repository, stanza, signal)) {
     const folders = await repository.folders(`${root}${archive}/`, signal);
     // History files lie in the archive's own folder, beside the others.
     const prefixes = [...folders, ...historyPrefixes(`${root}${archive}/`, folders)];
@@ -46,6 +43,44 @@ export async function listArchivedLogs(
     found.push(...lists.flat());
   }
   return found;
+}
+
+/** The incarnations that a stanza has logs of, by name. */
+async function listArchives(repository: Repository, stanza: string, signal?: AbortSignal): Promise<string[]> {
+  const root = toolArchiveFolder(stanza);
+  return (await repository.folders(root, signal))
+    .map((folder) => folder.slice(root.length, -1))
+    .filter((name) => ARCHIVE.test(name));
+}
+
+/** The youngest of them; null: nothing was ever archived. */
+export async function newestArchive(
+  repository: Repository,
+  stanza: string,
+  signal?: AbortSignal,
+): Promise<string | null> {
+  return youngestOf(await listArchives(repository, stanza, signal));
+}
+
+/** Incarnations are numbered: `9.6-1`, `15-2`. */
+export function youngestOf(archives: readonly string[]): string | null {
+  const numberOf = (archive: string) => Number(archive.split('-')[1]);
+  return archives.toSorted((a, b) => numberOf(b) - numberOf(a))[0] ?? null;
+}
+
+/**
+ * What was archived behind a log, on its timeline and on later ones: keys are in the order of the names, whatever folder of
+ * 256 they lie in, so that one request shows the news of a minute.
+ */
+export async function listLogsAfter(
+  repository: Repository,
+  { stanza, archive, log }: Pick<ArchivedLog, 'stanza' | 'archive'> & { log: string },
+  signal?: AbortSignal,
+): Promise<ArchivedLog[]> {
+  const root = `${toolArchiveFolder(stanza)}${archive}/`;
+  // A slash comes behind `-<sha1>.zst` and `.partial`, and before every digit: the log's own files are left out.
+  const after = `${root}${log.slice(0, 16)}/${log}/`;
+  return listFolder(repository, root, { stanza, archive }, signal, after);
 }
 
 /** Timelines that have segments, by name: listing the archive's own folder would list everything below. */
@@ -59,9 +94,10 @@ async function listFolder(
   prefix: string,
   place: Pick<ArchivedLog, 'stanza' | 'archive'>,
   signal?: AbortSignal,
+  after?: string,
 ): Promise<ArchivedLog[]> {
   const found: ArchivedLog[] = [];
-  for await (const { key, lastModified } of repository.list(prefix, signal)) {
+  for await (const { key, lastModified } of repository.list(prefix, signal, after)) {
     const log = parseLogFile(key.slice(key.lastIndexOf('/') + 1));
     if (log !== null) found.push({ ...log, ...place, archivedAt: lastModified, key });
   }

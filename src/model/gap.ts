@@ -1,0 +1,28 @@
+import type { LogGap } from './backup.ts';
+import { countOf } from './plan.ts';
+
+/** Consecutive logs of one timeline that are gone. */
+export type LostLogs = Pick<LogGap, 'timeline' | 'firstMissing' | 'lastMissing' | 'count'>;
+
+/** How people name a gap: `<first missing>..<last missing>`; a log's name begins with its timeline. */
+export function gapName({
+  firstMissing,
+  lastMissing,
+}: Pick<LostLogs, 'firstMissing' | 'lastMissing'>): string {
+  return `${firstMissing}..${lastMissing}`;
+}
+
+/** The same gap for everybody who sees it: alerts, problems and the backup that follows are told apart by it. */
+export function gapKey(database: string, gap: LostLogs): string {
+  return `gap/${database}/${gap.firstMissing}-${gap.lastMissing}`;
+}
+
+export function describeLost({ count, firstMissing, lastMissing }: LostLogs): string {
+  const which = count === 1 ? firstMissing : `${firstMissing} to ${lastMissing}`;
+  return `${countOf(count, 'log')} ${count === 1 ? 'is' : 'are'} missing, ${which}`;
+}
+
+/** Nobody has taken note of it, and nothing that is newer stands on its own: it is a problem. */
+export function isOpenGap({ acknowledged, baseAfter }: LogGap): boolean {
+  return acknowledged === undefined && baseAfter == null;
+}
