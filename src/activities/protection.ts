@@ -1,4 +1,5 @@
 import { describeDatabase } from '../config/describe.ts';
+import { classOf } from '../config/storage-class.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
@@ -9,6 +10,7 @@ import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
 import { databaseOf, postgresOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { lockDate, lockObjects } from './locking.ts';
 import { measureBackup } from './measuring.ts';
 import { type BackupSummary, keepRelations, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
@@ -115,12 +117,16 @@ async function dump(
 ): Promise<Manifest> {
   const { engine, config, tiers, retention } = databaseOf(deps, input.database);
   const startedAt = new Date();
-  const { lock, kmsKeyId } = deps.config.config.repository;
-  const lockedUntil =
-    lock === undefined ? null : new Date(startedAt.getTime() + retention.logicalMs).toISOString();
+  const { kmsKeyId } = deps.config.config.repository;
+  const keptFrom = (moment: Date) => new Date(moment.getTime() + retention.logicalMs);
+  // Locked from its first byte on, and for a little longer when it is complete: it is kept from its end on.
+  const uploaded = lockDate(deps, keptFrom(startedAt));
   const attempt = `${startedAt.getTime().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
   const folder = logicalAttemptFolder(input.database, input.backup, attempt);
-  const sink = openSink(repository, folder, { lockedUntil, signal: run.signal });
+  const sink = openSink(repository, folder, {
+    ...{ lockedUntil: uploaded, signal: run.signal },
+    storageClass: classOf(deps.config.config.repository, 'logical'),
+  });
   const result = await engine.dump(
     {
       access: await productionAccess(deps, input.database),
@@ -129,12 +135,16 @@ async function dump(
     },
     run,
   );
-  const place = { database: input.database, key: relationsKey(folder), lockedUntil };
+  const place = { database: input.database, key: relationsKey(folder), lockedUntil: uploaded };
   const kept = await keepRelations(deps, repository, place, run);
   const objects = [
     ...result.databases.flatMap((database) => [...database.objects, database.schema]),
     ...(result.globals === null ? [] : [result.globals]),
   ];
+  const finishedAt = new Date();
+  const expiresAt = keptFrom(finishedAt);
+  const lockedUntil = lockDate(deps, expiresAt);
+  await lockObjects(repository, [...objects, kept.relations], lockedUntil, run);
   const draft: Manifest = {
     formatVersion: 1,
     id: input.backup,
@@ -143,11 +153,12 @@ async function dump(
     tier: 'logical',
     kind: 'full',
     startedAt: startedAt.toISOString(),
-    finishedAt: new Date().toISOString(),
+    finishedAt: finishedAt.toISOString(),
     sizeBytes: objects.reduce((sum, object) => sum + object.sizeBytes, 0),
     databaseBytes: result.facts.totalBytes,
     dependsOn: [],
     lockedUntil,
+    expiresAt: expiresAt.toISOString(),
     serverVersion: result.facts.version,
     systemIdentifier: result.facts.systemIdentifier,
     tools: result.tools,

@@ -10,6 +10,7 @@ import { writeRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { lockPhysical } from './locking.ts';
 
 /** What a backup workflow returns; the manifest in the repository has the rest. */
 export interface BackupSummary {
@@ -83,11 +84,18 @@ export async function mirrorTool(
   for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
     const attempt = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
     const key = physicalRelationsKey(database, backup.id, attempt);
-    const kept = await keepRelations(deps, repository, { database, key, lockedUntil: null }, run);
+    const { lockedUntil, ...locked } = await lockPhysical(
+      deps,
+      repository,
+      { database, stanza },
+      backup,
+      run,
+    );
+    const kept = await keepRelations(deps, repository, { database, key, lockedUntil }, run);
     const { relations } = kept;
     const draft = manifestOf({ database, stanza, madeBy }, backup, deps);
-    const notices = [...draft.notices, ...kept.notices];
-    const published = await publish(deps, repository, { ...draft, relations, notices });
+    const notices = [...draft.notices, ...locked.notices, ...kept.notices];
+    const published = await publish(deps, repository, { ...draft, lockedUntil, relations, notices });
     if (relations !== null && published.relations?.key !== key) await repository.remove(key);
   }
   for (const { id, relations } of manifests) {

@@ -127,7 +127,8 @@ function physicalTier(
   const baseGapMs = largestGapMs([...full, ...diff]) ?? Number.POSITIVE_INFINITY;
   // One more than fit into the retention: the window has to begin in a base older than itself.
   const retentionFull = Math.max(2, Math.ceil(retention.physicalMs / fullGapMs) + 1);
-  const retentionArchive = Math.min(retentionFull, Math.max(2, Math.ceil(retention.logMs / fullGapMs) + 1));
+  // The last of them has to have ended before the window begins, also where it took longer than the newest.
+  const retentionArchive = Math.min(retentionFull, Math.floor(retention.logMs / fullGapMs) + 2);
   return { full, diff, fullGapMs, baseGapMs, retentionFull, retentionArchive };
 }
 

@@ -92,6 +92,8 @@ export async function readManifests(
     const isRemoved = versions.some((version) => version.isLatest && version.isDeleteMarker);
     const isLocked = manifest?.lockedUntil != null && Date.parse(manifest.lockedUntil) > now.getTime();
     if (isRemoved && !isLocked) return null;
+    // Lifecycle rules may have removed its objects already.
+    if (manifest?.expiresAt !== undefined && Date.parse(manifest.expiresAt) <= now.getTime()) return null;
     const writtenAt = versions.find(({ isLatest }) => isLatest)?.lastModified;
     if (manifest === null && writtenAt !== undefined) unreadable.push({ backup, writtenAt });
     return manifest;

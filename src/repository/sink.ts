@@ -2,7 +2,9 @@ import { createHash, type Hash } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { ObjectSink } from '../engines/contract/backup.ts';
 import type { StoredObject } from '../model/backup.ts';
+import type { StorageClass } from '../model/lifecycle.ts';
 import type { Run } from '../model/progress.ts';
+import { SMALLEST_MOVED_BYTES } from './lifecycle/charges.ts';
 import { CLEANUP_MS, completeUpload, createUpload, type MultipartUpload, uploadPart } from './multipart.ts';
 import { type Part, partsOf } from './parts.ts';
 import type { Repository, WriteOptions } from './repository.ts';
@@ -24,6 +26,8 @@ export interface SinkOptions {
   lockedUntil: string | null;
   /** as in {@link WriteOptions} */
   encrypted?: boolean;
+  /** as in {@link WriteOptions}; small objects stay in the store's own class, which is cheaper for them */
+  storageClass?: StorageClass | null;
   /** a stream goes on in a further object (`name.part2`) after this many parts; tests set it small */
   partsPerObject?: number;
 }
@@ -47,8 +51,8 @@ export function openSink(repository: Repository, prefix: string, options: SinkOp
   };
 }
 
-function writeOptions({ lockedUntil, encrypted = false }: SinkOptions): WriteOptions {
-  return { lockedUntil, encrypted };
+function writeOptions({ lockedUntil, encrypted = false, storageClass = null }: SinkOptions): WriteOptions {
+  return { lockedUntil, encrypted, storageClass };
 }
 
 function partSize(expectedBytes: number | null): number {
@@ -107,6 +111,7 @@ class StreamUpload {
     const { repository, key, options, report } = this.#input;
     const stored = await repository.put(key, part.data, {
       ...writeOptions(options),
+      ...(part.data.length < SMALLEST_MOVED_BYTES ? { storageClass: null } : {}),
       signal: this.#signal,
     });
     report(part.data.length);

@@ -39,6 +39,9 @@ export async function backup(input: BackupInput, run: Run): Promise<PhysicalBack
           '--compress-type=zst',
         ],
         `--repo1-retention-full=${input.retentionFull}`,
+        // Of older ones the tool keeps the logs that they need to become consistent, and no others.
+        '--repo1-retention-archive-type=full',
+        `--repo1-retention-archive=${input.retentionArchive}`,
       ],
       {
         ...{ repository, stanza, signal: run.signal, user: systemUser },

@@ -1,0 +1,91 @@
+import type { Run } from '../model/progress.ts';
+import { mapBounded } from './bounded.ts';
+import { isNotFound } from './failure.ts';
+import { manifestFolder, toolArchiveFolder, toolBackupFolder } from './layout.ts';
+import type { ListedVersion, Repository } from './repository.ts';
+import { lockUntil, readRetention } from './retention.ts';
+
+const LOCKS_AT_ONCE = 16;
+const TOOL_MANIFEST = 'backup.manifest';
+
+/** A backup of a tool, by its folder in the tool's tree. */
+export interface ToolBackup {
+  database: string;
+  stanza: string;
+  id: string;
+}
+
+/**
+ * Locks everything of a complete backup: what the tool wrote, in the versions of now, and what we keep beside it. The
+ * tool's manifest goes last, and its date vouches for the rest: where that is `least`, nothing is done. An attempt that
+ * was killed is done again.
+ */
+export async function lockToolBackup(
+  repository: Repository,
+  backup: ToolBackup,
+  { least, until }: { least: string; until: string },
+  run: Run,
+): Promise<void> {
+  const folder = `${toolBackupFolder(backup.stanza)}${backup.id}/`;
+  const objects = await currentVersions(repository, folder, run.signal);
+  const last = objects.find(({ key }) => key === `${folder}${TOOL_MANIFEST}`);
+  if (last !== undefined && (await isLocked(repository, last, least, run.signal))) return;
+  let done = 0;
+  const lock = async (version: ListedVersion) => {
+    await lockUntil(repository, version, until, run.signal);
+    done += 1;
+    run.progress({ phase: `locking ${backup.id}`, done, total: objects.length });
+  };
+  const records = `${manifestFolder(backup.database)}${backup.id}`;
+  for (const prefix of [`${records}.`, `${records}/`]) {
+    const found = await currentVersions(repository, prefix, run.signal);
+    for (const version of found) await lockUntil(repository, version, until, run.signal);
+  }
+  await mapBounded(
+    objects.filter((object) => object !== last),
+    LOCKS_AT_ONCE,
+    lock,
+  );
+  if (last !== undefined) await lock(last);
+}
+
+/**
+ * Locks what the tool reads before anything else: without these few files, which hold the keys of the encryption, no
+ * backup of the stanza can be read.
+ */
+export async function lockToolFiles(
+  repository: Repository,
+  stanza: string,
+  until: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = [`${toolBackupFolder(stanza)}backup.info`, `${toolArchiveFolder(stanza)}archive.info`];
+  for (const key of files.flatMap((file) => [file, `${file}.copy`])) {
+    await lockUntil(repository, { key, versionId: null }, until, signal).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+}
+
+async function currentVersions(
+  repository: Repository,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<ListedVersion[]> {
+  const found: ListedVersion[] = [];
+  for await (const version of repository.versions(prefix, signal)) {
+    if (version.isLatest && !version.isDeleteMarker) found.push(version);
+  }
+  return found;
+}
+
+async function isLocked(
+  repository: Repository,
+  version: ListedVersion,
+  least: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { lock } = await readRetention(repository, version, signal);
+  // Stores keep whole seconds.
+  return lock !== null && Date.parse(lock.until) + 1_000 > Date.parse(least);
+}
