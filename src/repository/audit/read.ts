@@ -1,0 +1,145 @@
+import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import type { AuditFinding } from '../../model/audit.ts';
+import type { Manifest } from '../../model/backup.ts';
+import { HoldfastError } from '../../model/failure.ts';
+import type { Run } from '../../model/progress.ts';
+import { mapBounded } from '../bounded.ts';
+import { readBucketSettings } from '../bucket/read.ts';
+import type { BucketSettings } from '../bucket/settings.ts';
+import { manifestsOf, stanzasOf } from '../history.ts';
+import { TOOL_FOLDER } from '../layout.ts';
+import { readManifests } from '../manifests.ts';
+import type { Repository } from '../repository.ts';
+import type { AuditedDatabase, AuditFacts } from './facts.ts';
+import { askVersions, versionsToAsk } from './heads.ts';
+import { readKeys } from './key-states.ts';
+import { listEverything } from './listing.ts';
+import { nodesOf, type Published } from './nodes.ts';
+import { orphansOf } from './orphans.ts';
+import { policyOf } from './policy.ts';
+import { addTo, emptyTree, type Tree } from './tree.ts';
+import { unlooked } from './unlooked.ts';
+
+const DATABASES_AT_ONCE = 8;
+
+export interface ReadOptions extends Run {
+  now: Date;
+  /** asks every object for its lock and key, not a sample of those that a tool wrote */
+  thorough: boolean;
+}
+
+/** The facts, what the bucket says of itself, and what could not be looked at. */
+export interface AuditReading {
+  facts: AuditFacts;
+  /** null: it may not be read */
+  settings: BucketSettings | null;
+  findings: AuditFinding[];
+}
+
+/**
+ * Everything that the audit is about, read live: one listing of all versions, manifests, the bucket's settings, and each
+ * object's lock and key. A database that cannot be read is said, and does not stop the others. Rejects with
+ * RepositoryUnavailable.
+ */
+export async function readAuditFacts(
+  { config, directory }: LoadedConfig,
+  repository: Repository,
+  options: ReadOptions,
+): Promise<AuditReading> {
+  const { signal, progress, now } = options;
+  const findings: AuditFinding[] = [];
+  progress({ phase: 'reading the settings of the bucket' });
+  const settings = await readBucketSettings(repository.connection, signal).catch((error: unknown) => {
+    findings.push(unlooked.settings(refusalOf(error)));
+    return null;
+  });
+
+  const views = Object.keys(config.databases).map((name) => describeDatabase(config, name));
+  const published = new Map<string, Manifest[]>();
+  progress({ phase: 'reading the manifests' });
+  await mapBounded(views, DATABASES_AT_ONCE, async (view) => {
+    try {
+      const found = await readManifests(repository, view.name, now);
+      published.set(view.name, manifestsOf(view, found.manifests));
+      findings.push(...found.unreadable.map(({ backup }) => unlooked.manifest(view.name, backup)));
+    } catch (error) {
+      findings.push(unlooked.database(view.name, refusalOf(error)));
+    }
+  });
+
+  const tree = emptyTree();
+  const refused = await listEverything(repository, (found) => addTo(tree, found), {
+    signal,
+    progress: (keys) => progress({ phase: 'listing', detail: `${keys} keys` }),
+  });
+  const databases: AuditedDatabase[] = [];
+  for (const view of views) {
+    const own = published.get(view.name);
+    if (own === undefined) continue;
+    const stopped = refused.find(({ prefix }) => concerns(prefix, view));
+    if (stopped !== undefined) {
+      findings.push(unlooked.database(view.name, stopped.why));
+      continue;
+    }
+    const { name, stanza } = view;
+    const policy = policyOf(view, config.repository);
+    databases.push({ name, stanza, policy, nodes: nodesOf(view, tree, withVersions(own, tree)) });
+  }
+  findings.push(
+    ...refused.filter((one) => !views.some((view) => concerns(one.prefix, view))).map(unlooked.prefix),
+  );
+
+  const ours = new Set(views.flatMap(stanzasOf));
+  const toolFiles = [...tree.stanzas].flatMap(([stanza, { files }]) => (ours.has(stanza) ? files : []));
+  const asked = versionsToAsk(databases, toolFiles, options.thorough);
+  const unasked = await askVersions(repository, asked, {
+    signal,
+    progress: (done) => progress({ phase: 'asking for locks and keys', done, total: asked.length }),
+  });
+  const keys = await readKeys(repository, { config: config.repository, directory, asked, signal });
+  // Of a key that opens nothing more important things are said than that nobody knows its objects' locks.
+  const isExplained = Object.values(keys.states).some((state) => state !== 'enabled');
+  if (unasked.first !== null && !isExplained) findings.push(unlooked.objects(unasked.count, unasked.first));
+  findings.push(...keys.findings);
+
+  const { bucket, prefix, region } = config.repository;
+  const { versioning = 'enabled', objectLock = null, rules = [] } = settings ?? {};
+  return {
+    facts: {
+      now: now.getTime(),
+      repository: { bucket, prefix, region },
+      bucket: { versioning, objectLock },
+      rules,
+      kmsKeyId: keys.configured,
+      keys: keys.states,
+      databases,
+      toolFiles,
+      orphans: orphansOf(tree, views, databases, now.getTime()),
+      looked: { ...tree.looked, headed: asked.length - unasked.count },
+    },
+    settings,
+    findings,
+  };
+}
+
+/** What a refusal says; everything else is a failure of the whole audit. */
+function refusalOf(error: unknown): string {
+  if (error instanceof HoldfastError && error.type === 'RepositoryRefused') return error.message;
+  throw error;
+}
+
+/** A folder that could not be listed holds things of a database, or the folders of it. */
+function concerns(prefix: string, view: DatabaseView): boolean {
+  const [top = '', second = '', third = ''] = prefix.split('/');
+  if (top === TOOL_FOLDER) return third === '' || stanzasOf(view).includes(third);
+  return ['', 'logical', 'snapshot', 'manifest'].includes(top) && (second === '' || second === view.name);
+}
+
+/** Written once: the oldest version is the manifest. One that was removed since it was read is no backup any more. */
+function withVersions(manifests: readonly Manifest[], tree: Tree): Published[] {
+  return manifests.flatMap((manifest) => {
+    const version = tree.databases.get(manifest.database)?.manifests.get(manifest.id)?.at(-1);
+    return version === undefined ? [] : [{ manifest, version }];
+  });
+}
