@@ -12,6 +12,7 @@ import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
 import { createSchedulingActivities } from '../activities/scheduling.ts';
+import { createSnapshotActivities } from '../activities/snapshotting.ts';
 import { createTakeoverActivities } from '../activities/taking-over.ts';
 import { createThawingActivities } from '../activities/thawing.ts';
 import { createUndoActivities } from '../activities/undoing.ts';
@@ -26,6 +27,7 @@ import { ENGINES } from './engines.ts';
 import { following, followTopology, type Located } from './follow.ts';
 import { runtimeMetrics } from './metrics.ts';
 import { formatRole, type Role } from './roles.ts';
+import type { Tracing } from './tracing.ts';
 
 /**
  * Long work at a host: two dumps or restores fill two cores, and the log watch and clean-up must never wait
@@ -43,6 +45,8 @@ export interface WorkerInput {
   client: Client;
   logger: Logger;
   engines?: Dependencies['engines'];
+  /** where runs are traced; absent: nowhere */
+  tracing?: Tracing;
   signal?: AbortSignal;
 }
 
@@ -74,13 +78,14 @@ async function createWorker(input: WorkerInput, role: Role, located: Located): P
     namespace: input.client.options.namespace,
     shutdownGraceTime: SHUTDOWN_GRACE,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    ...(input.tracing === undefined ? {} : { plugins: [input.tracing.plugin] }),
   } satisfies Partial<WorkerOptions>;
   switch (role.kind) {
     case 'control':
       return Worker.create({
         ...shared,
         taskQueue: CONTROL_QUEUE,
-        workflowBundle: await workflowBundle(),
+        workflowBundle: await workflowBundle(input.tracing?.plugin),
         activities: following(controlActivities, dependencies(input, 'control'), located),
       });
     case 'host':
@@ -106,6 +111,7 @@ const controlActivities = (deps: Dependencies) => ({
   ...createReapingActivities(deps),
   ...createVerifyingActivities(deps),
   ...createDrillActivities(deps),
+  ...createSnapshotActivities(deps),
   ...createAlertActivities(deps),
   ...createWatchdogActivities(deps),
   abandonLogicalBackup: createProtectionActivities(deps).abandonLogicalBackup,

@@ -23,6 +23,7 @@ let stack: Stack;
 let folder: string;
 /** where the worker answers Prometheus */
 let metrics: string;
+let collector: Awaited<ReturnType<typeof startReceiver>>;
 /** Away at first. */
 let webhook: Awaited<ReturnType<typeof startReceiver>>;
 let outside: Awaited<ReturnType<typeof startReceiver>>;
@@ -30,6 +31,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'alerts-'));
   webhook = await startReceiver([500, 200]);
   outside = await startReceiver();
+  collector = await startReceiver();
   const secret = async (name: string, value: string) => {
     await writeFile(join(folder, name), value, { mode: 0o600 });
     return { file: join(folder, name) };
@@ -41,6 +43,7 @@ beforeAll(async () => {
     orders: 200,
     patch: (config) => {
       config.metrics = { listen: metrics };
+      config.tracing = { otlp: collector.url };
       config.notify = { channels: [{ webhook: channel }], deadManSwitch };
       config.databases.shop.verify = 'off';
       config.databases.shop.drill = 'off';
@@ -54,6 +57,7 @@ afterAll(async () => {
   await stack?.end();
   await webhook?.end();
   await outside?.end();
+  await collector?.end();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -122,6 +126,33 @@ test('Prometheus hears what the watchdog knows, beside what the SDK says of the 
   expect(told.has('holdfast_watchdog_last_run_timestamp_seconds')).toBe(true);
   expect([...told.keys()].some((key) => key.startsWith('temporal_worker_task_slots_available{'))).toBe(true);
   expect([...told.keys()].some((key) => /^temporal_activity_.*_total\{/.test(key))).toBe(true);
+});
+
+test('a run and its activities are one trace at the collector', async () => {
+  const { workflowId } = await stack.json<{ workflowId: string }>(
+    'backup',
+    'shop',
+    '--tier',
+    'logical',
+    '--wait',
+  );
+  const spans = () =>
+    collector.received
+      .flatMap(({ body }) => JSON.parse(body).resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans)
+      .flatMap(({ spans }) => spans);
+  const named = (name: string) =>
+    spans().filter(
+      (span) =>
+        span.name === name &&
+        span.attributes.some(
+          ({ value }: { value: { stringValue?: string } }) => value.stringValue === workflowId,
+        ),
+    );
+  await expect.poll(() => named('RunActivity:takeLogicalBackup')).toHaveLength(1);
+  const [dump] = named('RunActivity:takeLogicalBackup');
+  const ofRun = () => spans().filter(({ traceId }) => traceId === dump.traceId);
+  await expect.poll(() => ofRun().map(({ name }) => name)).toContain('StartActivity:takeLogicalBackup');
 });
 
 test('a second worker at the same port says so, and does not start', async () => {

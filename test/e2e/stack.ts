@@ -39,6 +39,7 @@ export interface Configuration {
   workerLostAfter?: string;
   notify?: object;
   metrics?: object;
+  tracing?: object;
   repository: Record<string, unknown>;
   hosts: Record<string, object>;
   sites: Record<string, object>;

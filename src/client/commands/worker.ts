@@ -35,13 +35,16 @@ async function work(command: Command, { roles: wanted, metrics }: Options): Prom
   const listen = metrics ?? config.config.metrics?.listen;
   const { prometheusAt } = await import('../../workers/metrics.ts');
   installRuntime(logger, listen === undefined ? {} : await prometheusAt(listen));
+  const { otlp } = config.config.tracing ?? {};
+  const tracing = otlp === undefined ? null : await (await import('../../workers/tracing.ts')).traceTo(otlp);
   const { connectTemporal, connectWorker } = await import('../temporal.ts');
   const { connection } = await connectWorker(config);
   try {
     const { client, close } = await connectTemporal(config);
     try {
-      await runWorker({ config, roles, connection, client, logger });
+      await runWorker({ config, roles, connection, client, logger, ...(tracing && { tracing }) });
     } finally {
+      await tracing?.end();
       await close();
     }
   } finally {
