@@ -12,15 +12,13 @@ import { NO_METRICS } from '../no-metrics.ts';
 import { databaseText, exampleConfig } from '../unit/config/example.ts';
 import { quietly, type Recovery } from './postgres-recovery-fixture.ts';
 
-/**
- * The repository of a recovery's production, with the manifests and the RESTORE.md of its backups: where the database
- * lives, which is where the configuration says unless `moved` says otherwise.
- */
-export async function openMirrored(recovery: Recovery, moved: Topology[] = []): Promise<Repository> {
-  const { directory, s3 } = recovery;
+/** What activities are made from where a recovery's production is a database of the configuration. */
+export function mirroredDependencies(recovery: Recovery, moved: Topology[] = []): Dependencies {
+  const { directory, s3, production } = recovery;
   process.env.MIRRORED_KEY = s3.accessKeyId;
   process.env.MIRRORED_SECRET = s3.secretAccessKey;
   process.env.MIRRORED_CIPHER = recovery.repository.cipher ?? '';
+  process.env.MIRRORED_PASSWORD = production.access.password ?? '';
   const config = exampleConfig({ databases: databaseText('shop') });
   config.repository = {
     ...config.repository,
@@ -28,17 +26,29 @@ export async function openMirrored(recovery: Recovery, moved: Topology[] = []): 
     credentials: { accessKeyId: { env: 'MIRRORED_KEY' }, secretAccessKey: { env: 'MIRRORED_SECRET' } },
     cipher: { env: 'MIRRORED_CIPHER' },
   };
-  const located = withTopology(config, moved);
-  const { stanza } = describeDatabase(located, 'shop');
-  const repository = await openRepository(config.repository, { use: 'backup', baseDirectory: directory });
-  const deps: Dependencies = {
-    config: { config: located, directory, path: join(directory, 'holdfast.yaml') },
+  const { host, port, user, database } = production.access;
+  for (const shop of Object.values(config.databases)) {
+    shop.connection = { host, port, user, database, password: { env: 'MIRRORED_PASSWORD' } };
+  }
+  return {
+    config: { config: withTopology(config, moved), directory, path: join(directory, 'holdfast.yaml') },
     client: {} as Dependencies['client'],
     engines: { postgres },
     logger: pino({ enabled: false }),
     metrics: NO_METRICS,
     host: 'db1',
   };
+}
+
+/**
+ * The repository of a recovery's production, with the manifests and the RESTORE.md of its backups: where the database
+ * lives, which is where the configuration says unless `moved` says otherwise.
+ */
+export async function openMirrored(recovery: Recovery, moved: Topology[] = []): Promise<Repository> {
+  const deps = mirroredDependencies(recovery, moved);
+  const { config, directory } = deps.config;
+  const { stanza } = describeDatabase(config, 'shop');
+  const repository = await openRepository(config.repository, { use: 'backup', baseDirectory: directory });
   const askTool = () =>
     listBackups({ repository: recovery.repository, stanza, systemUser: 'postgres' }, quietly);
   const madeBy = { workflowId: 'w', runId: 'r' };

@@ -36,8 +36,8 @@ export interface Recovery {
   readOnly: ToolRepository;
   sql: <T extends object>(text: string, access?: ServerAccess) => Promise<T[]>;
   value: (text: string, access?: ServerAccess) => Promise<string>;
-  /** takes a full backup; gives its name */
-  backup: () => Promise<string>;
+  /** takes a backup, a full one unless another kind is asked for; gives its name */
+  backup: (kind?: 'full' | 'diff') => Promise<string>;
   /** closes the current log and waits until it is archived; gives its name */
   archive: () => Promise<string>;
   restart: () => Promise<void>;
@@ -111,7 +111,7 @@ export async function startRecovery(settings: Record<string, string> = {}, major
     readOnly: { ...repository, credentials: s3.restoreCredentials },
     sql,
     value,
-    backup: async () => {
+    backup: async (kind = 'full') => {
       const lockDirectory = join(options.directory, 'pgbackrest', 'lock');
       const common = { repository, stanza: STANZA, signal: quietly.signal, user: 'postgres', lockDirectory };
       const env = {
@@ -126,7 +126,7 @@ export async function startRecovery(settings: Record<string, string> = {}, major
         PGBACKREST_REPO1_BUNDLE: 'y',
         PGBACKREST_REPO1_RETENTION_FULL: '9',
       };
-      await runPgbackrest('backup', ['--type=full'], { ...common, env });
+      await runPgbackrest('backup', [`--type=${kind}`], { ...common, env });
       const { stdout } = await runPgbackrest('info', ['--output=json'], { ...common, stdout: 'text' });
       const info = JSON.parse(stdout) as { backup: { label: string }[] }[];
       return info[0]?.backup.at(-1)?.label as string;
