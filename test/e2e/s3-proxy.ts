@@ -12,6 +12,8 @@ export interface S3Proxy {
   refuse(requests: number): void;
   /** how many it still has to refuse */
   refusals(): number;
+  /** answers 503 to every so-manieth request, 2: to half of them; 0: to none */
+  refuseEvery(nth: number): void;
   /** holds every request up for so long */
   delay(milliseconds: number): void;
   end(): Promise<void>;
@@ -29,10 +31,13 @@ export async function startS3Proxy(directory: string, target: string): Promise<S
   const { hostname, port } = new URL(target);
   const agent = new Agent({ ca: ca as Buffer, keepAlive: true });
   let left = 0;
+  let every = 0;
+  let seen = 0;
   let delayMs = 0;
   const server = createServer({ key: key as Buffer, cert: cert as Buffer }, (incoming, answer) => {
-    if (left > 0) {
-      left -= 1;
+    seen += 1;
+    if (left > 0 || (every > 0 && seen % every === 0)) {
+      left = Math.max(0, left - 1);
       incoming.resume();
       answer.writeHead(503, { 'content-type': 'application/xml', 'content-length': BUSY.length }).end(BUSY);
       return;
@@ -55,6 +60,9 @@ export async function startS3Proxy(directory: string, target: string): Promise<S
       left = requests;
     },
     refusals: () => left,
+    refuseEvery: (nth) => {
+      every = nth;
+    },
     delay: (milliseconds) => {
       delayMs = milliseconds;
     },
