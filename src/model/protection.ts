@@ -38,7 +38,7 @@ export function deriveProtection(input: ProtectionInput): Protection {
 function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
   const lines: string[] = [];
   const refusals: Refusal[] = [];
-  if (tiers.log !== null) lines.push(`log: kept ${formatDuration(retention.logMs)}`);
+  if (tiers.log !== null) lines.push(`log: a window of ${formatDuration(retention.logMs)}`);
   if (tiers.logical !== null) {
     const gap = largestGapMs(tiers.logical.schedule) ?? Number.POSITIVE_INFINITY;
     lines.push(
@@ -47,10 +47,10 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
     if (gap > retention.logicalMs) refusals.push(tooShort('logical', retention.logicalMs, gap));
   }
   if (tiers.physical !== null) {
-    const { full, diff, fullGapMs, retentionFull } = tiers.physical;
+    const { full, diff, fullGapMs, retentionFull, retentionArchive } = tiers.physical;
     const differential = diff.length === 0 ? '' : `, differential ${describeSchedule(diff)}`;
     lines.push(
-      `physical: full ${describeSchedule(full)}${differential}, kept ${formatDuration(retention.physicalMs)} (${retentionFull} fulls)`,
+      `physical: full ${describeSchedule(full)}${differential}, kept ${formatDuration(retention.physicalMs)} (${retentionFull} fulls, with all logs since the newest ${retentionArchive})`,
     );
     if (fullGapMs > retention.physicalMs)
       refusals.push(tooShort('physical', retention.physicalMs, fullGapMs));
@@ -60,9 +60,12 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
       refusals.push({ path: ['retention', 'log'], message, hint });
     }
   }
-  lines.push(
-    `snapshot: monthly, kept ${formatDuration(retention.snapshotMs)}; this version does not take any yet`,
-  );
+  if (tiers.snapshot !== null) {
+    const { of, schedule } = tiers.snapshot;
+    lines.push(
+      `snapshot: a month's first verified ${of} backup, looked for ${describeSchedule(schedule)}, kept ${formatDuration(retention.snapshotMs)}`,
+    );
+  }
   return { lines, refusals };
 }
 

@@ -7,6 +7,8 @@ import type { LoadedConfig } from '../../config/load.ts';
 import type { Config, DatabaseConfig } from '../../config/schema.ts';
 import { describeReference } from '../../config/secrets.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
+import { HoldfastError } from '../../model/failure.ts';
+import { lifecycleOf } from '../../repository/lifecycle/rules.ts';
 import { action, openContext, withGlobalOptions } from '../options.ts';
 import { formatParagraph, style, terminalWidth } from '../output.ts';
 import { temporalPlace } from '../temporal.ts';
@@ -34,6 +36,8 @@ interface CheckAnswer {
       endpoints: string[];
     } | null;
   }[];
+  /** how long everything is kept in the repository, and what that is charged for at least */
+  lifecycle: string[];
   /** who hears of failures; names and places of secrets, not the secrets */
   notify: { channels: string[]; expiresBeforeSeconds: number; deadManSwitch: string | null };
   notices: string[];
@@ -72,11 +76,17 @@ export function checkAnswer(loaded: LoadedConfig): CheckAnswer {
       disaster: disasterAnswer(database),
     };
   });
+  const { lines: lifecycle, refusals } = lifecycleOf(loaded.config);
+  const [refused] = refusals;
+  if (refused !== undefined) {
+    throw new HoldfastError('InvalidConfiguration', refused.message, { hint: refused.hint });
+  }
   const { address, namespace } = temporalPlace(loaded);
   return {
     path: loaded.path,
     temporal: { address, namespace },
     databases,
+    lifecycle,
     notify: notifyAnswer(loaded.config),
     notices: noticesOf(loaded.config),
   };
@@ -131,7 +141,7 @@ function formatNotify({ channels, expiresBeforeSeconds, deadManSwitch }: CheckAn
   ];
 }
 
-function formatAnswer({ path, temporal, databases, notify, notices }: CheckAnswer): string {
+function formatAnswer({ path, temporal, databases, lifecycle, notify, notices }: CheckAnswer): string {
   const width = terminalWidth();
   const lines = [`${path} is right`, `temporal: ${temporal.address}, namespace ${temporal.namespace}`];
   for (const { name, engine, objectives, arithmetic, disaster } of databases) {
@@ -142,6 +152,8 @@ function formatAnswer({ path, temporal, databases, notify, notices }: CheckAnswe
     lines.push(...all.map((line) => formatParagraph(line, '  ', width)));
   }
   if (databases.length === 0) lines.push('', 'there are no databases in it yet');
+  lines.push('', style('bold', 'how long the repository keeps it'));
+  lines.push(...lifecycle.map((line) => formatParagraph(line, '  ', width)));
   lines.push('', ...formatNotify(notify));
   if (notices.length > 0) lines.push('', style('yellow', 'to know:'));
   lines.push(...notices.map((notice) => formatParagraph(notice, '  ', width)));

@@ -120,6 +120,27 @@ test.each([
   expect(refusedAt(protect({}, {}, { retention: { ...retention, ...kept } }))).toEqual([path]);
 });
 
+test('logs are kept since a full that had ended before the window began, also where it took longer than the newest', () => {
+  expect(protect({}).tiers.physical?.retentionArchive).toBe(3);
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 90 }),
+      fc.constantFrom('0 1 * * *', '0 1 * * 3', '0 1 1 * *'),
+      (days, full) => {
+        const { physical } = protect(
+          {},
+          { physical: { full } },
+          { retention: { ...retention, logMs: days * DAY } },
+        ).tiers;
+        const { retentionArchive = 0, retentionFull = 0, fullGapMs = 0 } = physical ?? {};
+        expect(retentionArchive).toBeLessThanOrEqual(retentionFull);
+        if (retentionArchive < retentionFull)
+          expect((retentionArchive - 1) * fullGapMs).toBeGreaterThan(days * DAY);
+      },
+    ),
+  );
+});
+
 test('as many fulls are kept as the retention needs, and one more', () => {
   expect(protect({}).tiers.physical?.retentionFull).toBe(14);
 });
