@@ -30,10 +30,14 @@ export async function withRepository<T>(
 }
 
 /** What the repository holds of a database, read now. */
-export async function readCatalogOf(config: LoadedConfig, database: DatabaseView): Promise<Catalog> {
+export async function readCatalogOf(
+  config: LoadedConfig,
+  database: DatabaseView,
+  { holds = false } = {},
+): Promise<Catalog> {
   const { readCatalog } = await import('../repository/catalog.ts');
   return withRepository(config, (repository) =>
-    readCatalog(repository, database.name, { ...database, now: new Date() }),
+    readCatalog(repository, database.name, { ...database, now: new Date(), holds }),
   );
 }
 

@@ -103,6 +103,8 @@ export interface CatalogBackup {
   sizeBytes: number;
   dependsOn: string[];
   lockedUntil: string | null;
+  /** a person holds it, whatever its lock says; absent: it was not asked for, or nobody does */
+  legalHold?: true;
   verified: { verdict: 'pass' | 'fail' | 'inconclusive'; at: string } | null;
 }
 

@@ -5,6 +5,7 @@ import type { Recoverability } from './chain.ts';
 import { continuityOf } from './continuity.ts';
 import { listHeartbeats } from './heartbeats.ts';
 import { type History, logsOf, manifestsOf, stanzasOf } from './history.ts';
+import { readLegalHolds } from './legal-holds.ts';
 import { listArchivedLogs } from './logs.ts';
 import { listManifests } from './manifests.ts';
 import type { Repository } from './repository.ts';
@@ -35,11 +36,14 @@ export async function readRecoverability(
   };
 }
 
-/** The catalog as `holdfast catalog` shows it, from the repository alone. */
+/**
+ * The catalog as `holdfast catalog` shows it, from the repository alone. Legal holds cost a request for each backup, and
+ * are read where they are asked for.
+ */
 export async function readCatalog(
   repository: Repository,
   database: string,
-  options: History & { now: Date },
+  options: History & { now: Date; holds?: boolean },
 ): Promise<Catalog> {
   const [recoverability, verifications, acknowledgements] = await Promise.all([
     readRecoverability(repository, database, options),
@@ -47,6 +51,8 @@ export async function readCatalog(
     readAcknowledgements(repository, database),
   ]);
   const continuity = continuityOf(recoverability, options.now);
+  const held =
+    options.holds === true ? await readLegalHolds(repository, recoverability.manifests) : new Set<string>();
   const verified = new Map(verifications.map((one) => [one.backup, one]));
   return {
     database,
@@ -59,6 +65,7 @@ export async function readCatalog(
       sizeBytes: manifest.sizeBytes,
       dependsOn: manifest.dependsOn,
       lockedUntil: manifest.lockedUntil,
+      ...(held.has(manifest.id) ? { legalHold: true as const } : {}),
       verified: verifiedOf(verified.get(manifest.id)),
     })),
     ...continuity,

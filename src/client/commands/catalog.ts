@@ -26,7 +26,9 @@ Examples:
     action(async (name: string, _options: unknown, self: Command) => {
       const { config, print } = await openContext(self, 'now');
       const database = describeDatabase(config.config, name);
-      const catalog = await readCatalogOf(config, database);
+      const catalog = await readCatalogOf(config, database, {
+        holds: config.config.repository.lock !== undefined,
+      });
       const objectiveSeconds = database.objectives.rpoMs / 1_000;
       print(catalog, formatCatalog({ catalog, objectiveSeconds, now: new Date(), width: terminalWidth() }));
       return EXIT.done;

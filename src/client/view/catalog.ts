@@ -63,9 +63,19 @@ function formatGaps(gaps: readonly LogGap[], width: number | null): string {
         ? ''
         : `, between ${formatTime(gap.after)} and ${formatTime(gap.before, 'up')}`;
     const logs = gap.count === 1 ? gap.firstMissing : `${gap.firstMissing} to ${gap.lastMissing}`;
-    return formatParagraph(`${gap.count} missing${between}: ${logs}, timeline ${gap.timeline}`, '  ', width);
+    const text = `${gap.count} missing${between}: ${logs}, timeline ${gap.timeline}${formatKnown(gap)}`;
+    return formatParagraph(text, '  ', width);
   });
-  return [style(['bold', 'red'], 'LOG GAPS'), ...lines].join('\n');
+  const isKnown = gaps.every(({ acknowledged }) => acknowledged !== undefined);
+  return [style(isKnown ? 'bold' : ['bold', 'red'], 'LOG GAPS'), ...lines].join('\n');
+}
+
+/** What makes it bearable: a base behind it, and somebody who knows. */
+function formatKnown({ baseAfter, acknowledged }: LogGap): string {
+  const base = baseAfter == null ? '' : `; recoverable again from ${baseAfter} on`;
+  if (acknowledged === undefined) return base;
+  const { by, at, reason } = acknowledged;
+  return `${base}; acknowledged by ${by}, ${formatTime(at)}: ${reason}`;
 }
 
 function formatBackups(backups: readonly CatalogBackup[], now: Date): string {
@@ -78,7 +88,7 @@ function formatBackups(backups: readonly CatalogBackup[], now: Date): string {
       backup.tier === 'physical' ? backup.kind : backup.tier,
       formatTime(backup.finishedAt, 'up'),
       formatBytes(backup.sizeBytes),
-      formatLock(backup.lockedUntil, now),
+      formatLock(backup, now),
       ...(proved ? [formatVerified(backup.verified, now)] : []),
     ]);
   return formatTable(
@@ -102,8 +112,10 @@ export function formatVerified(verified: CatalogBackup['verified'], now: Date): 
   return `${style(colour, verdict)}, ${formatAge(at, now)}`;
 }
 
-/** How long the lock still holds: `29d`; `-` where there is none, or it has run out. */
-function formatLock(until: string | null, now: Date): string {
-  if (until === null || Date.parse(until) <= now.getTime()) return '-';
-  return formatAge(until, now).replace(/^in (\d+[a-z]).*/, '$1');
+/** How long the lock still holds: `29d`, `held` where a person holds it; `-` where there is none, or it has run out. */
+function formatLock({ lockedUntil: until, legalHold }: CatalogBackup, now: Date): string {
+  const lasts = until !== null && Date.parse(until) > now.getTime();
+  const left = lasts ? formatAge(until, now).replace(/^in (\d+[a-z]).*/, '$1') : '-';
+  if (legalHold !== true) return left;
+  return lasts ? `${left}, held` : 'held';
 }

@@ -40,8 +40,9 @@ export function describeCharge(
   if (minimum === undefined) return null;
   const charged = chargedDays(storageClass, afterDays, keptDays);
   const since = afterDays === 0 ? 'from the beginning' : `after ${afterDays}d`;
+  const more = charged > keptDays ? `: ${charged} days of charge for ${keptDays} days kept` : '';
   return [
-    `${storageClass} ${since}, charged for ${minimum.days} days there at least: ${charged} days of charge for ${keptDays} days kept`,
+    `${storageClass} ${since}, charged for ${minimum.days} days there at least${more}`,
     ...(minimum.bytes === 0 ? [] : [`an object is charged as ${minimum.bytes / KIB} KiB at least`]),
     ...(minimum.overheadBytes === 0
       ? []

@@ -22,7 +22,13 @@ export function describeLifecycle(
   return [
     ...byRetention('log', databases, (database) => {
       const kept = logKept(database);
-      return kept && [database.retention.logMs, `kept ${kept.days} days: ${kept.why}`];
+      const fulls = database.tiers.physical?.retentionArchive;
+      return (
+        kept && [
+          database.retention.logMs,
+          `kept ${kept.days} days at least: ${kept.why}; pgBackRest removes what is older than the newest ${fulls} fulls`,
+        ]
+      );
     }),
     ...byRetention('logical', databases, ({ tiers, retention: { logicalMs } }) => {
       const { days, why } = backupKept(logicalMs);

@@ -1,7 +1,11 @@
 import { PutObjectLegalHoldCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readCatalog } from '../../../src/repository/catalog.ts';
+import { manifestKey } from '../../../src/repository/layout.ts';
+import { writeManifest } from '../../../src/repository/manifests.ts';
 import { openRepository, type Repository } from '../../../src/repository/repository.ts';
 import { lockUntil, readRetention } from '../../../src/repository/retention.ts';
+import { base } from '../../unit/repository/recoverability.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
 
 const inDays = (days: number) =>
@@ -83,4 +87,29 @@ test('a legal hold is seen; what is not there cannot be locked', async () => {
   expect((await readRetention(repository, stored)).legalHold).toBe(false);
   await expect(readRetention(repository, { key: 'nothing', versionId: null })).rejects.toThrow();
   await expect(lockUntil(repository, { key: 'nothing', versionId: null }, inDays(1))).rejects.toThrow();
+});
+
+test('the catalog shows what a person holds, and hides what lifecycle rules may have removed', async () => {
+  const manifest = (id: string, expiresAt: string) =>
+    writeManifest(repository, {
+      ...base(id, 1, 0),
+      ...{ tier: 'logical', expiresAt },
+    });
+  await manifest('kept', inDays(1));
+  await manifest('held', inDays(1));
+  await manifest('over', new Date(Date.now() - 1_000).toISOString());
+  await repository.connection.request((s3) =>
+    s3.send(
+      new PutObjectLegalHoldCommand({
+        ...{ Bucket: fixture.config.bucket, Key: repository.fullKey(manifestKey('shop', 'held')) },
+        LegalHold: { Status: 'ON' },
+      }),
+    ),
+  );
+  const options = { stanza: 'shop', former: [], now: new Date(), holds: true };
+  const { backups } = await readCatalog(repository, 'shop', options);
+  expect(backups.map(({ id, legalHold }) => [id, legalHold]).sort()).toEqual([
+    ['held', true],
+    ['kept', undefined],
+  ]);
 });

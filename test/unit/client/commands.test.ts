@@ -76,7 +76,7 @@ test('config check shows databases, objectives and the arithmetic', async () => 
   expect(out).toContain('shop (postgres): RPO 1h, RTO 30m');
   expect(out).toContain('  RPO 1h (class financial): newest log is at most 5m old.');
   expect(out).toContain('  logical: "5 2 * * *", kept 30d');
-  expect(out).toContain('how long the repository keeps it\n  log 7d: kept 15 days: a window of 7d');
+  expect(out).toContain('how long the repository keeps it\n  log 7d: kept 15 days at least: a window of 7d');
   expect(out).toContain('GLACIER after 30d');
 
   out = '';

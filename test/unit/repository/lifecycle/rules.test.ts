@@ -57,7 +57,7 @@ test('a default policy: the window needs its base, physical goes to GLACIER, and
   for (const rule of inTool) expect(rule).toMatchObject(never);
   const ending = rules.filter(({ expire }) => expire !== null).map(({ prefix }) => prefix);
   expect(ending.filter((prefix) => 'fleet/topology/shop.json'.startsWith(prefix))).toEqual([]);
-  expect(lines.join('\n')).toMatch(/^log 7d: kept 15 days: a window of 7d, and the age of the base/);
+  expect(lines.join('\n')).toMatch(/^log 7d: kept 15 days at least: a window of 7d, and the age of the base/);
   expect(lines.join('\n')).toMatch(
     /physical 90d: kept 99 days: .*GLACIER after 30d, charged for 90 days there at least: 120 days of charge for 99 days kept/,
   );
