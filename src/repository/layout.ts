@@ -20,6 +20,7 @@ export const FOLDERS = {
   export: 'export/',
   topology: 'topology/',
   doctor: 'doctor/',
+  audit: 'audit/',
 } as const;
 
 export const logFolder = (database: string): string => `${FOLDERS.log}${database}/`;
@@ -72,6 +73,9 @@ export const verificationKey = (database: string, backup: string): string =>
 
 /** What the doctor writes to see that it can, and removes. */
 export const PROBE_FOLDER = 'doctor/';
+
+/** What the last audit has found, for those that read the repository alone. */
+export const AUDIT_KEY = `${FOLDERS.audit}last.json`;
 
 /** Where databases live since disaster recoveries moved them. */
 export const TOPOLOGY_FOLDER = 'topology/';

@@ -22,12 +22,12 @@ export async function readKeys(
   of: {
     config: RepositoryConfig;
     directory: string;
-    /** with their keys; where a version could not be asked, its key is taken for the configured one */
-    asked: readonly AuditedVersion[];
+    /** with their keys; where a version was not asked, its key is taken for the configured one */
+    closed: readonly AuditedVersion[];
     signal: AbortSignal;
   },
 ): Promise<KeyStates> {
-  const { config, directory, asked, signal } = of;
+  const { config, directory, signal } = of;
   const credentials = await credentialsFor(config, { use: 'restore', baseDirectory: directory });
   const describe = async (key: string) =>
     hasKms(config) ? describeKey(key, { region: config.region, credentials, signal }) : null;
@@ -37,7 +37,7 @@ export async function readKeys(
   const states: KeyStates['states'] = {};
   if (own !== null) states[own.name] = own.state;
   const findings: AuditFinding[] = [];
-  const names = new Set(asked.flatMap(({ kmsKeyId }) => kmsKeyId ?? []));
+  const names = new Set(of.closed.flatMap(({ kmsKeyId }) => kmsKeyId ?? []));
   if (configured !== null) names.add(configured);
   for (const name of names) {
     if (states[name] !== undefined) continue;
@@ -46,11 +46,11 @@ export async function readKeys(
       states[name] = said.state;
       continue;
     }
-    const closed = asked.filter(
+    const closed = of.closed.filter(
       ({ kmsKeyId }) => kmsKeyId === name || (kmsKeyId === undefined && name === configured),
     );
     const tried = await tryKey(repository, closed, signal);
-    if (tried !== 'nothing to read') states[name] = tried;
+    if (tried !== 'unknown') states[name] = tried;
     else if (closed.length > 0) findings.push(unlooked.key(name));
   }
   return { configured, states, findings };

@@ -60,9 +60,9 @@ export async function tryKey(
   { connection, fullKey }: Repository,
   closed: readonly AuditedVersion[],
   signal: AbortSignal,
-): Promise<KeyState | 'nothing to read'> {
+): Promise<KeyState | 'unknown'> {
   const readable = closed.find(({ sizeBytes, storageClass }) => sizeBytes > 0 && storageClass === 'STANDARD');
-  if (readable === undefined) return 'nothing to read';
+  if (readable === undefined) return 'unknown';
   const command = () =>
     new GetObjectCommand({
       Bucket: connection.bucket,
@@ -76,10 +76,12 @@ export async function tryKey(
     return 'enabled';
   } catch (error) {
     signal.throwIfAborted();
-    if (isNotFound(error)) return 'nothing to read';
+    if (isNotFound(error)) return 'unknown';
     if (error instanceof HoldfastError && error.type === 'RepositoryUnavailable') throw error;
     const { cause, message } = error as Error;
     const said = cause instanceof Error ? `${cause.name} ${cause.message}` : message;
+    // AWS says `KMS.DisabledException`, MinIO `kms:InvalidCiphertextException`; all else is not about the key.
+    if (!/^kms[.:]/i.test(said)) return 'unknown';
     return /not.?found|not exist/i.test(said) ? 'not-found' : 'disabled';
   }
 }

@@ -24,7 +24,7 @@ export function orphansOf(
 ): Orphan[] {
   const nodes = new Map(audited.map(({ name, nodes }) => [name, nodes]));
   const stanzas = new Map(known.flatMap((one) => stanzasOf(one).map((stanza) => [stanza, one] as const)));
-  return [
+  const orphans = [
     ...[...tree.stanzas].flatMap(([stanza, held]): Orphan[] => {
       const owner = stanzas.get(stanza);
       if (owner === undefined) return strangerStanza(stanza, held);
@@ -47,8 +47,16 @@ export function orphansOf(
       ...{ versions, database: null },
       why: `${folder} is nothing of Holdfast's`,
     })),
-  ].filter(({ versions }) => versions.length > 0);
+  ];
+  // Listed many at once, in any order: the same repository has the same report.
+  return orphans
+    .filter(({ versions }) => versions.length > 0)
+    .map((orphan) => ({ ...orphan, versions: orphan.versions.toSorted(byKey) }))
+    .toSorted((a, b) => (a.why < b.why ? -1 : 1));
 }
+
+export const byKey = (a: AuditedVersion, b: AuditedVersion): number =>
+  a.key < b.key ? -1 : a.key > b.key ? 1 : b.writtenAt - a.writtenAt;
 
 function strangerStanza(stanza: string, held: HeldStanza): Orphan[] {
   const why = `stanza ${stanza} of pgBackRest is of no database of the configuration`;

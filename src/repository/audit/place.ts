@@ -1,4 +1,4 @@
-import { TOOL_FOLDER } from '../layout.ts';
+import { FOLDERS, TOOL_FOLDER } from '../layout.ts';
 import { parseLogFile } from '../logs.ts';
 
 /** What a key is, by its name alone. */
@@ -20,23 +20,24 @@ export type Place =
   | { kind: 'own' }
   | { kind: 'unknown'; folder: string };
 
-const RECORDS = ['log', 'verification', 'evidence', 'drill', 'undo', 'export', 'acknowledgement'];
-const OWN = ['doctor', 'audit'];
+/** Of the whole installation, not of one database. */
+const OWN: readonly string[] = [FOLDERS.doctor, FOLDERS.audit];
+const OURS: readonly string[] = Object.values(FOLDERS);
 const LABEL = /^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$/;
 
 export function placeOf(key: string): Place {
   const [top = '', second = '', third = '', ...rest] = key.split('/');
   const unknown: Place = { kind: 'unknown', folder: key.includes('/') ? `${top}/` : key };
   if (top === TOOL_FOLDER) return toolPlace(second, third, rest) ?? unknown;
-  if (OWN.includes(top)) return { kind: 'own' };
-  if (top === 'topology') return { kind: 'record', database: second.replace(/\.json$/, '') };
-  if (second === '' || third === '') return unknown;
-  if (RECORDS.includes(top)) return { kind: 'record', database: second };
-  if (top === 'manifest') return manifestPlace(second, third, rest);
-  if (top === 'logical' || top === 'snapshot') {
-    return { kind: 'backup', tier: top, database: second, id: third };
-  }
-  return unknown;
+  const folder = `${top}/`;
+  if (OWN.includes(folder)) return { kind: 'own' };
+  if (!OURS.includes(folder) || second === '') return unknown;
+  if (folder === FOLDERS.topology) return { kind: 'record', database: second.replace(/\.json$/, '') };
+  if (third === '') return unknown;
+  if (folder === FOLDERS.manifest) return manifestPlace(second, third, rest);
+  return top === 'logical' || top === 'snapshot'
+    ? { kind: 'backup', tier: top, database: second, id: third }
+    : { kind: 'record', database: second };
 }
 
 function manifestPlace(database: string, name: string, rest: readonly string[]): Place {

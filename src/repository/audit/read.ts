@@ -11,12 +11,12 @@ import { manifestsOf, stanzasOf } from '../history.ts';
 import { TOOL_FOLDER } from '../layout.ts';
 import { readManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
-import type { AuditedDatabase, AuditFacts } from './facts.ts';
+import type { AuditedDatabase, AuditedVersion, AuditFacts } from './facts.ts';
 import { askVersions, versionsToAsk } from './heads.ts';
 import { readKeys } from './key-states.ts';
 import { listEverything } from './listing.ts';
 import { nodesOf, type Published } from './nodes.ts';
-import { orphansOf } from './orphans.ts';
+import { byKey, orphansOf } from './orphans.ts';
 import { policyOf } from './policy.ts';
 import { addTo, emptyTree, type Tree } from './tree.ts';
 import { unlooked } from './unlooked.ts';
@@ -91,13 +91,16 @@ export async function readAuditFacts(
   );
 
   const ours = new Set(views.flatMap(stanzasOf));
-  const toolFiles = [...tree.stanzas].flatMap(([stanza, { files }]) => (ours.has(stanza) ? files : []));
+  const toolFiles = [...tree.stanzas]
+    .flatMap(([stanza, { files }]) => (ours.has(stanza) ? files : []))
+    .toSorted(byKey);
   const asked = versionsToAsk(databases, toolFiles, options.thorough);
   const unasked = await askVersions(repository, asked, {
     signal,
     progress: (done) => progress({ phase: 'asking for locks and keys', done, total: asked.length }),
   });
-  const keys = await readKeys(repository, { config: config.repository, directory, asked, signal });
+  const closed = [...asked, ...manifestsOfUnread(views, databases, tree)];
+  const keys = await readKeys(repository, { config: config.repository, directory, closed, signal });
   // Of a key that opens nothing more important things are said than that nobody knows its objects' locks.
   const isExplained = Object.values(keys.states).some((state) => state !== 'enabled');
   if (unasked.first !== null && !isExplained) findings.push(unlooked.objects(unasked.count, unasked.first));
@@ -134,6 +137,18 @@ function concerns(prefix: string, view: DatabaseView): boolean {
   const [top = '', second = '', third = ''] = prefix.split('/');
   if (top === TOOL_FOLDER) return third === '' || stanzasOf(view).includes(third);
   return ['', 'logical', 'snapshot', 'manifest'].includes(top) && (second === '' || second === view.name);
+}
+
+/** A key that cannot be used is one reason why manifests cannot be read: one of each such database is tried. */
+function manifestsOfUnread(
+  views: readonly DatabaseView[],
+  read: readonly AuditedDatabase[],
+  tree: Tree,
+): AuditedVersion[] {
+  const unread = views.filter(({ name }) => !read.some((one) => one.name === name));
+  return unread.flatMap(({ name }) =>
+    [...(tree.databases.get(name)?.manifests.values() ?? [])].flat().slice(0, 1),
+  );
 }
 
 /** Written once: the oldest version is the manifest. One that was removed since it was read is no backup any more. */
