@@ -1,20 +1,22 @@
 import { classOf } from '../config/storage-class.ts';
 import type { Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
+import type { NoSnapshot } from '../model/snapshot.ts';
 import { firstStanza, manifestsOf } from '../repository/history.ts';
 import { listManifests, readManifest } from '../repository/manifests.ts';
-import { chooseSnapshot, type SnapshotChoice, snapshotIdOf } from '../repository/snapshot/choose.ts';
+import { snapshotIdOf, snapshotSources } from '../repository/snapshot/choose.ts';
 import { takeSnapshot } from '../repository/snapshot/take.ts';
 import { readVerifications } from '../repository/verifications.ts';
 import { databaseOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { type BackupSummary, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
+import { archivedIn } from './thawing.ts';
 
 /** A month's snapshot: any worker can, since S3 does the copying. */
 export const createSnapshotActivities = (deps: Dependencies) => ({
   /** The month's first verified backup, or why there is nothing to do. */
-  async chooseSnapshot(input: { database: string; at: string }): Promise<SnapshotChoice> {
+  async chooseSnapshot(input: { database: string; at: string }): Promise<{ backup: string } | NoSnapshot> {
     return asActivity((run) =>
       withRepository(deps, 'restore', async (repository) => {
         const database = databaseOf(deps, input.database);
@@ -25,7 +27,18 @@ export const createSnapshotActivities = (deps: Dependencies) => ({
           readVerifications(repository, database.name),
         ]);
         const known = { database: database.name, of, manifests: manifestsOf(database, all), verifications };
-        return chooseSnapshot(known, input.at);
+        const found = snapshotSources(known, input.at);
+        if ('skipped' in found) return found;
+        for (const manifest of found) {
+          const { timeline, stopLog } = manifest.positions;
+          const range = { timeline: timeline ?? 1, lastLog: stopLog };
+          const what = { database: database.name, manifest, ...range };
+          // S3 copies nothing out of an archive class: a differential's full may be there already.
+          const archived = of === 'physical' && (await archivedIn(deps, repository, what, run)) !== null;
+          if (!archived) return { backup: manifest.id };
+        }
+        const skipped = `what the verified ${of} backups of ${database.name} need is in an archive class: the next full is waited for`;
+        return { id: null, skipped };
       }),
     );
   },

@@ -83,7 +83,7 @@ function hintFor(failure: S3Failure): string | null {
     return 'the certificate of the endpoint is not trusted: repository.caFile has to name its authority';
   }
   const status = failure.$metadata?.httpStatusCode;
-  if (failure.name === 'InvalidObjectState') {
+  if (failure.name === 'InvalidObjectState' || failure.name === 'ObjectNotInActiveTierError') {
     return 'the object is in an archive class: ask the service to restore it, and try again when it is back';
   }
   if (failure.name === 'NoSuchBucket') return 'create the bucket, or correct repository.bucket';

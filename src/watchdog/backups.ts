@@ -5,9 +5,10 @@ import { formatDuration } from '../model/duration.ts';
 import { overdueAfterMs } from '../model/overdue.ts';
 import type { Problem } from '../model/problem.ts';
 import { describeGap } from '../model/tier.ts';
+import { snapshotProblems } from './snapshots.ts';
 
 /** Since when the schedule of a tier of this database exists, in milliseconds; null: there is none. */
-export type Since = (schedule: 'logical' | 'physical-full' | 'verify') => number | null;
+export type Since = (schedule: 'logical' | 'physical-full' | 'snapshot' | 'verify') => number | null;
 
 /**
  * What of a database's backups should be there and is not. What was never made is due from when its schedule was made;
@@ -43,6 +44,7 @@ export function backupProblems(
   }
   return [
     ...overdue.flatMap((one) => overdueProblem(name, one, now)),
+    ...snapshotProblems(database, catalog, { since: since('snapshot'), now }),
     ...verdictProblems(name, catalog),
     ...recoveryProblem(database, catalog, now),
   ];
@@ -78,7 +80,7 @@ function overdueProblem(database: string, { what, newest, gapMs, since }: Dated,
 
 /** What the newest verification of each tier said. */
 function verdictProblems(database: string, { backups }: Catalog): Problem[] {
-  return (['logical', 'physical'] as const).flatMap((tier) => {
+  return (['logical', 'physical', 'snapshot'] as const).flatMap((tier) => {
     const newest = backups
       .flatMap(({ id, tier: of, verified }) =>
         of === tier && verified !== null ? [{ id, ...verified }] : [],

@@ -1,15 +1,10 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { BackupSummary } from '../activities/publish.ts';
 import { parseInput } from '../model/input.ts';
+import type { NoSnapshot } from '../model/snapshot.ts';
 import { control, inRepository } from './proxies.ts';
 import { orEnd } from './runbook/failure.ts';
 import { openJob } from './runbook/job.ts';
-
-/** Why there was nothing to do; `id` is the snapshot that the month has, null: it has none yet. */
-export interface NoSnapshot {
-  id: string | null;
-  skipped: string;
-}
 
 /**
  * Copies the month's first verified backup, once. A copy that failed leaves what it has copied, under its lock, and no
@@ -24,7 +19,7 @@ export async function monthlySnapshot(given: unknown): Promise<BackupSummary | N
     const { workflowId, runId, startTime } = workflowInfo();
     const at = startTime.toISOString();
     const choice = await control.chooseSnapshot({ database, at });
-    if (choice.backup === null) return { id: choice.id, skipped: choice.skipped };
+    if ('skipped' in choice) return choice;
     return inRepository(settings).takeSnapshot({
       ...{ database, at, backup: choice.backup },
       madeBy: { workflowId, runId },

@@ -6,6 +6,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Dependencies } from '../../src/activities/dependencies.ts';
 import { createProtectionActivities } from '../../src/activities/protection.ts';
+import type { BackupSummary } from '../../src/activities/publish.ts';
 import { createSnapshotActivities } from '../../src/activities/snapshotting.ts';
 import { dumpPrograms, postgresProgram } from '../../src/engines/postgres/programs.ts';
 import type { Manifest } from '../../src/model/backup.ts';
@@ -64,7 +65,7 @@ afterAll(async () => {
   await recovery?.end();
 });
 
-const takeSnapshot = (environment: MockActivityEnvironment, backup: string) =>
+const takeSnapshot = (environment: MockActivityEnvironment, backup: string): Promise<BackupSummary> =>
   environment.run(createSnapshotActivities(deps).takeSnapshot, { database: 'shop', backup, at: AT, madeBy });
 
 async function manifestOf(id: string): Promise<Manifest> {
@@ -76,7 +77,7 @@ async function manifestOf(id: string): Promise<Manifest> {
 test('a differential is copied with its full and their logs; an attempt that was killed half way goes on', async () => {
   const killed = new MockActivityEnvironment();
   killed.on('heartbeat', (progress: { done?: number } | null) => {
-    if ((progress?.done ?? 0) > 0) killed.cancel('the worker was killed');
+    if ((progress?.done ?? 0) > 0) killed.cancel('WORKER_SHUTDOWN');
   });
   await expect(takeSnapshot(killed, differential)).rejects.toThrow();
   const folder = snapshotFolder('shop', `snapshot-${differential}`);

@@ -1,12 +1,7 @@
 import type { BackupTier, Manifest } from '../../model/backup.ts';
+import type { NoSnapshot } from '../../model/snapshot.ts';
 import type { SnapshotTier } from '../../model/tier.ts';
 import type { VerificationRecord } from '../verifications.ts';
-
-/** What a month's snapshot is copied from, or why none is made now. */
-export type SnapshotChoice =
-  | { backup: string; id: string }
-  /** `id`: of the snapshot that the month has; null: it has none */
-  | { backup: null; id: string | null; skipped: string };
 
 /** A snapshot is called after the backup that it is a copy of: there is one of each at most. */
 export const snapshotIdOf = (backup: string): string => `snapshot-${backup}`;
@@ -14,8 +9,8 @@ export const snapshotIdOf = (backup: string): string => `snapshot-${backup}`;
 /** `2026-11`, UTC. */
 export const monthOf = (time: string): string => new Date(time).toISOString().slice(0, 7);
 
-/** The first backup of the month that ended well in a verification, unless the month has its snapshot. */
-export function chooseSnapshot(
+/** The backups of the month that ended well in a verification, the first one first, unless the month has its snapshot. */
+export function snapshotSources(
   known: {
     database: string;
     of: SnapshotTier['of'];
@@ -23,7 +18,7 @@ export function chooseSnapshot(
     verifications: readonly Pick<VerificationRecord, 'backup' | 'verdict'>[];
   },
   at: string,
-): SnapshotChoice {
+): Manifest[] | NoSnapshot {
   const { database, of, manifests, verifications } = known;
   const month = monthOf(at);
   const ofMonth = (tier: BackupTier) =>
@@ -33,16 +28,16 @@ export function chooseSnapshot(
   const [existing] = ofMonth('snapshot');
   if (existing !== undefined) {
     const skipped = `${database} has its snapshot of ${month} already: ${existing.id}`;
-    return { backup: null, id: existing.id, skipped };
+    return { id: existing.id, skipped };
   }
   const ids = new Set(manifests.map(({ id }) => id));
   const passed = new Set(verifications.flatMap(({ backup, verdict }) => (verdict === 'pass' ? backup : [])));
   const candidates = ofMonth(of).filter(({ dependsOn }) => dependsOn.every((id) => ids.has(id)));
-  const first = candidates.find(({ id }) => passed.has(id));
-  if (first !== undefined) return { backup: first.id, id: snapshotIdOf(first.id) };
+  const sources = candidates.filter(({ id }) => passed.has(id));
+  if (sources.length > 0) return sources;
   const skipped =
     candidates.length === 0
       ? `there is no ${of} backup of ${database} of ${month} yet`
       : `no ${of} backup of ${database} of ${month} has passed a verification yet`;
-  return { backup: null, id: null, skipped };
+  return { id: null, skipped };
 }

@@ -82,6 +82,13 @@ describe('a backup that is named', () => {
     expect(checks).toEqual([]);
   });
 
+  test('and is a snapshot is restored as what it is a copy of', () => {
+    const taken = { ...aged('taken', 1, 'snapshot'), copyOf: { tier: 'physical' as const, id: 'base' } };
+    expect(choose([taken], { backup: 'taken' }).candidates).toEqual([
+      { tier: 'snapshot', copyOf: 'physical', backup: 'taken', startedAt: taken.startedAt, newest: false },
+    ]);
+  });
+
   test('and not there is refused', () => {
     expect(() => choose([aged('new', 1)], { backup: 'x' })).toThrow(/there is no backup x of shop to verify/);
   });

@@ -188,6 +188,30 @@ describe('a backup', () => {
       'BackupUnusable',
     );
   });
+
+  test('that is a snapshot stands alone: no archived log plays a part', () => {
+    const taken = base('snapshot-old', 1, 22_000, {
+      tier: 'snapshot',
+      copyOf: { tier: 'physical', id: 'old' },
+    });
+    const manifests = [taken, ...two.manifests];
+    const choice = chooseBackup({ ...two, segments: [], manifests, target: { backup: taken.id } });
+    expect(choice).toMatchObject({
+      ...{ manifest: { id: 'snapshot-old' }, lastLog: logName(2), segments: 2, reachable: 'yes' },
+      notices: ['a copy of physical backup old, restored from its snapshot alone'],
+    });
+    // What leads further is replayed from a base whose logs are archived.
+    expect(chooseBackup({ ...two, manifests, target: { latest: true } }).manifest.id).toBe('new');
+  });
+
+  test('that is a snapshot of a logical one is refused as such', () => {
+    const copyOf = { tier: 'logical' as const, id: 'dump' };
+    const manifests = [base('taken', 3, 32_000, { tier: 'snapshot', copyOf })];
+    expect(failureOf(() => chooseBackup({ ...two, manifests, target: { backup: 'taken' } }))).toMatchObject({
+      type: 'NotSupported',
+      message: expect.stringContaining('taken is a snapshot of a logical one'),
+    });
+  });
 });
 
 describe('timelines', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { neededBy, neededObjects } from '../../../src/repository/needed.ts';
+import { neededBy, neededBySnapshot, neededObjects } from '../../../src/repository/needed.ts';
 import type { ListedObject, Repository } from '../../../src/repository/repository.ts';
 import { base, logName } from './recoverability.ts';
 
@@ -88,4 +88,29 @@ test('of idle logs as many more as the server may read ahead, also in the next f
   expect(await needed(keys, { lastSegment: 250 })).toEqual(
     Object.keys({ ...idle, ...logs(301, 301) }).sort(),
   );
+});
+
+test('of a snapshot everything, of a logical one in the versions of its manifest', async () => {
+  const folder = 'snapshot/shop/taken/';
+  const object = (name: string, versionId: string) => ({
+    ...{ key: `${folder}${name}`, versionId, sizeBytes: 1, sha256: '' },
+  });
+  const listed = [object('dump.zst', 'forged'), object('dump.zst', 'own'), object('schema', 'own')];
+  const bucket = {
+    ...bucketOf({ [`${folder}pgbackrest/x`]: 1, 'snapshot/shop/taken-2/y': 1 }),
+    async *versions() {
+      yield* listed;
+    },
+  } as unknown as Repository;
+  const taken = (tier: 'physical' | 'logical') =>
+    base('taken', 3, 35_000, {
+      ...{ tier: 'snapshot', copyOf: { tier, id: 'x' } },
+      globals: listed[1] ?? null,
+    });
+  const keysOf = async (tier: 'physical' | 'logical') =>
+    (await neededObjects(bucket, neededBySnapshot(taken(tier)))).map(
+      ({ key, versionId }) => `${key.slice(folder.length)} ${versionId}`,
+    );
+  expect(await keysOf('physical')).toEqual(['pgbackrest/x undefined']);
+  expect(await keysOf('logical')).toEqual(['dump.zst own']);
 });

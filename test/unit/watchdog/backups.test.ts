@@ -32,8 +32,10 @@ function backup({ ageMs, verifiedMs = HOUR, verdict = 'pass', ...more }: Aged): 
     ...more,
   };
 }
-const catalogOf = (backups: CatalogBackup[], lostMs: number | null = 60_000): Catalog => ({
-  ...{ database: 'shop', backups, intervals: [], gaps: [], rpoSeconds: null },
+/** Of this month: those that are missing are in a test of their own. */
+const SNAPSHOT = backup({ tier: 'snapshot', ageMs: 20 * DAY, verifiedMs: null });
+const catalogOf = (taken: CatalogBackup[], lostMs: number | null = 60_000): Catalog => ({
+  ...{ database: 'shop', backups: [...taken, SNAPSHOT], intervals: [], gaps: [], rpoSeconds: null },
   lastRecoverableAt: lostMs === null ? null : new Date(NOW - lostMs).toISOString(),
 });
 const LOGICAL = backup({ ageMs: HOUR });
@@ -79,6 +81,11 @@ test.each<[string, Catalog, string[]]>([
     'a failed verification',
     catalogOf([backup({ ageMs: HOUR, verdict: 'fail' }), FULL, DIFF]),
     ['verification/shop/logical/fail'],
+  ],
+  [
+    'a snapshot that failed its verification',
+    catalogOf([...ALL, backup({ tier: 'snapshot', ageMs: DAY, verdict: 'fail' })]),
+    ['verification/shop/snapshot/fail'],
   ],
   [
     'one that says nothing',
