@@ -40,6 +40,8 @@ export interface StoredManifest {
   versions: ListedVersion[];
   /** null: none of the versions is a manifest */
   good: { manifest: Manifest; version: ListedVersion } | null;
+  /** a delete marker lies on the newest one that is a manifest, whatever else was written over that */
+  isRemoved: boolean;
 }
 
 /** Of every backup that a database ever had, as far as versions are left. */
@@ -58,6 +60,7 @@ export async function storedManifests(
   return mapBounded([...byKey], READS_AT_ONCE, async ([key, versions]) => ({
     ...{ key, backup: key.slice(folder.length, -'.json'.length), versions },
     good: await firstValid(repository, versions),
+    isRemoved: await isRemoved(repository, versions),
   }));
 }
 
@@ -77,8 +80,8 @@ export async function listManifests(
 }
 
 /**
- * One whose manifest lies below a delete marker counts while its lock lasts: nobody had the right to remove it
- * before.
+ * One whose manifest lies below a delete marker counts while its lock lasts: nobody had the right to remove it before. Of
+ * physical ones only those that the tool's expiry cannot have taken: it lays the same markers.
  */
 export async function readManifests(
   repository: Repository,
@@ -87,11 +90,11 @@ export async function readManifests(
 ): Promise<Manifests> {
   const unreadable: Manifests['unreadable'] = [];
   const stored = await storedManifests(repository, database);
-  const manifests = stored.map(({ backup, versions, good }) => {
+  const kept = newestFulls(stored.flatMap(({ good }) => good?.manifest ?? []));
+  const manifests = stored.map(({ backup, versions, good, isRemoved }) => {
     const manifest = good?.manifest ?? null;
-    const isRemoved = versions.some((version) => version.isLatest && version.isDeleteMarker);
     const isLocked = manifest?.lockedUntil != null && Date.parse(manifest.lockedUntil) > now.getTime();
-    if (isRemoved && !isLocked) return null;
+    if (isRemoved && !(isLocked && manifest !== null && !mayHaveExpired(manifest, kept))) return null;
     // Lifecycle rules may have removed its objects already.
     if (manifest?.expiresAt !== undefined && Date.parse(manifest.expiresAt) <= now.getTime()) return null;
     const writtenAt = versions.find(({ isLatest }) => isLatest)?.lastModified;
@@ -104,6 +107,22 @@ export async function readManifests(
       .sort((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt)),
     unreadable,
   };
+}
+
+/** No configuration lets the tool keep fewer fulls of a stanza. */
+const LEAST_FULLS = 2;
+
+function newestFulls(manifests: readonly Manifest[]): Set<string> {
+  const fulls = manifests
+    .filter(({ tier, kind }) => tier === 'physical' && kind === 'full')
+    .sort((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
+  const byStanza = [...Map.groupBy(fulls, ({ stanza }) => stanza).values()];
+  return new Set(byStanza.flatMap((ofStanza) => ofStanza.slice(0, LEAST_FULLS).map(({ id }) => id)));
+}
+
+function mayHaveExpired({ tier, kind, id, dependsOn }: Manifest, kept: ReadonlySet<string>): boolean {
+  if (tier !== 'physical') return false;
+  return kind === 'full' ? !kept.has(id) : !dependsOn.every((one) => kept.has(one));
 }
 
 /**
@@ -135,15 +154,30 @@ async function firstValid(
   versions: readonly ListedVersion[],
 ): Promise<StoredManifest['good']> {
   for (const version of versions.toReversed()) {
-    const { key, versionId, isDeleteMarker } = version;
-    if (isDeleteMarker) continue;
-    const manifest = parseManifest(
-      await repository.getText({ key, versionId: versionId === 'null' ? null : versionId }),
-    );
-    if (manifest !== null && manifestKey(manifest.database, manifest.id) === key)
-      return { manifest, version };
+    const manifest = version.isDeleteMarker ? null : await manifestIn(repository, version);
+    if (manifest !== null) return { manifest, version };
   }
   return null;
+}
+
+async function isRemoved(repository: Repository, versions: readonly ListedVersion[]): Promise<boolean> {
+  if (!versions.some(({ isDeleteMarker }) => isDeleteMarker)) return false;
+  for (const version of versions) {
+    if (version.isDeleteMarker) return true;
+    if ((await manifestIn(repository, version)) !== null) return false;
+  }
+  return false;
+}
+
+/** Null for what is none, or that of another backup. */
+async function manifestIn(
+  repository: Repository,
+  { key, versionId }: ListedVersion,
+): Promise<Manifest | null> {
+  const manifest = parseManifest(
+    await repository.getText({ key, versionId: versionId === 'null' ? null : versionId }),
+  );
+  return manifest !== null && manifestKey(manifest.database, manifest.id) === key ? manifest : null;
 }
 
 /** Null for what is no manifest, or one of a newer Holdfast. */
