@@ -5,6 +5,7 @@ import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { firstStanza } from '../repository/history.ts';
 import { instructionsKey, manifestKey, physicalRelationsKey, snapshotFolder } from '../repository/layout.ts';
+import { formerStanzas } from '../repository/lifecycle/former.ts';
 import { listManifests, readManifest, removeManifest, writeManifest } from '../repository/manifests.ts';
 import { writeRelations } from '../repository/relations.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -67,7 +68,8 @@ const snapshotPlaceOf = ({ config }: Dependencies, { database, id }: Manifest): 
 
 /**
  * Makes the manifests of the physical tier equal to what the tool reports of this stanza: new ones in, expired ones
- * out. The tool is asked last: a backup that another run publishes meanwhile is not taken for an expired one.
+ * out. The tool is asked last: a backup that another run publishes meanwhile is not taken for an expired one. Manifests
+ * of a stanza that was left go when lifecycle rules remove it: no tool says so.
  */
 export async function mirrorTool(
   deps: Dependencies,
@@ -76,10 +78,10 @@ export async function mirrorTool(
   askTool: () => Promise<readonly PhysicalBackup[]>,
   run: Run,
 ): Promise<void> {
-  const first = firstStanza(databaseOf(deps, database));
-  const manifests = (await listManifests(repository, database)).filter(
-    (manifest) => manifest.tier === 'physical' && (manifest.stanza ?? first) === stanza,
-  );
+  const view = databaseOf(deps, database);
+  const first = firstStanza(view);
+  const physical = (await listManifests(repository, database)).filter(({ tier }) => tier === 'physical');
+  const manifests = physical.filter((manifest) => (manifest.stanza ?? first) === stanza);
   const known = await askTool();
   for (const backup of known.filter(({ id }) => !manifests.some((manifest) => manifest.id === id))) {
     const attempt = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
@@ -98,8 +100,12 @@ export async function mirrorTool(
     const published = await publish(deps, repository, { ...draft, lockedUntil, relations, notices });
     if (relations !== null && published.relations?.key !== key) await repository.remove(key);
   }
-  for (const { id, relations } of manifests) {
-    if (known.some((backup) => backup.id === id)) continue;
+  const over = formerStanzas([view]).filter((former) => Date.parse(former.over) <= Date.now());
+  const gone = [
+    ...manifests.filter(({ id }) => !known.some((backup) => backup.id === id)),
+    ...physical.filter((manifest) => over.some((one) => one.stanza === (manifest.stanza ?? first))),
+  ];
+  for (const { id, relations } of gone) {
     await removeManifest(repository, database, id);
     if (relations != null) await repository.remove(relations.key);
   }

@@ -5,6 +5,7 @@ import { formatDuration } from '../../model/duration.ts';
 import { describeGap } from '../../model/tier.ts';
 import { describeCharge } from './charges.ts';
 import { backupKept, logKept, physicalDays, recordDays, trailDays } from './days.ts';
+import { formerStanzas } from './former.ts';
 
 const NAMED = 3;
 
@@ -47,6 +48,10 @@ export function describeLifecycle(
       const { days, why } = backupKept(snapshotMs);
       return tiers.snapshot && [snapshotMs, `kept ${days} days: ${why}${inClass('snapshot', days)}`];
     }),
+    ...formerStanzas(databases).map(
+      ({ database, stanza, until, over }) =>
+        `stanza ${stanza}, that ${database} left on ${day(until)}: removed on ${day(over)}, when nothing of it is promised any more`,
+    ),
     `manifests and verifications: kept ${recordDays(databases)} days, as long as any backup`,
     `evidence, drills, acknowledgements, exports and what takes imports back: removed after ${trailDays(databases)} days at the latest`,
     `what has ended, was deleted or overwritten is removed for good ${ended === 1 ? 'a day' : `${ended} days`} later, in pgbackrest/ 7 days, of records 30 days, and never before its lock ends; uploads that did not end are aborted after a day`,
@@ -83,4 +88,5 @@ function namesOf(same: readonly { name: string }[]): string {
   return `${names.join(', ')}${same.length > NAMED ? ` and ${same.length - NAMED} more` : ''}`;
 }
 
+const day = (time: string): string => time.slice(0, 10);
 const charge = (text: string | null): string => (text === null ? '' : `; ${text}`);

@@ -6,6 +6,7 @@ import type { LifecycleRule } from '../../model/lifecycle.ts';
 import { FOLDERS, TOOL_FOLDER } from '../layout.ts';
 import { SMALLEST_MOVED_BYTES } from './charges.ts';
 import { backupKept, logKept, physicalDays, recordDays, trailDays } from './days.ts';
+import { formerStanzas } from './former.ts';
 import { beyondLimits } from './limits.ts';
 import { describeLifecycle } from './lines.ts';
 
@@ -101,6 +102,11 @@ export function lifecycleOf(config: Config): Lifecycle {
             transitions: [{ due: { days: archiveAfter }, storageClass: 'GLACIER' }],
           }),
         ]),
+    ...formerStanzas(databases).flatMap(({ stanza, folders, over }) =>
+      (['archive', 'backup'] as const).map((tree) =>
+        rule(`former-${tree}-${stanza}`, folders[tree], { expire: { date: over } }),
+      ),
+    ),
     rule('everything', '', {
       expireNoncurrent: { days: NONCURRENT_DAYS.records, keepNewer: 0 },
       removeLoneMarkers: true,

@@ -109,6 +109,18 @@ describe('manifests of a moved database', () => {
     ]);
   });
 
+  it('of a former stanza go when nothing of it is promised any more', async () => {
+    const { stanza: _, ...old } = base('old', 1, 12_000);
+    await writeManifest(repository, old as Manifest);
+    const [place] = topology.former;
+    const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
+    const left = (until: string) => ({ ...topology, former: [{ ...place, until }] }) as Topology;
+    await mirror([left(ago(90))], 'shop-2', ['one']);
+    expect(await held()).toHaveLength(2);
+    await mirror([left(ago(93))], 'shop-2', ['one']);
+    expect(await held()).toEqual([['one', 'shop-2']]);
+  });
+
   it('of the stanza of now go with it where none was named', async () => {
     const { stanza: _, ...old } = base('old', 1, 12_000);
     await writeManifest(repository, old as Manifest);

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../../src/config/load.ts';
+import { withTopology } from '../../../../src/config/topology.ts';
 import type { LifecycleRule } from '../../../../src/model/lifecycle.ts';
+import type { Topology } from '../../../../src/model/topology.ts';
 import { chargedDays, describeCharge } from '../../../../src/repository/lifecycle/charges.ts';
 import { beyondLimits } from '../../../../src/repository/lifecycle/limits.ts';
 import { lifecycleOf } from '../../../../src/repository/lifecycle/rules.ts';
@@ -106,6 +108,32 @@ test('more rules than S3 takes are refused, with the hint to share retentions', 
     message: expect.stringMatching(/^\d{4} lifecycle rules are needed, a bucket takes 1000/),
     hint: expect.stringContaining('the same retentions'),
   });
+});
+
+test('a stanza that was left is removed on the day on which nothing of it is promised, by a date', () => {
+  const config = configOf({ shop: {}, books: {} });
+  const topology = {
+    ...{ formatVersion: 1, database: 'shop', by: 'disaster/shop/x', at: '2026-01-31T00:10:00.000Z' },
+    ...{ site: 'here', host: 'db1', address: { host: '10.0.0.2', port: 5432 }, stanza: 'shop-2' },
+    ...{ dataDirectory: '/srv/data', socketDirectory: '/srv/socket', systemUser: 'postgres' },
+    ...{ systemIdentifier: '1', timeline: 2 },
+    former: [
+      {
+        ...{ stanza: 'shop', host: 'db1', address: { host: '10.0.0.1', port: 5432 } },
+        ...{ until: '2026-01-31T11:59:58Z', timeline: 1 },
+      },
+    ],
+  } as const satisfies Topology;
+  const { rules, lines, refusals } = lifecycleOf(withTopology(config, [topology]));
+  expect(refusals).toEqual([]);
+  const former = rules.filter(({ id }) => id.startsWith('holdfast-former'));
+  expect(former.map(({ id, prefix, expire }) => [id, prefix, expire])).toEqual([
+    ['holdfast-former-archive-shop', 'pgbackrest/archive/shop/', { date: '2026-05-03T00:00:00.000Z' }],
+    ['holdfast-former-backup-shop', 'pgbackrest/backup/shop/', { date: '2026-05-03T00:00:00.000Z' }],
+  ]);
+  expect(lines.join('\n')).toContain(
+    'stanza shop, that shop left on 2026-01-31: removed on 2026-05-03, when nothing of it is promised any more',
+  );
 });
 
 const days = fc.integer({ min: 1, max: 4_000 }).map((n) => `${n}d`);
