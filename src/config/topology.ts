@@ -18,11 +18,13 @@ export function withTopology(config: Config, topologies: readonly Topology[]): C
 
 function livingAt(database: DatabaseConfig, topology: Topology): DatabaseConfig {
   const { host, address, stanza, dataDirectory, socketDirectory, systemUser } = topology;
+  // The log in the file is that of the server that was left.
+  const { log: _, ...postgres } = database.postgres ?? {};
   return {
     ...database,
     host,
     connection: { ...database.connection, ...address },
-    postgres: { ...database.postgres, stanza, dataDirectory, socketDirectory, systemUser },
+    postgres: { ...postgres, stanza, dataDirectory, socketDirectory, systemUser },
     topology,
   };
 }

@@ -1,4 +1,5 @@
 import { HoldfastError } from '../model/failure.ts';
+import { withoutPasswords } from '../model/redact.ts';
 
 /** EndpointFailed that no time mends, unless `retryable` says so. */
 export function endpointFailed(
@@ -14,11 +15,4 @@ export function endpointFailed(
 export function programFailed(error: unknown, hint: string): unknown {
   if (!(error instanceof HoldfastError)) return error;
   return endpointFailed(withoutPasswords(error.message), hint, { retryable: error.retryable, cause: error });
-}
-
-/** Without the passwords of connection strings, whatever program printed them. */
-export function withoutPasswords(text: string): string {
-  return text
-    .replace(/(\/\/[^\s:/@]*):\S+@/g, '$1:[redacted]@')
-    .replace(/\b(\w*(?:password|secret|token)\w*\s*[=:]\s*)(?:'[^']*'|"[^"]*"|\S+)/gi, '$1[redacted]');
 }

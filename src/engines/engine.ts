@@ -14,6 +14,7 @@ import type {
   ServerFacts,
   SnapshotPlace,
   ToolRepository,
+  WatchInput,
 } from './contract/backup.ts';
 import type {
   CompareInput,
@@ -24,6 +25,7 @@ import type {
   UndoPlanInput,
   UndoVerifyInput,
 } from './contract/change.ts';
+import type { ExamineInput, ServerExamination } from './contract/examine.ts';
 import type {
   CountInput,
   Counts,
@@ -55,6 +57,9 @@ export interface Engine {
 
   /** Reads version, identity and sizes. Throws ConnectionFailed, AuthenticationFailed. */
   inspect(access: ServerAccess, run: Run): Promise<ServerFacts>;
+
+  /** What backups, the log watch and checks need of a production server, line by line. Reads only. */
+  examine(input: ExamineInput, run: Run): Promise<ServerExamination>;
 
   /**
    * The tables that these names mean, as `schema.table`. Those of `known` (manifests have them) may be gone in
@@ -89,10 +94,7 @@ export interface Engine {
   ): Promise<PhysicalBackup[]>;
 
   /** A round of the watcher: archiver's state, a heartbeat commit, and a log switch when the last is older than `maxAgeMs / 2`. */
-  watchLog(
-    input: { database: string; access: ServerAccess; dataDirectory: string; maxAgeMs: number },
-    run: Run,
-  ): Promise<LogReport>;
+  watchLog(input: WatchInput, run: Run): Promise<LogReport>;
 
   /** Commits a heartbeat and closes the current log, so that every moment before now can be recovered once it is archived. */
   closeLog(

@@ -6,15 +6,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { PutObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
 import { type S3Server, startS3 } from '../../src/client/dev/s3.ts';
+import { configSchema } from '../../src/config/schema.ts';
 import type { BackupInput, ToolRepository } from '../../src/engines/contract/backup.ts';
 import { backup, listBackups } from '../../src/engines/postgres/backup.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { closeLog, watchLog } from '../../src/engines/postgres/log.ts';
 import type { BackupKind } from '../../src/model/backup.ts';
 import type { Progress, Run } from '../../src/model/progress.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { collect } from './repository/fixture.ts';
 
 const run: Run = { signal: new AbortController().signal, progress: () => {} };
 const WORKER = fileURLToPath(new URL('./postgres-backup-worker.ts', import.meta.url));
@@ -23,6 +27,7 @@ let folder: string;
 let s3: S3Server;
 let server: RunningPostgres;
 let repository: ToolRepository;
+let bucket: Repository;
 
 const input = (kind: BackupKind): BackupInput => ({
   ...{ access: server.access, repository, stanza: 'shop', dataDirectory: server.dataDirectory },
@@ -48,8 +53,10 @@ beforeAll(async () => {
       kmsKeyId: s3.kmsKeyId,
       cipher: 'open sesame',
     },
-    credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey, sessionToken: null },
+    // Everything here is done by who may delete no version, in a bucket that locks whatever is written.
+    credentials: s3.writerCredentials,
   };
+  bucket = await openBucket();
   server = await startPostgres({
     ...{ directory: join(folder, 'pg'), port: 0, major: 15, systemUser: 'postgres' },
     ...{ password: 'the secret', database: 'shop', archive: { repository, stanza: 'shop' } },
@@ -58,17 +65,22 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
+  bucket?.close();
   await s3?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
 describe('the log', () => {
+  const watched = () => ({
+    ...{ database: 'shop', access: server.access, dataDirectory: server.dataDirectory },
+    serverLog: join(folder, 'pg', 'server.log'),
+  });
+
   it('gets a heartbeat that is a commit, and is closed where the newest archived log is too old', async () => {
-    const watched = { database: 'shop', access: server.access, dataDirectory: server.dataDirectory };
     const before = await query<{ xid: string }>(
       'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid',
     );
-    const first = await watchLog({ ...watched, maxAgeMs: 3_600_000 }, run);
+    const first = await watchLog({ ...watched(), maxAgeMs: 3_600_000 }, run);
     const after = await query<{ xid: string }>('SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid');
     expect(Number(after[0]?.xid)).toBeGreaterThan(Number(before[0]?.xid));
     expect(Number(first.heartbeat?.xid)).toBeGreaterThanOrEqual(Number(before[0]?.xid));
@@ -78,33 +90,46 @@ describe('the log', () => {
 
     const closed = await closeLog(server.access, run);
     await waitForArchived(closed.log);
-    const quiet = await watchLog({ ...watched, maxAgeMs: 3_600_000 }, run);
+    const quiet = await watchLog({ ...watched(), maxAgeMs: 3_600_000 }, run);
     expect(quiet).toMatchObject({ lastArchivedLog: closed.log, switched: false, waiting: 0 });
-    const old = await watchLog({ ...watched, maxAgeMs: 1 }, run);
+    const old = await watchLog({ ...watched(), maxAgeMs: 1 }, run);
     expect(old.switched).toBe(true);
     await waitForArchived(old.heartbeat?.log as string);
   });
 
   it('reports an archiver that fails, and does not fill the disk with further logs', async () => {
     const command = await query<{ archive_command: string }>('SHOW archive_command');
-    await query(`ALTER SYSTEM SET archive_command = 'false'`);
+    await query(
+      `ALTER SYSTEM SET archive_command = '${String(command[0]?.archive_command).replace('archive-push', '--no-archive-async --repo1-s3-bucket=nowhere archive-push')}'`,
+    );
     await query('SELECT pg_reload_conf()');
     await closeLog(server.access, run);
-    await until(
-      async () =>
-        (await query<{ n: string }>('SELECT failed_count AS n FROM pg_stat_archiver'))[0]?.n !== '0',
-    );
-    const watched = { database: 'shop', access: server.access, dataDirectory: server.dataDirectory };
-    const report = await watchLog({ ...watched, maxAgeMs: 1 }, run);
+    const failing = async () => (await watchLog({ ...watched(), maxAgeMs: 1 }, run)).failure !== null;
+    await until(failing);
+    const report = await watchLog({ ...watched(), maxAgeMs: 1 }, run);
     expect(report).toMatchObject({
       switched: false,
-      failure: { message: expect.stringContaining('archive_command fails') },
+      failure: {
+        message: expect.stringMatching(
+          /^archive_command fails at [0-9A-F]{24} \(.*ERROR: \[103\]: unable to find a valid repository: repo1: .*archive\.info/,
+        ),
+      },
     });
     expect(report.waiting).toBeGreaterThan(0);
+    expect(report.ready).toContain(report.failure?.log);
+    // A command that says nothing, and a server whose log nobody knows.
+    await query(`ALTER SYSTEM SET archive_command = 'false'`);
+    await query('SELECT pg_reload_conf()');
+    await until(async () => {
+      const { failure } = await watchLog({ ...watched(), maxAgeMs: 1 }, run);
+      return failure?.message.endsWith('): exit code 1') === true;
+    });
+    const blind = await watchLog({ ...watched(), serverLog: null, maxAgeMs: 1 }, run);
+    expect(blind.failure?.message).toMatch(/see the server's log$/);
     await query('ALTER SYSTEM RESET archive_command');
     await query('SELECT pg_reload_conf()');
     expect(await query('SHOW archive_command')).toEqual(command);
-    await until(async () => (await watchLog({ ...watched, maxAgeMs: 3_600_000 }, run)).waiting === 0);
+    await until(async () => (await watchLog({ ...watched(), maxAgeMs: 3_600_000 }, run)).waiting === 0);
   });
 });
 
@@ -169,7 +194,45 @@ describe('physical backups', () => {
     expect(second).toMatchObject({ kind: 'full', error: false });
     expect((await list()).length).toBe(before + 1);
   });
+
+  it('that are expired are gone for the tool, and every version of them is there', async () => {
+    const old = (await list()).map(({ id }) => id);
+    const last = await backup({ ...input('full'), retentionFull: 1, retentionArchive: 1 }, run);
+    expect((await list()).map(({ id }) => id)).toEqual([last.id]);
+    for (const id of old) {
+      const versions = await collect(bucket.versions(`pgbackrest/backup/shop/${id}/`));
+      const markers = versions.filter(({ isDeleteMarker }) => isDeleteMarker);
+      expect(markers.length).toBeGreaterThan(0);
+      expect(new Set(versions.filter(({ isDeleteMarker }) => !isDeleteMarker).map(({ key }) => key))).toEqual(
+        new Set(markers.map(({ key }) => key)),
+      );
+    }
+  });
 });
+
+/** The same bucket, as its admin sees it: with a default retention from now on. */
+async function openBucket(): Promise<Repository> {
+  process.env.PHYSICAL_TEST_KEY = s3.accessKeyId;
+  process.env.PHYSICAL_TEST_SECRET = s3.secretAccessKey;
+  const { endpoint, region, caFile } = s3;
+  const config = configSchema.shape.repository.parse({
+    ...{ endpoint, region, caFile, bucket: s3.bucket, prefix: 'fleet/', pathStyle: true },
+    credentials: {
+      accessKeyId: { env: 'PHYSICAL_TEST_KEY' },
+      secretAccessKey: { env: 'PHYSICAL_TEST_SECRET' },
+    },
+  });
+  const opened = await openRepository(config, { use: 'admin', baseDirectory: folder });
+  const command = new PutObjectLockConfigurationCommand({
+    Bucket: s3.bucket,
+    ObjectLockConfiguration: {
+      ObjectLockEnabled: 'Enabled',
+      Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 1 } },
+    },
+  });
+  await opened.connection.request((client) => client.send(command));
+  return opened;
+}
 
 /** The pid of pgBackRest, once it copies files for this worker. */
 async function copying(worker: ChildProcess): Promise<number> {

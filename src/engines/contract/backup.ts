@@ -91,6 +91,15 @@ export interface SnapshotPlace {
   storageClass: string | null;
 }
 
+export interface WatchInput {
+  database: string;
+  access: ServerAccess;
+  dataDirectory: string;
+  /** the server's log on this host, where its own collector is off; null: not known */
+  serverLog: string | null;
+  maxAgeMs: number;
+}
+
 /** A round of the log watcher at one database. */
 export interface LogReport {
   database: string;
@@ -101,6 +110,8 @@ export interface LogReport {
   lastArchivedAt: string | null;
   /** logs that are complete and wait for the archiver */
   waiting: number;
+  /** their names; other files that wait are counted only */
+  ready: string[];
   failure: { at: string; log: string | null; message: string } | null;
   switched: boolean;
 }

@@ -4,7 +4,8 @@ import type pg from 'pg';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
-import type { LogReport } from '../contract/backup.ts';
+import type { LogReport, WatchInput } from '../contract/backup.ts';
+import { readArchiverMessage } from './archiver-message.ts';
 import { withConnection } from './connection.ts';
 
 export interface Heartbeat {
@@ -16,19 +17,17 @@ export interface Heartbeat {
 }
 
 const STATEMENT_TIMEOUT_MS = 30_000;
+const SEGMENT = /^[0-9A-F]{24}$/;
 
 /**
  * Engine.watchLog: one round at one database. The heartbeat's commit makes every moment before `heartbeat.at`
  * a reachable target once its log is archived. The log is closed when the newest archived one is older than
  * `maxAgeMs / 2`, but not while earlier logs wait: that would only fill the disk of a server whose archiver fails.
  */
-export async function watchLog(
-  input: { database: string; access: ServerAccess; dataDirectory: string; maxAgeMs: number },
-  run: Run,
-): Promise<LogReport> {
+export async function watchLog(input: WatchInput, run: Run): Promise<LogReport> {
   return withConnection(input.access, session(run), async (client) => {
-    const state = await readArchiver(client);
-    const waiting = await countWaiting(client, input.dataDirectory);
+    const state = await readArchiver(client, input);
+    const { waiting, ready } = await readWaiting(client, input.dataDirectory);
     const heartbeat = await beat(client);
     const age = state.lastArchivedAt === null ? Number.POSITIVE_INFINITY : state.ageMs;
     const switched = state.failure === null && waiting === 0 && age > input.maxAgeMs / 2;
@@ -40,6 +39,7 @@ export async function watchLog(
       lastArchivedLog: state.lastArchivedLog,
       lastArchivedAt: state.lastArchivedAt,
       waiting,
+      ready,
       failure: state.failure,
       switched,
     };
@@ -101,7 +101,10 @@ interface ArchiverState {
   failure: LogReport['failure'];
 }
 
-async function readArchiver(client: pg.ClientBase): Promise<ArchiverState> {
+async function readArchiver(
+  client: pg.ClientBase,
+  place: Pick<WatchInput, 'dataDirectory' | 'serverLog'>,
+): Promise<ArchiverState> {
   const { rows } = await client.query<{
     mode: string;
     now: string;
@@ -128,27 +131,35 @@ async function readArchiver(client: pg.ClientBase): Promise<ArchiverState> {
     return { ...known, failure: { at: row.now, log: null, message } };
   }
   if (!row.failing || row.failedAt === null) return { ...known, failure: null };
-  const message = `archive_command fails at ${row.failed} (${row.failures} failures since the statistics were reset): see the server's log`;
+  const said = (await readArchiverMessage(client, place)) ?? "see the server's log";
+  const message = `archive_command fails at ${row.failed} (${row.failures} failures since the statistics were reset): ${said}`;
   return { ...known, failure: { at: row.failedAt, log: row.failed, message } };
 }
 
 /** Complete logs that wait for the archiver: `.ready` files, asked of the server or, without the right, looked at. */
-async function countWaiting(client: pg.ClientBase, dataDirectory: string): Promise<number> {
+async function readWaiting(
+  client: pg.ClientBase,
+  dataDirectory: string,
+): Promise<Pick<LogReport, 'waiting' | 'ready'>> {
+  const names = (await listStatus(client, dataDirectory)).filter((name) => name.endsWith('.ready'));
+  const ready = names.map((name) => name.slice(0, -'.ready'.length)).filter((name) => SEGMENT.test(name));
+  return { waiting: names.length, ready };
+}
+
+async function listStatus(client: pg.ClientBase, dataDirectory: string): Promise<string[]> {
   const right = await client.query<{ may: boolean }>(
     `SELECT pg_catalog.has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'EXECUTE') AS may`,
   );
   if (right.rows[0]?.may === true) {
-    const { rows } = await client.query<{ count: string }>(
-      `SELECT count(*) FROM pg_catalog.pg_ls_archive_statusdir() WHERE name LIKE '%.ready'`,
+    const { rows } = await client.query<{ name: string }>(
+      'SELECT name FROM pg_catalog.pg_ls_archive_statusdir()',
     );
-    return Number(rows[0]?.count ?? 0);
+    return rows.map(({ name }) => name);
   }
-  const folder = join(dataDirectory, 'pg_wal', 'archive_status');
-  const names = await readdir(folder).catch((cause: unknown) => {
+  return readdir(join(dataDirectory, 'pg_wal', 'archive_status')).catch((cause: unknown) => {
     throw new HoldfastError('PermissionDenied', 'the logs that wait for the archiver cannot be counted', {
       hint: 'grant pg_monitor to the user of the connection',
       cause,
     });
   });
-  return names.filter((name) => name.endsWith('.ready')).length;
 }

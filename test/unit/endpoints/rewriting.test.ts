@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/endpoints/address.ts';
-import { withoutPasswords } from '../../../src/endpoints/failure.ts';
 import { rewriteIni } from '../../../src/endpoints/pgbouncer-ini.ts';
 import { serviceSection } from '../../../src/endpoints/service-file.ts';
 import { passwordsOf, readUrl, rewriteUrl } from '../../../src/endpoints/url.ts';
 import { hostAndPortVariables, type Rewriting, urlVariable } from '../../../src/endpoints/variables.ts';
+import { withoutPasswords } from '../../../src/model/redact.ts';
 
 const NEW = { host: 'new.example', port: 6000 };
 const host = fc.constantFrom('db1', '10.0.0.5', 'a.b-c.example', '/var/run/postgresql', 'fd00::5', 'h1,h2');
