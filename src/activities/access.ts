@@ -34,9 +34,13 @@ export async function withRepository<T>(
   deps: Dependencies,
   use: 'backup' | 'restore',
   work: (repository: Repository) => Promise<T>,
+  patienceMs?: number,
 ): Promise<T> {
   const { config, directory } = deps.config;
-  const repository = await openRepository(config.repository, { use, baseDirectory: directory });
+  const repository = await openRepository(config.repository, {
+    ...{ use, baseDirectory: directory },
+    ...(patienceMs === undefined ? {} : { patienceMs }),
+  });
   try {
     return await work(repository);
   } finally {

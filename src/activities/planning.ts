@@ -69,6 +69,7 @@ export const createPlanningActivities = (deps: Dependencies) => ({
       return {
         databases: every.length,
         intervalMs: Math.min(...every),
+        tells: config.notify.channels.length > 0,
         ...patienceOf(config),
       };
     });

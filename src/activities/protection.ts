@@ -1,9 +1,9 @@
-import { describeDatabase } from '../config/describe.ts';
 import { classOf } from '../config/storage-class.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { removeUnpublished } from '../repository/attempts.ts';
+import type { LogCursor } from '../repository/continuity/cursor.ts';
 import { logicalAttemptFolder, logicalFolder, relationsKey } from '../repository/layout.ts';
 import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -14,7 +14,7 @@ import { lockDate, lockObjects } from './locking.ts';
 import { measureBackup } from './measuring.ts';
 import { type BackupSummary, keepRelations, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
-import { type WatchReport, watch } from './watch.ts';
+import { WATCH_PATIENCE_MS, type WatchReport, watchAll } from './watch.ts';
 
 type MadeBy = Manifest['madeBy'];
 
@@ -94,17 +94,14 @@ export const createProtectionActivities = (deps: Dependencies) => ({
   },
 
   /** One round over all databases of the host; a database that cannot be watched does not stop the others. */
-  async watchHost(input: { host: string }): Promise<WatchReport[]> {
+  async watchHost(input: { host: string; cursors?: Record<string, LogCursor> }): Promise<WatchReport[]> {
     return asActivity((run) =>
-      withRepository(deps, 'backup', async (repository) => {
-        const reports: WatchReport[] = [];
-        for (const [name, { host }] of Object.entries(deps.config.config.databases)) {
-          if (host !== input.host || describeDatabase(deps.config.config, name).tiers.log === null) continue;
-          run.progress({ phase: `watching ${name}` });
-          reports.push(await watch(deps, repository, name, run));
-        }
-        return reports;
-      }),
+      withRepository(
+        deps,
+        'backup',
+        (repository) => watchAll(deps, repository, input, run),
+        WATCH_PATIENCE_MS,
+      ),
     );
   },
 });

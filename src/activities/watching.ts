@@ -37,7 +37,8 @@ export const createWatchdogActivities = (deps: Dependencies) => ({
       run.progress({ phase: 'asking the servers that databases have left' });
       const former = await formerProblems(deps.config, deps.engines, run);
       const now = new Date();
-      const found = await lookForProblems({ config, client, catalogs, former, before, now });
+      const gapLooks = report?.gapLooks ?? {};
+      const found = await lookForProblems({ config, client, catalogs, former, before, gapLooks, now });
       measureLook(deps.metrics, config, { catalogs, problems: found.problems, now });
       const { channels, deadManSwitch } = config.notify;
       return {

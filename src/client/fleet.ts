@@ -12,6 +12,7 @@ export interface DatabaseSummary {
   newest: Record<Exclude<BackupTier, 'snapshot'>, string | null>;
   /** of the newest backups that were verified */
   verified: CatalogBackup['verified'];
+  /** that nobody has acknowledged */
   gaps: number;
   /** why its catalog could not be read */
   problem: string | null;
@@ -34,7 +35,7 @@ function summaryOf(config: Config, name: string, { catalog, unread }: Looked): D
     lastRecoverableAt: catalog?.lastRecoverableAt ?? null,
     newest: { logical: newest('logical'), physical: newest('physical') },
     verified: lastVerified(catalog?.backups ?? []),
-    gaps: catalog?.gaps.length ?? 0,
+    gaps: (catalog?.gaps ?? []).filter(({ acknowledged }) => acknowledged === undefined).length,
     problem: unread,
   };
 }

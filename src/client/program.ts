@@ -27,6 +27,11 @@ const GROUPS: Record<string, Entry[]> = {
       summary: 'what can be recovered, and from which backups',
       load: async () => (await import('./commands/catalog.ts')).catalogCommand(),
     },
+    {
+      name: 'gap',
+      summary: 'logs that are missing: list them, or take note of one',
+      load: async () => (await import('./commands/gap.ts')).gapCommand(),
+    },
   ],
   'Recover:': [
     {
@@ -122,7 +127,7 @@ const GROUPS: Record<string, Entry[]> = {
     },
     {
       name: 'doctor',
-      summary: 'whether a site could recover what it is meant to, line by line',
+      summary: 'whether everything is there that backups and recoveries need',
       load: async () => (await import('./commands/doctor.ts')).doctorCommand(),
     },
     {

@@ -17,9 +17,11 @@ export function gapKey(database: string, gap: LostLogs): string {
   return `gap/${database}/${gap.firstMissing}-${gap.lastMissing}`;
 }
 
-export function describeLost({ count, firstMissing, lastMissing }: LostLogs): string {
+/** `2 logs of shop are missing, <first> to <last>` */
+export function describeLost({ count, firstMissing, lastMissing }: LostLogs, database?: string): string {
   const which = count === 1 ? firstMissing : `${firstMissing} to ${lastMissing}`;
-  return `${countOf(count, 'log')} ${count === 1 ? 'is' : 'are'} missing, ${which}`;
+  const of = database === undefined ? '' : ` of ${database}`;
+  return `${countOf(count, 'log')}${of} ${count === 1 ? 'is' : 'are'} missing, ${which}`;
 }
 
 /** Nobody has taken note of it, and nothing that is newer stands on its own: it is a problem. */

@@ -1,4 +1,5 @@
 import type { Severity } from './alert.ts';
+import type { LogGap } from './backup.ts';
 
 /** Something that should be and is not: a job that never ran, a backup that is too old, a watcher that is gone. */
 export interface Problem {
@@ -29,6 +30,8 @@ export interface WatchdogReport {
   problems: WatchedProblem[];
   /** problems beyond those that are listed */
   more: number;
+  /** how often each gap in the logs was seen; absent: an earlier version did not look */
+  gapLooks?: Record<string, number>;
 }
 
 /** What a round has found, and what it could not look at. */
@@ -37,6 +40,10 @@ export interface Found {
   more: number;
   /** databases whose part of the repository could not be read: nothing is known of their backups */
   unread: string[];
+  /** of this round and those before; absent: an earlier version did not look */
+  gapLooks?: Record<string, number>;
+  /** gaps in the logs that are certain by now, and were not before */
+  gaps?: { database: string; gap: LogGap }[];
 }
 
 export interface Development {
@@ -68,7 +75,10 @@ export function developmentOf(before: WatchdogReport | null, found: Found, now: 
   ];
   const isNewDay = before !== null && dayOf(before.at) !== dayOf(now);
   return {
-    report: { at: now, problems, more: found.more },
+    report: {
+      ...{ at: now, problems, more: found.more },
+      ...(found.gapLooks === undefined ? {} : { gapLooks: found.gapLooks }),
+    },
     due: problems.filter(({ key, told }) =>
       earlier.has(key) ? isNewDay && told !== 'all' : told === 'nothing',
     ),

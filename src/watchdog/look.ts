@@ -5,13 +5,16 @@ import type { Config } from '../config/schema.ts';
 import type { Found, Problem } from '../model/problem.ts';
 import { backupProblems } from './backups.ts';
 import type { Looked } from './catalogs.ts';
+import { findGaps, type GapsFound } from './gaps.ts';
 import { failedRuns } from './runs.ts';
 import { scheduleProblems } from './schedules.ts';
 import { readSchedules } from './temporal.ts';
-import { readWatchers, watcherProblems } from './watchers.ts';
+import { inFlightOf, readWatchers, type WatcherSeen, watcherProblems } from './watchers.ts';
 
 /** What a workflow's result can hold, by far. */
 const MOST = 200;
+/** Each is an alert and a backup: a repository that lost more than that is told by its problems. */
+const MOST_GAPS = 20;
 
 /** What should have run against what did: schedules, runs, watchers, and the backups that came of them. */
 export async function lookForProblems(input: {
@@ -22,17 +25,22 @@ export async function lookForProblems(input: {
   former: readonly Problem[];
   /** what is known from an earlier look */
   before: readonly Problem[];
+  /** how often gaps were seen before; null: this look has to do */
+  gapLooks: Record<string, number> | null;
   now: Date;
 }): Promise<Found> {
   const { config, client, catalogs, former, before, now } = input;
   const desired = desiredSchedules(config);
   const schedules = await readSchedules(client, desired);
   const unread = [...catalogs].flatMap(([name, { unread }]) => (unread === null ? [] : [name]));
+  const watchers = await readWatchers(client, desired);
+  const gaps = gapsOfAll(catalogs, { watchers, looks: input.gapLooks, now });
   const problems = [
     ...former,
     ...repositoryProblems(catalogs),
     ...scheduleProblems(desired, schedules),
-    ...watcherProblems(await readWatchers(client, desired), now),
+    ...watcherProblems(watchers, now),
+    ...gaps.problems,
     ...(await failedRuns(client, [...catalogs.keys()], { before, now })),
     ...[...catalogs].flatMap(([name, { catalog }]) =>
       catalog === null
@@ -47,7 +55,33 @@ export async function lookForProblems(input: {
     problems: problems.slice(0, MOST),
     more: Math.max(0, problems.length - MOST),
     unread,
+    gapLooks: Object.fromEntries(Object.entries(gaps.looks).slice(0, MOST)),
+    gaps: gaps.confirmed.slice(0, MOST_GAPS),
   };
+}
+
+function gapsOfAll(
+  catalogs: ReadonlyMap<string, Looked>,
+  {
+    watchers,
+    looks,
+    now,
+  }: { watchers: readonly WatcherSeen[]; looks: Record<string, number> | null; now: Date },
+): GapsFound {
+  const all: GapsFound = { problems: [], confirmed: [], looks: {} };
+  for (const [name, { catalog }] of catalogs) {
+    if (catalog === null) {
+      // What was seen before is still so, for all that is known.
+      const known = Object.entries(looks ?? {}).filter(([key]) => key.startsWith(`gap/${name}/`));
+      Object.assign(all.looks, Object.fromEntries(known));
+      continue;
+    }
+    const found = findGaps(catalog, { inFlight: inFlightOf(watchers, name), looks, now });
+    all.problems.push(...found.problems);
+    all.confirmed.push(...found.confirmed);
+    Object.assign(all.looks, found.looks);
+  }
+  return all;
 }
 
 /** Said once where none can be read: that is the repository, not the databases. */

@@ -1,5 +1,6 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { DesiredSchedule } from '../config/schedules.ts';
+import type { LostLogs } from '../model/gap.ts';
 import type { Problem } from '../model/problem.ts';
 import { mapBounded } from '../repository/bounded.ts';
 import { describeSchedule } from './temporal.ts';
@@ -16,6 +17,7 @@ interface WatchReport {
   problem: string | null;
   /** of the look, ISO 8601 */
   at?: string;
+  logs?: { inFlight: LostLogs[] };
 }
 
 export interface WatcherSeen {
@@ -63,6 +65,13 @@ async function reportsOf(client: Client, workflowId: string): Promise<WatchRepor
   } catch {
     return null;
   }
+}
+
+/** What a database's watcher knows to be under way: on the server still, or not looked at twice. */
+export function inFlightOf(watchers: readonly WatcherSeen[], database: string): LostLogs[] {
+  return watchers
+    .flatMap(({ reports }) => reports ?? [])
+    .flatMap((report) => (report.database === database ? (report.logs?.inFlight ?? []) : []));
 }
 
 /** Watchers that are gone or see nothing, and what the others report. */

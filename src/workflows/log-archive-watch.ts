@@ -11,19 +11,26 @@ import {
 } from '@temporalio/workflow';
 import type { WatchReport } from '../activities/watch.ts';
 import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
+import { describeLost, gapKey } from '../model/gap.ts';
 import { parseInput } from '../model/input.ts';
+import { answerGaps, type FoundGap } from './gaps.ts';
 import { control, onHost } from './proxies.ts';
 import { failureOf, orEnd, textOf } from './runbook/failure.ts';
 
 const ROUNDS_PER_RUN = 500;
 
+type Cursors = Record<string, NonNullable<WatchReport['cursor']>>;
+
 /**
  * Watches the log archives of all databases of a host, for as long as the host has any: archiver failures, the
- * age of the last archived log, a heartbeat commit and a forced switch when idle. Continued as new.
+ * age of the last archived log, a heartbeat commit and a forced switch when idle; what of it can be recovered, and
+ * what is lost. Continued as new, with where each database's round has left off.
  */
-export async function logArchiveWatch(given: unknown): Promise<void> {
+export async function logArchiveWatch(given: unknown, left: Cursors = {}): Promise<void> {
   const { host } = orEnd(() => parseInput('logArchiveWatch', given));
   let reports: WatchReport[] = [];
+  let cursors = left;
+  const answered = new Set<string>();
   setHandler(defineQuery<WatchReport[]>('reports'), () => reports);
   upsertSearchAttributes({ [SEARCH_ATTRIBUTES.runbook]: ['logArchiveWatch'] });
 
@@ -32,8 +39,16 @@ export async function logArchiveWatch(given: unknown): Promise<void> {
     const settings = await control.describeWatch({ host });
     if (settings.databases === 0) return;
     try {
-      reports = await onHost(host, settings).watchHost({ host });
+      const seen = await onHost(host, settings).watchHost({ host, cursors });
+      // A database that could not be looked at goes on from where it was.
+      cursors = Object.fromEntries(
+        seen.flatMap(({ database, cursor = cursors[database] }) =>
+          cursor === undefined ? [] : [[database, cursor]],
+        ),
+      );
+      reports = seen.map(({ cursor: _, ...report }) => report);
       setCurrentDetails(detailsOf(host, reports));
+      await answerGaps(newGaps(reports, answered), settings.tells);
     } catch (error) {
       if (isCancellation(error)) throw error;
       const failure = failureOf(error);
@@ -42,20 +57,45 @@ export async function logArchiveWatch(given: unknown): Promise<void> {
     }
     await sleep(settings.intervalMs);
   }
-  await continueAsNew<typeof logArchiveWatch>({ host });
+  await continueAsNew<typeof logArchiveWatch>({ host }, cursors);
 }
 
+/** Those of this round that no earlier round of this run has answered. */
+function newGaps(reports: readonly WatchReport[], answered: Set<string>): FoundGap[] {
+  return reports.flatMap(({ database, logs }) =>
+    (logs?.lost ?? []).flatMap((gap) => {
+      const key = gapKey(database, gap);
+      if (answered.has(key)) return [];
+      answered.add(key);
+      return [{ database, gap }];
+    }),
+  );
+}
+
+/** Of a large host, those with a problem first. */
+const MOST_ROWS = 100;
+
 function detailsOf(host: string, reports: readonly WatchReport[]): string {
-  const lines = [
+  const rank = ({ problem, logs }: WatchReport) => (problem === null && !logs?.lost.length ? 1 : 0);
+  const rows = reports.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_ROWS);
+  const more = reports.length - rows.length;
+  return [
     `## log archives of ${host}`,
     '',
-    '| database | last archived | waiting | |',
-    '|---|---|--:|---|',
+    '| database | recoverable to | would lose | last archived (pg_stat_archiver) | waiting | |',
+    '|---|---|--:|---|--:|---|',
+    ...rows.map(rowOf),
+    ...(more > 0 ? ['', `and ${more} more databases, without a problem or with one of the same kind`] : []),
+  ].join('\n');
+}
+
+function rowOf(report: WatchReport): string {
+  const { database, recoverableAt, rpoSeconds, lastArchivedAt, waiting, logs, problem } = report;
+  const lost = (logs?.lost ?? []).map((gap) => `**lost: ${describeLost(gap)}**`);
+  const said = [...lost, ...(problem === null ? [] : [problem])].join('; ') || 'ok';
+  const cells = [
+    ...[database, recoverableAt ?? 'nothing', rpoSeconds == null ? '' : `${rpoSeconds} s`],
+    ...[lastArchivedAt ?? 'never', waiting ?? '', said.replaceAll('|', '\\|')],
   ];
-  for (const report of reports) {
-    lines.push(
-      `| ${report.database} | ${report.lastArchivedAt ?? 'never'} | ${report.waiting ?? ''} | ${report.problem ?? 'ok'} |`,
-    );
-  }
-  return lines.join('\n');
+  return `| ${cells.join(' | ')} |`;
 }

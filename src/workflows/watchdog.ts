@@ -4,6 +4,7 @@ import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
 import { parseInput } from '../model/input.ts';
 import { dayOf, developmentOf, type WatchdogReport, type WatchedProblem } from '../model/problem.ts';
 import { raise } from './alerts.ts';
+import { answerGaps } from './gaps.ts';
 import { control } from './proxies.ts';
 import { failureOf, orEnd } from './runbook/failure.ts';
 
@@ -28,6 +29,7 @@ export async function watchdog(given: unknown): Promise<WatchdogReport> {
     if (alerts.length > MOST_ALERTS) await raise(moreAlert(more, now));
     for (const problem of over.slice(0, MOST_ALERTS)) await raise(overAlert(problem, now));
   }
+  await answerGaps(found.gaps ?? [], tells);
   if (pings) {
     try {
       await control.pingDeadManSwitch({});

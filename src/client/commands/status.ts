@@ -73,7 +73,8 @@ async function showMany(session: Session, all: boolean): Promise<ExitCode> {
   const { ENGINES } = await import('../../workers/engines.ts');
   const run = { signal: new AbortController().signal, progress: () => {} };
   const former = await formerProblems(loaded, ENGINES, run);
-  const { problems, more } = await lookForProblems({ config, client, catalogs, former, before: [], now });
+  const known = { before: [], gapLooks: null };
+  const { problems, more } = await lookForProblems({ config, client, catalogs, former, ...known, now });
   session.print({ databases, problems, more, runs }, formatFleet(databases, runs, { problems, more }, now));
   return problems.length === 0 ? EXIT.done : EXIT.failed;
 }

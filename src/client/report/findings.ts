@@ -1,8 +1,9 @@
 import type { DatabaseView } from '../../config/describe.ts';
+import type { LogGap } from '../../model/backup.ts';
 import { largestGapMs } from '../../model/cron.ts';
 import type { DrillRecord } from '../../model/drill.ts';
+import { describeLost, gapName, isOpenGap } from '../../model/gap.ts';
 import { overdueAfterMs } from '../../model/overdue.ts';
-import { countOf } from '../../model/plan.ts';
 import { backupProblems } from '../../watchdog/backups.ts';
 import { formatSpan } from '../view/duration.ts';
 import { readinessOf } from './disaster.ts';
@@ -33,12 +34,9 @@ export function findingsOf(database: DatabaseView, held: Held | string, now: Dat
   return [
     ...late,
     ...neverMade(database, held),
-    ...catalog.gaps.map(({ count, firstMissing, lastMissing }) =>
-      critical(
-        `${countOf(count, 'log')} of ${name} ${count === 1 ? 'is' : 'are'} missing, ${firstMissing} to ${lastMissing}: no moment in between can be recovered`,
-        `holdfast catalog ${name} shows the times; holdfast backup ${name} --tier physical begins anew`,
-      ),
-    ),
+    ...catalog.gaps
+      .filter(({ acknowledged }) => acknowledged === undefined)
+      .map((gap) => gapFinding(name, gap)),
     ...drillFindings(database, drills, now),
     ...neverTakenOver(database, held),
   ].toSorted((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
@@ -46,6 +44,17 @@ export function findingsOf(database: DatabaseView, held: Held | string, now: Dat
 
 const critical = (what: string, hint: string): Finding => ({ severity: 'critical', what, hint });
 const warning = (what: string, hint: string): Finding => ({ severity: 'warning', what, hint });
+
+/** It is serious while nothing behind it can be recovered; after that it is a hole in the past. */
+function gapFinding(name: string, gap: LogGap): Finding {
+  const what = `${describeLost(gap, name)}: no moment in between can be recovered`;
+  return isOpenGap(gap)
+    ? critical(
+        what,
+        `holdfast catalog ${name} shows the times; holdfast backup ${name} --tier physical begins anew`,
+      )
+    : warning(what, `holdfast gap acknowledge ${name} --gap ${gapName(gap)} --reason …`);
+}
 
 /** What is there not once: without a schedule's age nobody can say that it is late. */
 function neverMade({ name, tiers, verify }: DatabaseView, { catalog, verifications }: Held): Finding[] {

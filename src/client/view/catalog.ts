@@ -1,6 +1,7 @@
 import type { Catalog, CatalogBackup, LogGap, RecoveryInterval } from '../../model/backup.ts';
 import { formatAge, formatBytes, formatParagraph, formatTable, formatTime, style } from '../output.ts';
 import { formatSpan } from './duration.ts';
+import { formatGap } from './gaps.ts';
 import { formatWindow } from './window.ts';
 
 export interface CatalogView {
@@ -17,7 +18,7 @@ export function formatCatalog(view: CatalogView): string {
   const parts = [formatRecoverable(view)];
   const picture = formatWindow(catalog, now, width ?? 100);
   if (picture !== '') parts.push(picture);
-  if (catalog.gaps.length > 0) parts.push(formatGaps(catalog.gaps, width));
+  if (catalog.gaps.length > 0) parts.push(formatGapsOf(catalog.gaps, width));
   parts.push(formatBackups(catalog.backups, now));
   return parts.join('\n\n');
 }
@@ -56,26 +57,10 @@ function describeInterval({ from, to }: RecoveryInterval): string {
   return `${formatTime(from, 'up')} to ${formatTime(to)}  ${span}`;
 }
 
-function formatGaps(gaps: readonly LogGap[], width: number | null): string {
-  const lines = gaps.map((gap) => {
-    const between =
-      gap.after === null || gap.before === null
-        ? ''
-        : `, between ${formatTime(gap.after)} and ${formatTime(gap.before, 'up')}`;
-    const logs = gap.count === 1 ? gap.firstMissing : `${gap.firstMissing} to ${gap.lastMissing}`;
-    const text = `${gap.count} missing${between}: ${logs}, timeline ${gap.timeline}${formatKnown(gap)}`;
-    return formatParagraph(text, '  ', width);
-  });
+function formatGapsOf(gaps: readonly LogGap[], width: number | null): string {
   const isKnown = gaps.every(({ acknowledged }) => acknowledged !== undefined);
-  return [style(isKnown ? 'bold' : ['bold', 'red'], 'LOG GAPS'), ...lines].join('\n');
-}
-
-/** What makes it bearable: a base behind it, and somebody who knows. */
-function formatKnown({ baseAfter, acknowledged }: LogGap): string {
-  const base = baseAfter == null ? '' : `; recoverable again from ${baseAfter} on`;
-  if (acknowledged === undefined) return base;
-  const { by, at, reason } = acknowledged;
-  return `${base}; acknowledged by ${by}, ${formatTime(at)}: ${reason}`;
+  const head = style(isKnown ? 'bold' : ['bold', 'red'], 'LOG GAPS');
+  return [head, ...gaps.map((gap) => formatGap(gap, width))].join('\n');
 }
 
 function formatBackups(backups: readonly CatalogBackup[], now: Date): string {
