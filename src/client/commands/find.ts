@@ -2,14 +2,13 @@ import { Command } from 'commander';
 import { describeDatabase } from '../../config/describe.ts';
 import type { Candidate } from '../../engines/contract/read.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import type { Progress } from '../../model/progress.ts';
 import { EXIT } from '../exit.ts';
 import { findAccident, readMoment } from '../find.ts';
+import { interruptible, reporter } from '../long-command.ts';
 import { action, openContext, withGlobalOptions } from '../options.ts';
 import { terminalWidth } from '../output.ts';
 import { againOptions } from '../session.ts';
 import { formatFind, restoreCommandOf } from '../view/find.ts';
-import { formatProgress } from '../view/progress.ts';
 
 interface Options {
   table: string;
@@ -74,32 +73,4 @@ Examples:
 function count(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new HoldfastError('InvalidInput', `${text} is not a number of at least 1`);
-}
-
-/** Ctrl-C, or a terminal that closes, ends the programs that run and removes the fetched logs: again does not hurry it. */
-async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const interrupt = () => stop.abort(new HoldfastError('ToolFailed', 'interrupted'));
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of signals) process.on(name, interrupt);
-  try {
-    return await work(stop.signal);
-  } finally {
-    for (const name of signals) process.removeListener(name, interrupt);
-  }
-}
-
-const REPORT_EVERY_MS = 2_000;
-
-/** Progress for people, on stderr: a line now and then. */
-function reporter(): (progress: Progress) => void {
-  let saidAt = 0;
-  let phase = '';
-  return (progress) => {
-    const now = Date.now();
-    if (progress.phase === phase && now - saidAt < REPORT_EVERY_MS) return;
-    saidAt = now;
-    phase = progress.phase;
-    process.stderr.write(`${formatProgress(progress, null)}\n`);
-  };
 }

@@ -1,19 +1,20 @@
-import { confirm, isCancel } from '@clack/prompts';
 import { Command } from 'commander';
-import { HoldfastError } from '../../model/failure.ts';
+import { isWanted } from '../confirm.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, type CommandContext, openContext, withGlobalOptions } from '../options.ts';
 import { terminalWidth } from '../output.ts';
 import { formatApplied, formatBucketPlan } from '../view/repository.ts';
+import { repairCommand } from './repository-repair.ts';
 
 export function repositoryCommand(): Command {
   return new Command('repository')
-    .summary("the bucket's own protection: plan and apply its settings")
+    .summary("the bucket's own protection: plan and apply its settings, repair what somebody did to it")
     .description(
       'The bucket that holds the backups: versioning, Object Lock, encryption, public access, policy and lifecycle, as the configuration wants them. Uses repository.adminCredentials, where there are any.',
     )
     .addCommand(planCommand())
-    .addCommand(applyCommand());
+    .addCommand(applyCommand())
+    .addCommand(repairCommand());
 }
 
 function planCommand(): Command {
@@ -64,7 +65,7 @@ async function apply({ config, output, print }: CommandContext, yes: boolean): P
     if (output === 'text' && plan.changes.length > 0) {
       process.stdout.write(`${formatBucketPlan(plan, terminalWidth())}\n\n`);
     }
-    if (plan.changes.length > 0 && !yes && !(await isWanted(plan.changes.length))) {
+    if (plan.changes.length > 0 && !yes && !(await isWanted(question(plan.changes.length), FIRST_LOOK))) {
       process.stdout.write('nothing was changed\n');
       return EXIT.declined;
     }
@@ -74,14 +75,8 @@ async function apply({ config, output, print }: CommandContext, yes: boolean): P
   });
 }
 
-/** Never takes silence, or a missing terminal, for a yes. */
-async function isWanted(count: number): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stdout.isTTY) {
-    throw new HoldfastError('InvalidInput', 'this is no terminal: there is nobody to ask about the plan', {
-      hint: 'look at it with holdfast repository plan, then say holdfast repository apply --yes',
-    });
-  }
-  const settings = count === 1 ? 'this setting' : `these ${count} settings`;
-  const sure = await confirm({ message: `change ${settings} of the bucket?`, initialValue: false });
-  return !isCancel(sure) && sure;
+function question(count: number): string {
+  return `change ${count === 1 ? 'this setting' : `these ${count} settings`} of the bucket?`;
 }
+
+const FIRST_LOOK = 'look at it with holdfast repository plan, then say holdfast repository apply --yes';
