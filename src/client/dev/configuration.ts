@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
-import type { S3Credentials, S3Facts } from './s3.ts';
+import type { S3Facts, S3Server } from './s3.ts';
 import { type WorkerName, writePrivate } from './state.ts';
 
 /** The one database of the development environment, and the host and the site where it is set up. */
@@ -58,6 +58,9 @@ export function layoutOf(directory: string) {
     secrets: {
       accessKeyId: secret('s3-access-key-id'),
       secretAccessKey: secret('s3-secret-access-key'),
+      sessionToken: secret('s3-session-token'),
+      adminAccessKeyId: secret('s3-admin-access-key-id'),
+      adminSecretAccessKey: secret('s3-admin-secret-access-key'),
       restoreAccessKeyId: secret('s3-restore-access-key-id'),
       restoreSecretAccessKey: secret('s3-restore-secret-access-key'),
       restoreSessionToken: secret('s3-restore-session-token'),
@@ -82,14 +85,18 @@ export async function writeConfiguration(facts: Facts): Promise<void> {
   );
 }
 
+/** The server's own are the admin's; backups and restores have less. */
 export async function writeS3Secrets(
   directory: string,
-  s3: { accessKeyId: string; secretAccessKey: string; restoreCredentials: Required<S3Credentials> },
+  s3: Pick<S3Server, 'accessKeyId' | 'secretAccessKey' | 'writerCredentials' | 'restoreCredentials'>,
 ): Promise<void> {
   const { secrets } = layoutOf(directory);
   await makeSecretsDirectory(directory);
-  await writePrivate(secrets.accessKeyId, s3.accessKeyId);
-  await writePrivate(secrets.secretAccessKey, s3.secretAccessKey);
+  await writePrivate(secrets.adminAccessKeyId, s3.accessKeyId);
+  await writePrivate(secrets.adminSecretAccessKey, s3.secretAccessKey);
+  await writePrivate(secrets.accessKeyId, s3.writerCredentials.accessKeyId);
+  await writePrivate(secrets.secretAccessKey, s3.writerCredentials.secretAccessKey);
+  await writePrivate(secrets.sessionToken, s3.writerCredentials.sessionToken);
   await writePrivate(secrets.restoreAccessKeyId, s3.restoreCredentials.accessKeyId);
   await writePrivate(secrets.restoreSecretAccessKey, s3.restoreCredentials.secretAccessKey);
   await writePrivate(secrets.restoreSessionToken, s3.restoreCredentials.sessionToken);
@@ -137,6 +144,7 @@ export function configurationOf({ directory, temporal, s3, postgres, second }: F
           stanza: DATABASE,
           dataDirectory: postgres.dataDirectory,
           socketDirectory: postgres.socketDirectory,
+          log: join(dirname(postgres.dataDirectory), 'server.log'),
           systemUser: postgres.systemUser,
         },
         ...(second !== null && {
@@ -166,11 +174,16 @@ export function repositoryOf(directory: string, s3: Facts['s3']) {
     credentials: {
       accessKeyId: { file: secrets.accessKeyId },
       secretAccessKey: { file: secrets.secretAccessKey },
+      sessionToken: { file: secrets.sessionToken },
     },
     restoreCredentials: {
       accessKeyId: { file: secrets.restoreAccessKeyId },
       secretAccessKey: { file: secrets.restoreSecretAccessKey },
       sessionToken: { file: secrets.restoreSessionToken },
+    },
+    adminCredentials: {
+      accessKeyId: { file: secrets.adminAccessKeyId },
+      secretAccessKey: { file: secrets.adminSecretAccessKey },
     },
     kmsKeyId: s3.kmsKeyId,
     cipher: { file: secrets.cipher },

@@ -11,12 +11,13 @@ import { CreateBucketCommand, PutBucketEncryptionCommand, S3Client } from '@aws-
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { HoldfastError } from '../../model/failure.ts';
+import { type PolicyDocument, restorePolicy, writerPolicy } from '../../repository/bucket/policies.ts';
 import { loopbackCertificate } from './s3-certificate.ts';
 
 const TOOLS = fileURLToPath(new URL('../../../.tools/bin', import.meta.url));
 const KMS_KEY = 'holdfast-key';
 /** MinIO's longest. Shorter ones would end under a development environment that is left running. */
-const RESTORE_CREDENTIALS_SECONDS = 365 * 86_400;
+const CREDENTIALS_SECONDS = 365 * 86_400;
 
 export interface S3Credentials {
   accessKeyId: string;
@@ -38,6 +39,8 @@ export interface S3Facts {
 /** A running S3 server for development and tests, over TLS on loopback. */
 export interface S3Server extends S3Facts {
   pid: number;
+  /** may write, but delete no version and change no setting; the server's own may do everything */
+  writerCredentials: Required<S3Credentials>;
   /** may list and read this bucket, nothing else */
   restoreCredentials: Required<S3Credentials>;
   stop(): Promise<void>;
@@ -74,18 +77,25 @@ export async function startS3(options: {
       options.signal?.throwIfAborted();
       if (!isMinio(pid)) throw failedToStart(directory);
     });
-    return {
-      endpoint,
-      region,
-      bucket,
-      accessKeyId: root.accessKeyId,
-      secretAccessKey: root.secretAccessKey,
-      caFile,
-      kmsKeyId: KMS_KEY,
-      pid,
-      restoreCredentials: await readOnlyCredentials(new STSClient(client), bucket),
-      stop: () => stopS3(pid),
-    };
+    const repository = { endpoint, region, bucket, prefix: '', kmsKeyId: KMS_KEY };
+    const sts = new STSClient(client);
+    try {
+      return {
+        endpoint,
+        region,
+        bucket,
+        accessKeyId: root.accessKeyId,
+        secretAccessKey: root.secretAccessKey,
+        caFile,
+        kmsKeyId: KMS_KEY,
+        pid,
+        writerCredentials: await credentialsUnder(sts, 'holdfast-writer', writerPolicy({ repository })),
+        restoreCredentials: await credentialsUnder(sts, 'holdfast-restore', restorePolicy({ repository })),
+        stop: () => stopS3(pid),
+      };
+    } finally {
+      sts.destroy();
+    }
   } catch (error) {
     await stopS3(pid);
     throw error;
@@ -234,33 +244,22 @@ async function createBucket(client: S3Client, bucket: string, checkAlive: () => 
   client.destroy();
 }
 
-async function readOnlyCredentials(client: STSClient, bucket: string): Promise<Required<S3Credentials>> {
-  const policy = {
-    Version: '2012-10-17',
-    Statement: [
-      {
-        Effect: 'Allow',
-        Action: ['s3:ListBucket', 's3:ListBucketVersions', 's3:GetBucketLocation'],
-        Resource: [`arn:aws:s3:::${bucket}`],
-      },
-      {
-        Effect: 'Allow',
-        Action: ['s3:GetObject', 's3:GetObjectVersion'],
-        Resource: [`arn:aws:s3:::${bucket}/*`],
-      },
-    ],
-  };
-  const { Credentials: made } = await client.send(
+/** Credentials that may do what the policy says, of what the server's own may. */
+async function credentialsUnder(
+  sts: STSClient,
+  role: string,
+  policy: PolicyDocument,
+): Promise<Required<S3Credentials>> {
+  const { Credentials: made } = await sts.send(
     new AssumeRoleCommand({
-      RoleArn: 'arn:aws:iam::000000000000:role/holdfast-restore',
-      RoleSessionName: 'holdfast-restore',
-      DurationSeconds: RESTORE_CREDENTIALS_SECONDS,
+      RoleArn: `arn:aws:iam::000000000000:role/${role}`,
+      RoleSessionName: role,
+      DurationSeconds: CREDENTIALS_SECONDS,
       Policy: JSON.stringify(policy),
     }),
   );
-  client.destroy();
   if (!made?.AccessKeyId || !made.SecretAccessKey || !made.SessionToken) {
-    throw new HoldfastError('ToolFailed', 'the S3 server gave no credentials for restores');
+    throw new HoldfastError('ToolFailed', `the S3 server gave no credentials for ${role}`);
   }
   return {
     accessKeyId: made.AccessKeyId,

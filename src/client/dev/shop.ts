@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { configSchema } from '../../config/schema.ts';
-import type { ToolRepository } from '../../engines/contract/backup.ts';
+import { type Config, configSchema, type RepositoryConfig } from '../../config/schema.ts';
 import { postgres as engine } from '../../engines/postgres/postgres.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Topology } from '../../model/topology.ts';
+import { applySettings } from '../../repository/bucket/apply.ts';
+import { desiredSettings } from '../../repository/bucket/desired.ts';
 import { openRepository } from '../../repository/repository.ts';
+import { toolRepository } from '../../repository/tool.ts';
 import { readTopology } from '../../repository/topology.ts';
 import { DATABASE, layoutOf, makeSecretsDirectory, repositoryOf } from './configuration.ts';
 import { type RunningPostgres, runningPid, startPostgres, stopPostgres } from './postgres.ts';
@@ -25,21 +27,12 @@ export async function startShop(
 ): Promise<RunningPostgres> {
   const { postgres, secrets } = layoutOf(directory);
   await makeSecretsDirectory(directory);
-  const repository: ToolRepository = {
-    endpoint: new URL(s3.endpoint).host,
-    region: s3.region,
-    bucket: s3.bucket,
-    path: 'pgbackrest',
-    pathStyle: true,
-    caFile: s3.caFile,
-    credentials: {
-      accessKeyId: s3.accessKeyId,
-      secretAccessKey: s3.secretAccessKey,
-      sessionToken: null,
-    },
-    kmsKeyId: s3.kmsKeyId,
-    cipher: await secretIn(secrets.cipher),
-  };
+  // Made up the first time.
+  await secretIn(secrets.cipher);
+  const repository = await toolRepository(repositoryConfig(directory, s3), {
+    use: 'backup',
+    baseDirectory: directory,
+  });
   return startPostgres({
     directory: postgres,
     port,
@@ -64,15 +57,36 @@ export async function whereTaken(
   s3: S3Facts,
   signal: AbortSignal,
 ): Promise<Topology | null> {
-  const repository = await openRepository(configSchema.shape.repository.parse(repositoryOf(directory, s3)), {
-    use: 'backup',
-    baseDirectory: directory,
-  });
+  const options = { use: 'backup', baseDirectory: directory } as const;
+  const repository = await openRepository(repositoryConfig(directory, s3), options);
   try {
     return await readTopology(repository, DATABASE, signal);
   } finally {
     repository.close();
   }
+}
+
+/**
+ * Gives the environment's bucket the settings that a configuration wants, whatever way the configuration takes to it: a
+ * bucket of somebody else's is never touched.
+ */
+export async function protectBucket(
+  directory: string,
+  s3: S3Facts,
+  config: Config,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { use: 'admin', baseDirectory: directory } as const;
+  const { connection, close } = await openRepository(repositoryConfig(directory, s3), options);
+  try {
+    await applySettings(connection, desiredSettings(config), signal);
+  } finally {
+    close();
+  }
+}
+
+function repositoryConfig(directory: string, s3: S3Facts): RepositoryConfig {
+  return configSchema.shape.repository.parse(repositoryOf(directory, s3));
 }
 
 /** Starts the server that took the database over, where it does not run. Throws InstanceLost, ToolFailed. */

@@ -14,7 +14,7 @@ import { identifyProcess } from './process.ts';
 import { pidsOf, runningPrograms } from './running.ts';
 import { type S3Facts, startS3 } from './s3.ts';
 import { createSample } from './sample.ts';
-import { SYSTEM_USER, startShop, startTakenOver, stopShop, whereTaken } from './shop.ts';
+import { protectBucket, SYSTEM_USER, startShop, startTakenOver, stopShop, whereTaken } from './shop.ts';
 import { endPrograms } from './shutdown.ts';
 import {
   type DevDescription,
@@ -128,9 +128,6 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       return server.pid;
     });
     const s3 = state.s3 as S3Facts;
-    const taken = state.sampled ? await whereTaken(directory, s3, signal) : null;
-    if (taken === null) await ensureShop(s3);
-    else await ensureTakenOver(taken);
     await writeConfiguration({
       directory,
       temporal,
@@ -144,6 +141,11 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       second: state.second ? { takeoverPort: state.takeoverPort } : null,
     });
     const loaded = await loadConfig(config);
+    // Before anything is written there: what comes in is locked from the first log on.
+    await protectBucket(directory, s3, loaded.config, signal);
+    const taken = state.sampled ? await whereTaken(directory, s3, signal) : null;
+    if (taken === null) await ensureShop(s3);
+    else await ensureTakenOver(taken);
     const configDigest = createHash('sha256')
       .update(await readFile(config))
       .digest('hex');

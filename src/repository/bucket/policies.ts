@@ -1,4 +1,4 @@
-import type { Config, RepositoryConfig } from '../../config/schema.ts';
+import type { RepositoryConfig } from '../../config/schema.ts';
 
 /** A policy document of IAM, or of a bucket. */
 export interface PolicyDocument {
@@ -14,6 +14,9 @@ export interface PolicyStatement {
   Resource: string[];
   Condition?: Record<string, Record<string, string | string[]>>;
 }
+
+/** Where it is, and its key: all that a policy names. */
+type Place = Pick<RepositoryConfig, 'endpoint' | 'region' | 'bucket' | 'prefix' | 'kmsKeyId'>;
 
 const LOOK = ['s3:ListBucket', 's3:ListBucketVersions', 's3:GetBucketLocation'];
 const LOOK_AT_SETTINGS = [
@@ -44,7 +47,7 @@ const WRITE = [
  * For `repository.credentials`: may write and lay markers, but neither delete a version nor shorten a lock. Its denials
  * hold whatever else these credentials are allowed.
  */
-export function writerPolicy({ repository }: Pick<Config, 'repository'>): PolicyDocument {
+export function writerPolicy({ repository }: { repository: Place }): PolicyDocument {
   const { bucket, objects } = resourcesOf(repository);
   return policyOf([
     allow('Look', [...LOOK, 's3:ListBucketMultipartUploads', ...lookAtSettings(repository)], bucket),
@@ -71,7 +74,7 @@ export function writerPolicy({ repository }: Pick<Config, 'repository'>): Policy
 }
 
 /** For `repository.restoreCredentials`: reads, and nothing else. */
-export function restorePolicy({ repository }: Pick<Config, 'repository'>): PolicyDocument {
+export function restorePolicy({ repository }: { repository: Place }): PolicyDocument {
   const { bucket, objects } = resourcesOf(repository);
   return policyOf([
     allow('Look', [...LOOK, ...lookAtSettings(repository)], bucket),
@@ -84,7 +87,7 @@ export function restorePolicy({ repository }: Pick<Config, 'repository'>): Polic
  * The statements for the bucket's own policy: what nobody may do, whoever allows it. Who may change settings can only be
  * said in the roles' policies: the configuration knows credentials, not whose they are.
  */
-export function bucketPolicy({ repository }: Pick<Config, 'repository'>): PolicyDocument {
+export function bucketPolicy({ repository }: { repository: Place }): PolicyDocument {
   const { bucket, objects } = resourcesOf(repository);
   const all = [...bucket, `${bucket[0]}/*`];
   const statements = [
@@ -98,7 +101,7 @@ export function bucketPolicy({ repository }: Pick<Config, 'repository'>): Policy
  * An upload that names no encryption gets the bucket's, with the configured key; so does a part of an upload in several.
  * One that names another is refused.
  */
-function encryptionStatements({ kmsKeyId }: RepositoryConfig, objects: string[]): PolicyStatement[] {
+function encryptionStatements({ kmsKeyId }: Place, objects: string[]): PolicyStatement[] {
   if (kmsKeyId === undefined) return [];
   const refuse = (sid: string, key: string, condition: PolicyStatement['Condition']) =>
     deny(sid, ['s3:PutObject'], objects, { Null: { [key]: 'false' }, ...condition });
@@ -114,7 +117,7 @@ function encryptionStatements({ kmsKeyId }: RepositoryConfig, objects: string[])
 }
 
 /** Only AWS has keys that its own policies speak of; other stores refuse a policy with actions they do not know. */
-function keyStatements(repository: RepositoryConfig, actions: string[]): PolicyStatement[] {
+function keyStatements(repository: Place, actions: string[]): PolicyStatement[] {
   const { kmsKeyId, region } = repository;
   if (kmsKeyId === undefined || !isAws(repository)) return [];
   const arn = `arn:${partitionOf(region)}:kms:${region}:*`;
@@ -125,7 +128,7 @@ function keyStatements(repository: RepositoryConfig, actions: string[]): PolicyS
   return [{ ...allow('Key', actions, [`${arn}:key/*`]), Condition: named }];
 }
 
-function lookAtSettings(repository: RepositoryConfig): string[] {
+function lookAtSettings(repository: Place): string[] {
   return isAws(repository) ? [...LOOK_AT_SETTINGS, 's3:GetBucketPublicAccessBlock'] : LOOK_AT_SETTINGS;
 }
 
@@ -141,7 +144,7 @@ export function bareKey(kmsKeyId: string): string {
 
 const isAlias = (kmsKeyId: string): boolean => /^(arn:.*:)?alias\//.test(kmsKeyId);
 
-function resourcesOf({ bucket, prefix, region }: RepositoryConfig) {
+function resourcesOf({ bucket, prefix, region }: Place) {
   const arn = `arn:${partitionOf(region)}:s3:::${bucket}`;
   return { bucket: [arn], objects: [`${arn}/${prefix}*`] };
 }
