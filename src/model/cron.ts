@@ -103,6 +103,21 @@ export function largestGapMs(expressions: readonly string[]): number | null {
   return runs < 2 ? null : largest * 60_000;
 }
 
+/** Every time at which one of these expressions fires after a moment and before another; milliseconds, in order. */
+export function firesBetween(expressions: readonly string[], after: number, before: number): number[] {
+  const crons = expressions.map(parseCron);
+  const times: number[] = [];
+  if (crons.length === 0) return times;
+  for (let day = Math.floor(after / DAY_MS) * DAY_MS; day < before; day += DAY_MS) {
+    const date = new Date(day);
+    for (const minute of unionOf(crons.filter((cron) => firesOn(cron, date)))) {
+      const at = day + minute * 60_000;
+      if (at > after && at < before) times.push(at);
+    }
+  }
+  return times;
+}
+
 function isWeekly({ days, months }: Cron): boolean {
   return days.size === 31 && months.size === 12;
 }

@@ -1,0 +1,159 @@
+import type { AuditFinding } from '../../model/audit.ts';
+import { formatDuration } from '../../model/duration.ts';
+import { dayOf, type Horizon, type Span } from './calendar.ts';
+import type { BackupLife } from './life.ts';
+import type { Broken, MissingMonth } from './promises.ts';
+import { monthName } from './promises.ts';
+import { countOf } from './spans.ts';
+import type { Limit, Serving } from './window.ts';
+import { describeCause, finding, firstDay, hintOf, keyOf, more, nameOf, when } from './words.ts';
+
+/** One finding for each cause: the first victim by name, and how many more. */
+export function tellBroken(database: string, broken: readonly Broken[], horizon: Horizon): AuditFinding[] {
+  const groups = Map.groupBy(broken, ({ code, cause }) => `${code} ${keyOf(cause)}`);
+  return [...groups.values()].map((group) => {
+    const [first] = group as [Broken];
+    const { code, cause, gone, from } = first;
+    const day = when(from, horizon);
+    return finding('critical', code, {
+      database,
+      what: `${describeCause(cause)} removes ${nameOf(gone)} ${day}: ${code === 'needed-gone' ? needed(group) : early(group)}`,
+      firstDay: firstDay(from, horizon),
+      hint: hintOf(cause),
+    });
+  });
+}
+
+function early(group: readonly Broken[]): string {
+  const [{ from, to }] = group as [Broken];
+  return `it is promised until ${dayOf(to)}, ${formatDuration(to - from)} longer${more(group.length - 1, 'go too early')}`;
+}
+
+function needed(group: readonly Broken[]): string {
+  const [{ gone }] = group as [Broken];
+  const victims = group.filter((one) => one.gone === gone);
+  const until = dayOf(Math.max(...victims.map(({ to }) => to)));
+  const kinds = [...Map.groupBy(victims, ({ victim }) => victim.kind)];
+  const who = kinds.map(([kind, ofKind]) => countOf(ofKind.length, kind)).join(' and ');
+  const others = new Set(group.map((one) => one.gone)).size - 1;
+  return `${who} ${victims.length === 1 ? 'needs' : 'need'} it until ${until}${more(others, 'are removed from under what needs them')}`;
+}
+
+/** The first day on which the window does not hold, and what breaks it. */
+export function tellWindow(
+  database: string,
+  holes: readonly Span[],
+  known: { windowMs: number; serving: readonly Serving[]; horizon: Horizon },
+): AuditFinding[] {
+  const [hole] = holes;
+  if (hole === undefined) return [];
+  const { windowMs, serving, horizon } = known;
+  const window = `the window of ${formatDuration(windowMs)}`;
+  const until = hole.to >= horizon.end ? 'not again within the year' : `again from ${dayOf(hole.to)} on`;
+  const limit = serving
+    .filter(({ to }) => to === hole.from)
+    .reduce<Serving | null>(
+      (oldest, one) => (oldest === null || one.from < oldest.from ? one : oldest),
+      null,
+    );
+  const [why, hint] =
+    limit === null
+      ? [nothingServes(serving, hole, horizon), START_HINT]
+      : [reasonOf(limit), hintOf(limit.limit.ending.cause)];
+  const what = `${window} is not kept ${hole.from <= horizon.now ? 'now' : `from ${dayOf(hole.from)} on`}, ${until}: ${why}`;
+  return [
+    finding('critical', 'window-broken', { database, what, firstDay: firstDay(hole.from, horizon), hint }),
+  ];
+}
+
+const START_HINT =
+  'holdfast catalog shows gaps and what can be recovered; holdfast backup --tier physical --kind full begins a new window';
+
+function nothingServes(serving: readonly Serving[], hole: Span, { now }: Horizon): string {
+  const there = serving.filter(({ from }) => from <= hole.from);
+  if (there.length === 0) return 'there is no full or differential backup yet that logs lead on from';
+  const whole = there.filter(({ to }) => to > Math.max(now, hole.from));
+  const newest = whole[0];
+  if (newest !== undefined)
+    return `only from ${new Date(newest.from).toISOString().slice(0, 16)}Z on everything can be recovered; what is older is damaged, or its logs are`;
+  return 'no base is whole together with all logs since its start';
+}
+
+function reasonOf({ base, limit }: Serving): string {
+  const what: Record<Limit['what'], string> = {
+    base: nameOf(base),
+    needed: `${limit.culprit === null || !('promisedUntil' in limit.culprit) ? 'what it needs' : nameOf(limit.culprit)}, which ${nameOf(base)} needs`,
+    logs: `logs that ${nameOf(base)} needs`,
+    archive: `the logs from ${nameOf(base)} on`,
+  };
+  return `${describeCause(limit.ending.cause)} removes ${what[limit.what]}, and no other base is old enough by then`;
+}
+
+export function tellMonths(
+  database: string,
+  months: readonly MissingMonth[],
+  horizon: Horizon,
+): AuditFinding[] {
+  const [first] = months;
+  if (first === undefined) return [];
+  const { month, from, made } = first;
+  const ended = made.find(({ restorable }) => restorable.at <= from);
+  const why =
+    ended === undefined || ended.restorable.at === Number.NEGATIVE_INFINITY
+      ? made.length === 0
+        ? 'none was made'
+        : `${nameOf((made[0] as BackupLife).backup)} cannot be restored`
+      : `${describeCause(ended.restorable.cause)} removes ${nameOf(ended.backup)}`;
+  const others = new Set(months.map((one) => one.month)).size - 1;
+  return [
+    finding('critical', 'too-few', {
+      database,
+      what: `there is no snapshot of ${monthName(month)} ${when(from, horizon)}: ${why}${more(others, others === 1 ? 'month has none' : 'months have none')}`,
+      firstDay: firstDay(from, horizon),
+      hint:
+        ended === undefined || ended.restorable.at === Number.NEGATIVE_INFINITY
+          ? `holdfast backup ${database} --tier snapshot makes one now; what a past month has lost stays lost`
+          : hintOf(ended.restorable.cause),
+    }),
+  ];
+}
+
+/** A recovery within the window would have to wait for a thaw. */
+export function tellThaw(database: string, unready: readonly Span[], horizon: Horizon): AuditFinding[] {
+  const [first] = unready;
+  if (first === undefined) return [];
+  const hint =
+    'a recovery waits for the thaw: let the rule move things later than the window and the time between two fulls';
+  const what = `a recovery within the window has to thaw something first, ${first.from <= horizon.now ? 'now' : `from ${dayOf(first.from)} on`}${first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}`}`;
+  return [finding('warning', 'archived', { database, what, firstDay: firstDay(first.from, horizon), hint })];
+}
+
+/** Manifests are read at every step, by the catalog: they may not lie in an archive class. */
+export function tellUnlisted(
+  database: string,
+  lives: readonly BackupLife[],
+  horizon: Horizon,
+): AuditFinding[] {
+  const hidden = lives
+    .map(({ backup, unlisted, sound }) => ({
+      backup,
+      unlisted,
+      at: Math.max(unlisted.at, backup.finishedAt),
+      sound,
+    }))
+    .filter(({ backup, at, sound }) => at < Math.min(backup.promisedUntil, sound.at, horizon.end))
+    .sort((a, b) => a.at - b.at);
+  const [first] = hidden;
+  if (first === undefined) return [];
+  const { backup, at, unlisted } = first;
+  const by =
+    unlisted.cause.by === 'rule' ? `${describeCause(unlisted.cause)} moves` : 'an archive class holds';
+  return [
+    finding('critical', 'archived', {
+      database,
+      what: `${by} the manifest of ${nameOf(backup)} ${when(at, horizon)}: without it the catalog does not know the backup${more(hidden.length - 1, 'go the same way')}`,
+      firstDay: firstDay(at, horizon),
+      hint: hintOf(unlisted.cause),
+    }),
+  ];
+}
