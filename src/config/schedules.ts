@@ -11,6 +11,9 @@ export const SCHEDULE_PREFIX = 'holdfast/';
 export const WATCH_PREFIX = `${SCHEDULE_PREFIX}log-archive-watch/`;
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+/** After the backups of the night and before people are at work: UTC. */
+const AUDIT = '0 6 * * *';
 /** Long-lived watchers, the reaper and the watchdog: a schedule that starts them again where they ended. */
 const KEEP_ALIVE_MS = 5 * MINUTE;
 
@@ -70,6 +73,7 @@ export function desiredSchedules(config: Config): DesiredSchedule[] {
   if (Object.keys(config.sites).length > 0) {
     schedules.push(keepAlive('instanceReaper', 'instance-reaper', {}, owner));
   }
+  schedules.push(auditSchedule(owner));
   schedules.push(keepAlive('watchdog', 'watchdog', {}, owner));
   return schedules;
 }
@@ -134,6 +138,17 @@ function backupSchedule(
     catchupWindowMs: largestGapMs(crons) ?? MINUTE,
     attributes: { ...attributes, [SEARCH_ATTRIBUTES.runbook]: workflowType },
     owner,
+  };
+}
+
+function auditSchedule(owner: string): DesiredSchedule {
+  return {
+    ...keepAlive('repositoryAudit', 'repository-audit', {}, owner),
+    crons: [formatCron(parseCron(AUDIT).fields)],
+    everyMs: null,
+    jitterMs: 10 * MINUTE,
+    // A day late is better than not at all; a year of them is one.
+    catchupWindowMs: DAY,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createAlertActivities } from '../activities/alerting.ts';
+import { createAuditActivities } from '../activities/auditing.ts';
 import type { Dependencies } from '../activities/dependencies.ts';
 import { createDisasterActivities } from '../activities/disaster.ts';
 import { createDrillActivities } from '../activities/drilling.ts';
@@ -113,6 +114,7 @@ const controlActivities = (deps: Dependencies) => ({
   ...createDrillActivities(deps),
   ...createSnapshotActivities(deps),
   ...createAlertActivities(deps),
+  ...createAuditActivities(deps),
   ...createWatchdogActivities(deps),
   abandonLogicalBackup: createProtectionActivities(deps).abandonLogicalBackup,
 });

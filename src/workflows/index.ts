@@ -8,6 +8,7 @@ export { monthlySnapshot } from './monthly-snapshot.ts';
 export { physicalBackup } from './physical-backup.ts';
 export { pointInTimeRecovery } from './point-in-time-recovery.ts';
 export { productionChange } from './production-change.ts';
+export { repositoryAudit } from './repository-audit.ts';
 export { restoreDrill } from './restore-drill.ts';
 export { selectiveTableRestore } from './selective-table-restore.ts';
 export { undoImport } from './undo-import.ts';

@@ -1,6 +1,7 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, proxyActivities, TimeoutFailure } from '@temporalio/workflow';
 import type { createAlertActivities } from '../activities/alerting.ts';
+import type { createAuditActivities } from '../activities/auditing.ts';
 import type { createDisasterActivities } from '../activities/disaster.ts';
 import type { createDrillActivities } from '../activities/drilling.ts';
 import type { createEndpointActivities } from '../activities/endpoints.ts';
@@ -21,6 +22,7 @@ import { summaryOf } from './summaries.ts';
 
 type Thawing = ReturnType<typeof createThawingActivities>;
 type Alerting = ReturnType<typeof createAlertActivities>;
+type Auditing = ReturnType<typeof createAuditActivities>;
 type Disaster = ReturnType<typeof createDisasterActivities>;
 type Endpoints = ReturnType<typeof createEndpointActivities>;
 type Fencing = ReturnType<typeof createFencingActivities>;
@@ -79,6 +81,15 @@ export const inRepository = ({ lostAfterMs }: Patience) =>
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 },
   });
+
+/** Hours of listing where a repository is large. The calendar is arithmetic in one piece, without a sign of life. */
+export const auditing = activitiesOn<Auditing>({
+  taskQueue: CONTROL_QUEUE,
+  startToCloseTimeout: '12h',
+  heartbeatTimeout: '5m',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: BRIEFLY,
+});
 
 /** A receiver that is away for hours gets its alerts when it is back. */
 export const alerting = activitiesOn<Pick<Alerting, 'sendAlert'>>({

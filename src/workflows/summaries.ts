@@ -68,6 +68,7 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   describeChannels: () => 'look who is told',
   sendAlert: ({ channel }) => `tell ${channel}`,
   lookForProblems: () => 'look what should have run',
+  auditRepository: () => 'read the repository and play a year forward',
   pingDeadManSwitch: () => "tell the dead man's switch",
   applySchedules: () => 'watch the hosts that have databases now',
   removeExpiredUndo: () => 'remove expired undo data',

@@ -28,14 +28,18 @@ test('every tier of every database has its schedule, each watched host one, and 
     'holdfast/log-archive-watch/db1',
     'holdfast/log-archive-watch/db2',
     'holdfast/instance-reaper',
+    'holdfast/repository-audit',
     'holdfast/watchdog',
   ]);
 });
 
 test('what is off has none', () => {
-  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off, snapshot: off}\nverify: off\ndrill: off'))).toEqual([
+  expect(
+    ids(databaseText('shop', 'tiers: {log: off, physical: off, snapshot: off}\nverify: off\ndrill: off')),
+  ).toEqual([
     'holdfast/logical/shop',
     'holdfast/instance-reaper',
+    'holdfast/repository-audit',
     'holdfast/watchdog',
   ]);
   expect(
@@ -47,6 +51,7 @@ test('what is off has none', () => {
     'holdfast/physical-full/shop',
     'holdfast/log-archive-watch/db1',
     'holdfast/instance-reaper',
+    'holdfast/repository-audit',
     'holdfast/watchdog',
   ]);
 });
@@ -55,6 +60,11 @@ test('the inputs are those that the workflows accept', () => {
   for (const { workflowType, input } of desiredSchedules(exampleConfig())) {
     expect(INPUTS[workflowType].safeParse(input).success, workflowType).toBe(true);
   }
+});
+
+test('the repository is audited every day, once where a day was missed', () => {
+  const audit = desiredSchedules(exampleConfig()).find(({ id }) => id === 'holdfast/repository-audit');
+  expect(audit).toMatchObject({ crons: ['0 6 * * *'], everyMs: null, catchupWindowMs: 86_400_000 });
 });
 
 test('overlap and catch-up are those of the tier', () => {
