@@ -70,6 +70,8 @@ describe('saved histories of every branch replay on the code of today', async ()
       ...['approved', 'expired', 'parked-failed', 'cancelled'].map((how) => `told-${how}`),
       ...['problem', 'over', 'storm', 'told-already', 'untold'].map((how) => `watchdog-${how}`),
       ...['deliver-alert', 'physical-backup-failed-told', 'production-change'],
+      ...['monthly-snapshot', 'monthly-snapshot-skipped', 'monthly-snapshot-failed'],
+      ...['table-thawed', 'verified-snapshot'],
     ];
     expect(files).toEqual(expect.arrayContaining(branches.map((branch) => `${branch}.history`)));
   });

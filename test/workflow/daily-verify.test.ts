@@ -110,6 +110,40 @@ describe('dailyVerify', () => {
     });
   });
 
+  it('restores a snapshot as what it is a copy of, and thaws none', async () => {
+    const snapshot = (backup: string, copyOf: 'logical' | 'physical') => ({
+      ...{ tier: 'snapshot' as const, copyOf, backup, startedAt: LOGICAL.startedAt, newest: false },
+    });
+    const archived = { storageClass: 'DEEP_ARCHIVE', objects: 2, bytes: 1e9, hours: 12 };
+    const fakes = verifying({
+      chooseForVerification: async () => ({
+        candidates: [
+          snapshot('of-dump', 'logical'),
+          snapshot('of-base', 'physical'),
+          snapshot('deep', 'logical'),
+        ],
+        ...{ missing: [], checks: [] },
+      }),
+      chooseBase: async () => ({ ...fakeBase(null), backup: 'of-base' }),
+      chooseLogicalBackup: async ({ backup }) => ({
+        ...fakeBase(null),
+        ...(backup === 'deep' ? { backup, archived } : { backup: 'of-dump' }),
+      }),
+    });
+    await run(fakes, async (found, handle) => {
+      expect(verdicts(fakes)).toEqual([
+        ...['snapshot of-dump pass', 'snapshot of-base pass', 'snapshot deep inconclusive'],
+      ]);
+      expect(found.reasons).toEqual([
+        'snapshot: base is inconclusive: what it needs is in DEEP_ARCHIVE, and a verification thaws nothing',
+      ]);
+      expect(fakes.calls).toEqual(expect.arrayContaining(['restoreTables', 'restoreInstance']));
+      expect(fakes.calls).not.toContain('requestThaw');
+      expect(removed(fakes)).toBe(2);
+      await record('verified-snapshot', handle);
+    });
+  });
+
   it('keeps the fail of a tier without a backup, which no earlier pass stands for', async () => {
     const age = check('logical: age', 'fail', 'there is no logical backup');
     const fakes = verifying({

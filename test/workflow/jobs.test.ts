@@ -97,6 +97,68 @@ describe('physicalBackup', () => {
   });
 });
 
+describe('monthlySnapshot', () => {
+  const taking = (found: object, copy: () => object = () => ({})) => {
+    const inputs: unknown[] = [];
+    const activities = {
+      ...PROTECTION,
+      chooseSnapshot: async () => found,
+      takeSnapshot: async (input: unknown) => {
+        inputs.push(input);
+        return { ...SUMMARY, tier: 'snapshot', ...copy() };
+      },
+    };
+    return { activities, inputs };
+  };
+  const startSnapshot = () => start(environment, { database: 'shop' }, 'monthlySnapshot');
+
+  it('copies what was chosen; each attempt counts its retention from the same moment', async () => {
+    let attempts = 0;
+    const { activities, inputs } = taking({ backup: '20260101-200000F' }, () => {
+      attempts += 1;
+      if (attempts === 1) throw ApplicationFailure.retryable('S3 is away', 'RepositoryUnavailable');
+      return { id: 'snapshot-20260101-200000F' };
+    });
+    await withWorkers(environment, activities, async () => {
+      const handle = await startSnapshot();
+      expect(await handle.result()).toMatchObject({ tier: 'snapshot', id: 'snapshot-20260101-200000F' });
+      expect(inputs).toHaveLength(2);
+      expect(inputs[1]).toEqual(inputs[0]);
+      expect(inputs[0]).toMatchObject({
+        ...{ database: 'shop', backup: '20260101-200000F', at: expect.stringMatching(/Z$/) },
+        madeBy: { workflowId: handle.workflowId },
+      });
+      await record('monthly-snapshot', handle);
+    });
+  });
+
+  it('says why there is nothing to do, which is no failure', async () => {
+    const skipped = 'shop has its snapshot of 2026-01 already: snapshot-20260101-200000F';
+    const { activities, inputs } = taking({ id: 'snapshot-20260101-200000F', skipped });
+    await withWorkers(environment, activities, async () => {
+      const handle = await startSnapshot();
+      expect(await handle.result()).toEqual({ id: 'snapshot-20260101-200000F', skipped });
+      expect(inputs).toEqual([]);
+      await record('monthly-snapshot-skipped', handle);
+    });
+  });
+
+  it('fails for good with what the store has refused', async () => {
+    const { activities } = taking({ backup: '20260101-200000F' }, () => {
+      throw ApplicationFailure.create({
+        ...{ type: 'RepositoryRefused', message: 'the repository refused', nonRetryable: true },
+        details: ['the policy of these credentials has to allow the request'],
+      });
+    });
+    await withWorkers(environment, activities, async () => {
+      const handle = await startSnapshot();
+      const error = (await handle.result().catch((reason: unknown) => reason)) as WorkflowFailedError;
+      expect(error.cause?.message).toMatch(/^the repository refused\nHINT: the policy/);
+      await record('monthly-snapshot-failed', handle);
+    });
+  });
+});
+
 describe('logArchiveWatch', () => {
   it('goes round, goes on past a failed round, and ends when nothing is left to watch', async () => {
     let rounds = 0;

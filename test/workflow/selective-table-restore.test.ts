@@ -86,6 +86,30 @@ describe('a selective table restore', () => {
     });
   });
 
+  it('thaws a snapshot before it makes an instance', async () => {
+    const archived = { storageClass: 'DEEP_ARCHIVE', objects: 2, bytes: 1e9, hours: 12 };
+    let looks = 0;
+    const fake = fakes({
+      chooseLogicalBackup: async ({ tables }) => ({
+        ...fakeBase(tables === null ? null : ['public.orders']),
+        ...{ backup: 'snapshot-20260101T020000Z', archived },
+      }),
+      requestThaw: async () => {
+        looks += 1;
+        return { left: looks === 1 ? 2 : 0 };
+      },
+    });
+    await withWorkers(environment, fake.activities, async () => {
+      const handle = await start({ backup: 'snapshot-20260101T020000Z' });
+      const waiting = await waitFor(handle, 'waiting-for-decision');
+      const before = fake.calls.slice(0, fake.calls.indexOf('provisionInstance'));
+      expect(before).toEqual(['describeRecovery', 'chooseLogicalBackup', 'requestThaw', 'requestThaw']);
+      await handle.executeUpdate('decide', approve(waiting));
+      await handle.result();
+      await record('table-thawed', handle);
+    });
+  });
+
   it('takes the newest backup where none is named, and changes nothing once rejected', async () => {
     const fake = fakes();
     await withWorkers(environment, fake.activities, async () => {
