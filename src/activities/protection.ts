@@ -3,7 +3,6 @@ import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { removeUnpublished } from '../repository/attempts.ts';
-import type { LogCursor } from '../repository/continuity/cursor.ts';
 import { logicalAttemptFolder, logicalFolder, relationsKey } from '../repository/layout.ts';
 import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -14,7 +13,7 @@ import { lockDate, lockObjects } from './locking.ts';
 import { measureBackup } from './measuring.ts';
 import { type BackupSummary, keepRelations, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
-import { WATCH_PATIENCE_MS, type WatchReport, watchAll } from './watch.ts';
+import { WATCH_PATIENCE_MS, type WatchHost, type WatchReport, watchAll } from './watch.ts';
 
 type MadeBy = Manifest['madeBy'];
 
@@ -94,7 +93,7 @@ export const createProtectionActivities = (deps: Dependencies) => ({
   },
 
   /** One round over all databases of the host; a database that cannot be watched does not stop the others. */
-  async watchHost(input: { host: string; cursors?: Record<string, LogCursor> }): Promise<WatchReport[]> {
+  async watchHost(input: WatchHost): Promise<WatchReport[]> {
     return asActivity((run) =>
       withRepository(
         deps,

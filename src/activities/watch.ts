@@ -41,17 +41,22 @@ export const WATCH_PATIENCE_MS = 10_000;
 
 const AT_ONCE = 16;
 /** A server that hangs, and a repository that is listed from the beginning, hold up their own database only. */
-const SERVER_MS = 20_000;
-const REPOSITORY_MS = 60_000;
+const LIMITS = { serverMs: 20_000, repositoryMs: 60_000 };
 const LONGEST_SETTLE_MS = 2 * 60_000;
 const MOST_RUNS = 5;
 const LONGEST_PROBLEM = 400;
+
+export interface WatchHost {
+  host: string;
+  /** by database: what its last round gave */
+  cursors?: Record<string, LogCursor>;
+}
 
 /** One round over all databases of a host, many at once. */
 export async function watchAll(
   deps: Dependencies,
   repository: Repository,
-  { host, cursors = {} }: { host: string; cursors?: Record<string, LogCursor> },
+  { host, cursors = {}, limits = LIMITS }: WatchHost & { limits?: typeof LIMITS },
   run: Run,
 ): Promise<WatchReport[]> {
   const { config } = deps.config;
@@ -61,7 +66,8 @@ export async function watchAll(
   const outage: Outage = { repository: null };
   let done = 0;
   return mapBounded(names, AT_ONCE, async (name) => {
-    const report = await watch(deps, repository, { name, cursor: cursors[name] ?? null, outage }, run);
+    const one = { name, cursor: cursors[name] ?? null, outage, limits };
+    const report = await watch(deps, repository, one, run);
     done += 1;
     run.progress({ phase: 'watching logs', done, total: names.length });
     return report;
@@ -77,7 +83,12 @@ interface Outage {
 async function watch(
   deps: Dependencies,
   repository: Repository,
-  { name, cursor, outage }: { name: string; cursor: LogCursor | null; outage: Outage },
+  {
+    name,
+    cursor,
+    outage,
+    limits,
+  }: { name: string; cursor: LogCursor | null; outage: Outage; limits: typeof LIMITS },
   run: Run,
 ): Promise<WatchReport> {
   const trouble = new Set<string>();
@@ -93,11 +104,11 @@ async function watch(
       return null;
     }
   };
-  const server = await attempt(SERVER_MS, `asking the server of ${name}`, (limited) =>
+  const server = await attempt(limits.serverMs, `asking the server of ${name}`, (limited) =>
     askServer(deps, name, limited),
   );
   // A server that is away is no reason not to know what could be recovered of it.
-  const logs = await attempt(REPOSITORY_MS, `looking at the logs of ${name}`, async ({ signal }) => {
+  const logs = await attempt(limits.repositoryMs, `looking at the logs of ${name}`, async ({ signal }) => {
     if (outage.repository !== null) throw outage.repository;
     if (server?.heartbeat) await writeHeartbeat(repository, name, server.heartbeat, signal);
     return look(deps, repository, { name, cursor, server, signal });
