@@ -82,7 +82,11 @@ function hasFoundLogs(base: Held, logs: Held[], usable: (log: Held) => boolean):
   const { replayFrom } = base.found;
   if (replayFrom === undefined) return false;
   const same = logs.filter(({ found }) => found?.segments?.archive === replayFrom.archive && found !== null);
-  const last = Math.max(replayFrom.stop, ...same.map(({ found }) => found?.segments?.last ?? 0));
+  const runs = same.flatMap(({ found }) => found?.segments ?? []);
+  // An old primary may have archived further on a timeline that was left.
+  const newest = Math.max(...runs.map(({ timeline }) => timeline));
+  const last = Math.max(...runs.filter(({ timeline }) => timeline === newest).map((run) => run.last));
+  if (replayFrom.stop > last) return false;
   for (let number = replayFrom.first; number <= last; number += 1) {
     const holds = ({ found }: Held) => {
       const run = found?.segments;
