@@ -112,7 +112,7 @@ const GROUPS: Record<string, Entry[]> = {
     },
     {
       name: 'repository',
-      summary: "the bucket's own protection: plan and apply its settings",
+      summary: "the bucket's protection: plan, apply, check, audit, repair",
       load: async () => (await import('./commands/repository.ts')).repositoryCommand(),
     },
     {

@@ -2,16 +2,25 @@ import { type DatabaseView, describeDatabase } from '../config/describe.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Manifest } from '../model/backup.ts';
 import { checkAddresses } from './address.ts';
-import type { Check, Finding, Patient } from './check.ts';
+import { checkBucket } from './bucket.ts';
+import { checkCapabilities } from './capabilities.ts';
+import type { Check, Examination, Finding, Installation, Patient } from './check.ts';
+import { checkClocks } from './clocks.ts';
+import { checkCredentials } from './credentials.ts';
 import { checkDisk } from './disk.ts';
 import { checkEndpoints } from './endpoints.ts';
+import { examine } from './examine.ts';
 import { checkFences } from './fence.ts';
 import { checkFiles } from './files.ts';
+import { checkInstallation } from './installation.ts';
 import { checkRepository, newestBase } from './repository.ts';
 import { checkSecrets } from './secrets.ts';
+import { checkServers } from './servers.ts';
+import { checkSites } from './sites.ts';
 import { checkTemporal } from './temporal.ts';
 import { checkBackupTool, checkServerPrograms } from './tools.ts';
 import { checkUsers } from './users.ts';
+import { checkVersions } from './versions.ts';
 
 /** In the order in which what they need is mended. */
 const SITE_CHECKS: readonly Check[] = [
@@ -27,6 +36,47 @@ const SITE_CHECKS: readonly Check[] = [
   checkFences,
   checkTemporal,
 ];
+
+/** In the same order, for a whole installation. */
+const CHECKS: readonly Check<Installation>[] = [
+  (of) => checkSecrets({ ...of, takeovers: takeoversOf(of.databases) }),
+  checkCredentials,
+  checkVersions,
+  checkServers,
+  checkRepository,
+  checkBucket,
+  checkCapabilities,
+  checkInstallation,
+  checkClocks,
+  checkSites,
+];
+
+/** Everything that backups and recoveries need, as far as this machine and the sites' workers can see, line by line. */
+export async function* examineInstallation(
+  loaded: LoadedConfig,
+  names: readonly string[],
+  rest: Pick<Installation, 'engines' | 'temporal' | 'patienceMs' | 'run'>,
+): AsyncIterable<Finding> {
+  const databases = names.map((name) => describeDatabase(loaded.config, name));
+  yield { check: 'configuration', ok: true, detail: loaded.path, hint: null };
+  const asked = new Map<string, Promise<Examination>>();
+  const examined = (database: DatabaseView): Promise<Examination> => {
+    const found = asked.get(database.name) ?? examine({ ...rest, loaded }, database);
+    asked.set(database.name, found);
+    return found;
+  };
+  const installation: Installation = { ...rest, loaded, databases, examined };
+  // Side by side, and told in their order.
+  const running = CHECKS.map((check) => check(installation));
+  for (const findings of running) yield* await findings;
+}
+
+/** A database may be taken over at several sites: the secrets of its endpoints are needed at each. */
+function takeoversOf(databases: readonly DatabaseView[]): Patient['takeovers'] {
+  return databases.flatMap((database) =>
+    Object.values(database.config.takeover).map((takeover) => ({ database, takeover })),
+  );
+}
 
 /** Everything that a recovery at a site needs of this machine, line by line as it is found. */
 export async function* examineSite(

@@ -7,11 +7,11 @@ import { PROBE_FOLDER } from '../repository/layout.ts';
 import { listManifests } from '../repository/manifests.ts';
 import { openRepository, type Repository } from '../repository/repository.ts';
 import { listTopologies } from '../repository/topology.ts';
-import { type Check, look, type Patient } from './check.ts';
+import { type Check, type Installation, look, type Patient } from './check.ts';
 
 /** Opens the repository of a configuration for one look. */
-async function withRepository<T>(
-  { loaded: { config, directory }, patienceMs }: Pick<Patient, 'loaded' | 'patienceMs'>,
+export async function withRepository<T>(
+  { loaded: { config, directory }, patienceMs }: Pick<Installation, 'loaded' | 'patienceMs'>,
   use: 'backup' | 'restore',
   work: (repository: Repository) => Promise<T>,
 ): Promise<T> {
@@ -25,7 +25,9 @@ async function withRepository<T>(
 }
 
 /** Restores read it; backups of a server that took over write it; and it says where databases live. */
-export const checkRepository: Check = async (patient) => [
+export const checkRepository: Check<Pick<Installation, 'loaded' | 'patienceMs' | 'databases'>> = async (
+  patient,
+) => [
   await look('repository, reading', () =>
     withRepository(patient, 'restore', async (repository) => {
       for (const { name } of patient.databases) await listManifests(repository, name);

@@ -63,6 +63,7 @@ export const INPUTS = {
   monthlySnapshot: z.strictObject({ database: z.string().min(1) }),
   repositoryAudit: z.strictObject({}),
   logArchiveWatch: z.strictObject({ host: z.string().min(1) }),
+  siteExamination: z.strictObject({ site: z.string().min(1) }),
   instanceReaper: z.strictObject({}),
   watchdog: z.strictObject({}),
 } as const;

@@ -7,6 +7,7 @@ import type { Dependencies } from '../activities/dependencies.ts';
 import { createDisasterActivities } from '../activities/disaster.ts';
 import { createDrillActivities } from '../activities/drilling.ts';
 import { createEndpointActivities } from '../activities/endpoints.ts';
+import { createExaminingActivities } from '../activities/examining.ts';
 import { createFencingActivities } from '../activities/fencing.ts';
 import { createPlanningActivities } from '../activities/planning.ts';
 import { createProtectionActivities } from '../activities/protection.ts';
@@ -131,6 +132,7 @@ const hostActivities = (deps: Dependencies) => ({
 
 const siteActivities = (deps: Dependencies) => ({
   ...createFencingActivities(deps),
+  ...createExaminingActivities(deps),
   provisionInstance: createRecoveryActivities(deps).provisionInstance,
 });
 

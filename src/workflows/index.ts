@@ -11,5 +11,6 @@ export { productionChange } from './production-change.ts';
 export { repositoryAudit } from './repository-audit.ts';
 export { restoreDrill } from './restore-drill.ts';
 export { selectiveTableRestore } from './selective-table-restore.ts';
+export { siteExamination } from './site-examination.ts';
 export { undoImport } from './undo-import.ts';
 export { watchdog } from './watchdog.ts';

@@ -5,6 +5,7 @@ import type { createAuditActivities } from '../activities/auditing.ts';
 import type { createDisasterActivities } from '../activities/disaster.ts';
 import type { createDrillActivities } from '../activities/drilling.ts';
 import type { createEndpointActivities } from '../activities/endpoints.ts';
+import type { createExaminingActivities } from '../activities/examining.ts';
 import type { createFencingActivities } from '../activities/fencing.ts';
 import type { createPlanningActivities } from '../activities/planning.ts';
 import type { createProtectionActivities } from '../activities/protection.ts';
@@ -25,6 +26,7 @@ type Alerting = ReturnType<typeof createAlertActivities>;
 type Auditing = ReturnType<typeof createAuditActivities>;
 type Disaster = ReturnType<typeof createDisasterActivities>;
 type Endpoints = ReturnType<typeof createEndpointActivities>;
+type Examining = ReturnType<typeof createExaminingActivities>;
 type Fencing = ReturnType<typeof createFencingActivities>;
 type Scheduling = ReturnType<typeof createSchedulingActivities>;
 type Snapshotting = ReturnType<typeof createSnapshotActivities>;
@@ -119,6 +121,18 @@ export const onSite = (site: string, { noWorkerAfterMs }: Patience) =>
     // An instance must not appear after the clean-up has looked for it.
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: BRIEFLY,
+  });
+
+/** A person waits for it. */
+export const examineOn = (site: string) =>
+  activitiesOn<Examining>({
+    taskQueue: siteQueue(site),
+    scheduleToStartTimeout: '15s',
+    startToCloseTimeout: '2m',
+    heartbeatTimeout: '30s',
+    // It runs the backup tool.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { maximumAttempts: 1 },
   });
 
 /** Where the site that takes over is: the fence's own time limit ends it. */

@@ -47,6 +47,7 @@ const SUMMARIES: Record<string, (input: Named) => string> = {
   describeDisaster: ({ database, site }) => `read how ${site} takes ${database} over`,
   assessLoss: ({ database }) => `work out what of ${database} is lost`,
   planDisaster: ({ database }) => `plan the recovery of ${database}`,
+  examineSite: ({ site }) => `look what a recovery needs at ${site}`,
   fenceOldServer: ({ database }) => `fence the old server of ${database}`,
   takeOverInstance: ({ instance }) => `make ${instance?.id} a primary`,
   promoteInstance: ({ instance }) => `promote ${instance?.id}, isolated`,

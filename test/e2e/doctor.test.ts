@@ -1,14 +1,14 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
 import type { Finding } from '../../src/doctor/check.ts';
 import { PROBE_FOLDER } from '../../src/repository/layout.ts';
 import { type Stack, startStack } from './stack.ts';
 
 interface Answer {
-  site: string;
+  site?: string;
   ok: boolean;
   checks: Finding[];
 }
@@ -81,5 +81,105 @@ it('fails where a secret, the passphrase, the port and the endpoint are not as t
     squatter.close();
     await writeFile(secrets.cipher, passphrase);
     for (const file of [secrets.password, endpoint]) await rename(`${file}.away`, file);
+  }
+});
+
+/** Of the whole installation; a client of this machine may be one that the doctor warns of. */
+async function installation(
+  ...args: string[]
+): Promise<{ code: number; checks: Finding[]; failed: Finding[] }> {
+  const { code, stdout } = await stack.holdfast('doctor', ...args, '--output', 'json');
+  const { checks } = JSON.parse(stdout) as Answer;
+  const isClient = ({ check, hint }: Finding) =>
+    check === 'dump client for shop' && hint?.startsWith('update it; or take it as it is') === true;
+  return { code, checks, failed: checks.filter((finding) => !finding.ok && !isClient(finding)) };
+}
+
+it('finds a whole installation in place, both sites by their own workers', async () => {
+  await stack.json('schedules', 'apply');
+  const { checks, failed } = await installation();
+  expect(failed).toEqual([]);
+  const names = checks.map(({ check }) => check);
+  for (const name of [
+    ...['node', 'temporal server', 'pgbackrest', 'zstd', 'server of shop', 'dump client for shop'],
+    ...[
+      'shop: connection',
+      'shop: rights',
+      'shop: archive settings',
+      'shop: archiver',
+      'shop: checks of copies',
+    ],
+    ...['repository, writing', 'bucket', 'store: versioning', 'store: object lock', 'store: storage classes'],
+    ...['temporal', 'search attributes', 'retention of runs', 'workers', 'schedules'],
+    ...['clock of S3', 'clock of shop', 'clock of Temporal'],
+    ...['site local: disk for shop', 'site second: address of shop', 'site second: user of shop'],
+  ]) {
+    expect(names).toContain(name);
+  }
+  expect(checks.some(({ check }) => check.startsWith('place of databases.shop.connection.password'))).toBe(
+    true,
+  );
+});
+
+it('fails where a version, a right, a secret, a schedule and the archiver are not as they should be', async () => {
+  const { secrets } = layoutOf(stack.directory);
+  const text = await readFile(stack.config, 'utf8');
+  const config = parse(text);
+  config.versions = { node: '1', postgres: '15', zstd: '9' };
+  config.secrets = { places: ['file'], rotateAfter: '1s' };
+  config.databases.shop.connection.user = 'small';
+  // Its workers have read theirs.
+  await writeFile(stack.config, stringify(config));
+  await chmod(secrets.cipher, 0o644);
+  await utimes(secrets.accessKeyId, 1, 1);
+  const { production } = stack;
+  const password = (await readFile(secrets.password, 'utf8')).trim();
+  await production.query(`CREATE ROLE small LOGIN PASSWORD '${password}'`);
+  await production.query("ALTER SYSTEM SET archive_command = 'false'");
+  await production.query('SELECT pg_reload_conf()');
+  await stack.temporal.schedule.getHandle('holdfast/verify/shop').delete();
+  try {
+    await production.query('SELECT pg_switch_wal()');
+    const failing = 'SELECT last_failed_time > last_archived_time AS yes FROM pg_stat_archiver';
+    await expect.poll(async () => (await production.query(failing)).rows[0]?.yes).toBe(true);
+    const { code, failed } = await installation('shop');
+    expect(code).toBe(1);
+    const lines = failed.map(({ check, detail, hint }) => `${check}: ${detail} HINT: ${hint}`);
+    for (const line of [
+      /^node: node is \d.*, and 1 is pinned HINT: install 1, or change versions\.node/,
+      /^zstd: zstd is 1\.\d.*, and 9 is pinned/,
+      /^shop: rights: small lacks what reading every table needs HINT: GRANT pg_read_all_data TO "small";$/,
+      /^shop: rights: small lacks what closing the current log needs HINT: GRANT EXECUTE ON FUNCTION pg_switch_wal\(\)/,
+      /^shop: rights: small lacks what a physical backup needs HINT: GRANT EXECUTE ON FUNCTION pg_backup_start/,
+      /^shop: archiver: it fails at [0-9A-F]{24} HINT: /,
+      /^place of repository\.cipher: .* can be read by others \(mode 644\) HINT: chmod 600 /,
+      /^place of repository\..*: .* was written .* ago, and secrets\.rotateAfter is 1s HINT: /,
+      /^schedules: holdfast\/verify\/shop is missing, or not as configured HINT: holdfast schedules apply$/,
+    ]) {
+      expect(lines).toContainEqual(expect.stringMatching(line));
+    }
+    expect(lines.filter((line) => /^(?:server of shop|bucket|store|clock|temporal)/.test(line))).toEqual([]);
+  } finally {
+    await writeFile(stack.config, text);
+    await production.query('ALTER SYSTEM RESET archive_command');
+    await production.query('SELECT pg_reload_conf()');
+    await production.query('DROP ROLE small');
+    await chmod(secrets.cipher, 0o600);
+    await stack.json('schedules', 'apply');
+  }
+});
+
+it('says of a site without a worker that nobody could look there', async () => {
+  await stack.killWorker();
+  try {
+    const { checks } = await installation();
+    expect(checks).toContainEqual({
+      check: 'site local',
+      ok: false,
+      detail: expect.stringMatching(/no worker (?:serves|answers on) (?:the )?task queue/),
+      hint: expect.stringContaining('holdfast worker --roles'),
+    });
+  } finally {
+    await stack.startWorker();
   }
 });

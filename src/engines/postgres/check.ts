@@ -5,6 +5,7 @@ import type { Run } from '../../model/progress.ts';
 import { parseNameParts } from '../../model/table.ts';
 import type { InstancePlace } from '../contract/restore.ts';
 import { runTool } from '../process.ts';
+import { AMCHECK_INSTALLED, AMCHECK_OPEN } from './amcheck-sql.ts';
 import { checkCollations, checkExtensions } from './check-environment.ts';
 import { checkSchema } from './check-schema.ts';
 import { clientEnvironment, withConnection } from './connection.ts';
@@ -68,13 +69,7 @@ async function checkIntegrity(input: CheckInput, run: Run): Promise<Check> {
     { signal: run.signal, applicationName: 'check', readOnly: true },
     async (client): Promise<Facts> => {
       const { rows } = await client.query<Facts>(`
-        SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'amcheck')
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-            JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'amcheck'
-            JOIN pg_catalog.pg_proc p ON p.oid = d.objid
-            WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e' AND p.pronargs > 1
-              AND p.proname IN ('bt_index_check', 'verify_heapam')
-              AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')) AS amcheck,
+        SELECT ${AMCHECK_INSTALLED} AND ${AMCHECK_OPEN} AS amcheck,
           pg_catalog.current_setting('data_checksums') = 'on' AS checksums,
           pg_catalog.pg_database_size(pg_catalog.current_database())::pg_catalog.float8 AS bytes`);
       return rows[0] as Facts;

@@ -6,6 +6,7 @@ import { compare } from './compare/compare.ts';
 import { countRows } from './count-rows.ts';
 import { dump } from './dump.ts';
 import { restoreTables } from './dumped/restore-tables.ts';
+import { examine } from './examine/examine.ts';
 import { exportTables } from './export.ts';
 import { find } from './find/find.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -30,6 +31,7 @@ import { verifyUndo } from './undo/verify.ts';
 export const postgres: Engine = {
   kind: 'postgres',
   inspect,
+  examine,
   resolveTables,
   listRelations,
   dump,

@@ -197,8 +197,11 @@ it('looks for the program of a fence, and does not run it', async () => {
 
 it('says that nobody serves the queues', async () => {
   const of = patient('');
-  of.temporal.requireServed = async (site, hosts) => {
-    throw new HoldfastError('NoWorker', `nobody serves ${site} and ${hosts}`, { hint: 'start one' });
+  of.temporal = {
+    reach: async () => 'there',
+    requireServed: async (site, hosts) => {
+      throw new HoldfastError('NoWorker', `nobody serves ${site} and ${hosts}`, { hint: 'start one' });
+    },
   };
   expect(await linesOf(checkTemporal, of)).toEqual([
     'OK temporal: there',
