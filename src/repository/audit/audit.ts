@@ -1,12 +1,16 @@
 import type { AuditCalendar, AuditFinding, AuditReport } from '../../model/audit.ts';
 import { horizonFrom } from './calendar.ts';
 import { tellBroken, tellMonths, tellThaw, tellUnlisted, tellWindow } from './coming.ts';
-import type { AuditedDatabase, AuditFacts } from './facts.ts';
-import type { Outlook } from './outlook.ts';
-import { outlookOf } from './outlook.ts';
+import { tellEncryption, tellKeys } from './encryption.ts';
+import type { AuditFacts } from './facts.ts';
+import { growthOf, tellOrphans } from './growth.ts';
+import { tellLocks } from './locks.ts';
+import { type Outlook, outlookOf } from './outlook.ts';
+import { tellPresent } from './present.ts';
 import { promisesOf } from './promised.ts';
 import { brokenPromises, missingMonths, unrestorable } from './promises.ts';
 import { spansOf } from './spans.ts';
+import { lookAtToolFiles, type ToolFiles } from './tool-files.ts';
 import { sortFindings } from './words.ts';
 import { worldOf } from './world.ts';
 
@@ -17,24 +21,36 @@ export const HORIZON_DAYS = 366;
 export function audit(facts: AuditFacts, horizonDays: number = HORIZON_DAYS): AuditReport {
   const horizon = horizonFrom(facts.now, horizonDays);
   const world = worldOf(facts);
+  const toolFiles = new Map(facts.toolFiles.map((file) => [file.key, file]));
   const findings: AuditFinding[] = [];
   const calendars: AuditCalendar[] = [];
+  const growth = growthOf(world.store);
   for (const database of facts.databases) {
     const outlook = outlookOf(database, { bucket: facts.bucket, horizon, world });
-    const told = tell(database, outlook);
-    findings.push(...told.findings);
+    const tool = lookAtToolFiles(outlook, toolFiles, world);
+    const told = tell(outlook, tool.broken);
+    growth.look(outlook);
+    findings.push(
+      ...told.findings,
+      ...tool.findings,
+      ...tellPresent(outlook, world),
+      ...tellLocks(outlook, facts.bucket),
+      ...tellEncryption(database, facts.kmsKeyId),
+    );
     calendars.push(told.calendar);
   }
+  findings.push(...tellKeys(facts), ...tellOrphans(facts), ...growth.tell());
   const { repository, looked } = facts;
   const at = new Date(facts.now).toISOString();
   return { at, repository, looked, findings: sortFindings(findings), calendars };
 }
 
+/** What is to come. */
 function tell(
-  database: AuditedDatabase,
   outlook: Outlook,
+  others: ToolFiles['broken'],
 ): { findings: AuditFinding[]; calendar: AuditCalendar } {
-  const { name, policy } = database;
+  const { name, policy } = outlook.database;
   const { horizon, chains, window } = outlook;
   const lives = [...outlook.lives.values()];
   const months = policy.snapshots ? missingMonths(lives, policy.snapshotMs, horizon) : [];
@@ -45,13 +61,13 @@ function tell(
       ? []
       : [
           ...tellWindow(name, window.holes, { windowMs: window.windowMs, serving, horizon }),
-          ...(window.holes.length > 0 ? [] : tellThaw(name, window.unready, horizon)),
+          ...tellThaw(name, window, horizon),
         ]),
     ...tellMonths(name, months, horizon),
     ...tellUnlisted(name, lives, horizon),
   ];
   const spans = spansOf({
-    ...{ horizon, lives, window, months, others: [] },
+    ...{ horizon, lives, window, months, others },
     serving: window === null ? [] : serving,
     unrestorable: unrestorable(lives),
   });

@@ -1,6 +1,6 @@
 import type { AuditFinding } from '../../model/audit.ts';
 import { formatDuration } from '../../model/duration.ts';
-import { dayOf, type Horizon, type Span } from './calendar.ts';
+import { dayOf, type Horizon, type Span, uncovered } from './calendar.ts';
 import type { BackupLife } from './life.ts';
 import type { Broken, MissingMonth } from './promises.ts';
 import { monthName } from './promises.ts';
@@ -118,14 +118,24 @@ export function tellMonths(
   ];
 }
 
-/** A recovery within the window would have to wait for a thaw. */
-export function tellThaw(database: string, unready: readonly Span[], horizon: Horizon): AuditFinding[] {
-  const [first] = unready;
+/** The window is kept, but a recovery within it would have to wait for a thaw. */
+export function tellThaw(
+  database: string,
+  { holes, unready }: { holes: readonly Span[]; unready: readonly Span[] },
+  horizon: Horizon,
+): AuditFinding[] {
+  const [first] = unready.flatMap((span) => uncovered(span, holes));
   if (first === undefined) return [];
-  const hint =
-    'a recovery waits for the thaw: let the rule move things later than the window and the time between two fulls';
-  const what = `a recovery within the window has to thaw something first, ${first.from <= horizon.now ? 'now' : `from ${dayOf(first.from)} on`}${first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}`}`;
-  return [finding('warning', 'archived', { database, what, firstDay: firstDay(first.from, horizon), hint })];
+  const from = first.from <= horizon.now ? 'now' : `from ${dayOf(first.from)} on`;
+  const until = first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}`;
+  return [
+    finding('warning', 'archived', {
+      database,
+      what: `a recovery within the window has to thaw something first, ${from}${until}`,
+      firstDay: firstDay(first.from, horizon),
+      hint: 'let the rule move things later than the window and the time between two fulls; holdfast repository plan shows the rules that fit',
+    }),
+  ];
 }
 
 /** Manifests are read at every step, by the catalog: they may not lie in an archive class. */

@@ -1,0 +1,135 @@
+import type { AuditFinding } from '../../model/audit.ts';
+import { formatDuration } from '../../model/duration.ts';
+import { type Backup, isBase, isManifest, rootOf } from './backup.ts';
+import { DAY_MS, dayOf } from './calendar.ts';
+import type { AuditedVersion, AuditFacts } from './facts.ts';
+import type { Outlook } from './outlook.ts';
+import { promisedBackups } from './present.ts';
+import { finding, firstDay, more, nameOf, plural } from './words.ts';
+
+/** Clocks and roundings: a lock that is so much shorter is not. */
+const TOLERANCE_MS = 60_000;
+const MEND =
+  'the next backup locks what its tier asks for; holdfast repository plan shows the default retention that fits, apply sets it';
+
+interface Loose {
+  code: 'not-locked' | 'lock-short';
+  name: string;
+  version: AuditedVersion;
+  until: number;
+}
+
+/** Locks that are not there, end before what they protect is needed no more, or are of the weaker mode. */
+export function tellLocks(outlook: Outlook, bucket: AuditFacts['bucket']): AuditFinding[] {
+  const { name, policy } = outlook.database;
+  if (policy.lock === null) return [];
+  const isShortOf = (version: AuditedVersion, until: number): Loose['code'] | null => {
+    const { lock, legalHold } = version;
+    if (lock === undefined || legalHold === true) return null;
+    if (lock === null) return 'not-locked';
+    const isWeaker = policy.lock === 'COMPLIANCE' && lock.mode === 'GOVERNANCE';
+    return isWeaker || lock.until + TOLERANCE_MS < until ? 'lock-short' : null;
+  };
+  const loose: Loose[] = [];
+  const look = (of: string, version: AuditedVersion, until: number) => {
+    const code = isShortOf(version, until);
+    if (code !== null) loose.push({ code, name: of, version, until });
+  };
+  for (const { backup, until } of requiredLocks(outlook)) {
+    for (const version of backup.node?.versions ?? []) {
+      // Of a full the differentials need the tool's files; its own manifest is locked for its own promise.
+      look(nameOf(backup), version, isManifest(version.key) ? backup.promisedUntil : until);
+    }
+  }
+  for (const { node, until } of requiredLogLocks(outlook)) {
+    for (const version of node.versions) look('the logs', version, until);
+  }
+  const groups = Map.groupBy(loose, ({ code }) => code);
+  return [
+    ...[...groups].map(([code, ofCode]) => tellLoose(name, code, ofCode, outlook)),
+    ...tellDefault(outlook, bucket),
+  ];
+}
+
+function tellLoose(
+  database: string,
+  code: Loose['code'],
+  loose: readonly Loose[],
+  { horizon, database: { policy } }: Outlook,
+): AuditFinding {
+  // The one that is loose first is told.
+  const first = loose.reduce((soonest, one) => (endOf(one) < endOf(soonest) ? one : soonest));
+  const { version, until, name } = first;
+  const lock = version.lock ?? null;
+  const ends = lock === null ? null : lock.until;
+  const isWeaker = ends !== null && ends + TOLERANCE_MS >= until;
+  const what =
+    ends === null
+      ? `nothing locks ${version.key} of ${name}, and it is needed until ${dayOf(until)}`
+      : isWeaker
+        ? `${version.key} of ${name} is locked in ${lock?.mode}, and ${policy.lock} is configured`
+        : `the lock on ${version.key} of ${name} ends on ${dayOf(ends)}, ${formatDuration(until - ends)} before it is needed no more (${dayOf(until)})`;
+  return finding('warning', code, {
+    database,
+    what: `${what}${more(loose.length - 1, loose.length === 2 ? 'object is as loose' : 'objects are as loose')}`,
+    firstDay: ends === null || isWeaker ? null : firstDay(ends, horizon),
+    hint:
+      code === 'not-locked'
+        ? `a bucket with Object Lock and a default retention locks what is written: ${MEND}`
+        : `see who shortened it; a lock can be extended at any time. ${MEND}`,
+  });
+}
+
+const endOf = ({ version }: Loose): number => version.lock?.until ?? Number.NEGATIVE_INFINITY;
+
+/** Until when each backup that is there has to be locked: a full until the last promise of its differentials. */
+function requiredLocks(outlook: Outlook): { backup: Backup; until: number }[] {
+  const promised = promisedBackups(outlook);
+  const until = new Map(promised.map((backup) => [backup, backup.promisedUntil]));
+  for (const backup of promised.filter(isBase)) {
+    const root = rootOf(backup);
+    if (root === backup || root.node === null) continue;
+    until.set(root, Math.max(until.get(root) ?? root.promisedUntil, backup.promisedUntil));
+  }
+  return [...until].map(([backup, at]) => ({ backup, until: at }));
+}
+
+/** Logs are needed until the window can begin in a base behind them. */
+function requiredLogLocks({ database, archive, chains, window, horizon }: Outlook) {
+  if (window === null) return [];
+  const bases = chains.serving.map(({ base }) => base).sort((a, b) => a.startedAt - b.startedAt);
+  return database.nodes.flatMap((node) => {
+    if (node.segments === undefined || (node.segments.archive ?? '') !== archive) return [];
+    const next = bases.find(({ startedAt }) => startedAt >= node.finishedAt);
+    const until = (next?.finishedAt ?? Number.NEGATIVE_INFINITY) + window.windowMs;
+    return until > horizon.now ? [{ node, until }] : [];
+  });
+}
+
+/** The bucket's default retention locks the logs to come: the first that it lets go too early. */
+function tellDefault({ database, chains, window, horizon }: Outlook, bucket: AuditFacts['bucket']) {
+  if (window === null || bucket.objectLock === null) return [];
+  const { retention } = bucket.objectLock;
+  const hint = 'holdfast repository plan shows the default retention that covers the logs; apply sets it';
+  if (retention === null) {
+    const what = 'the bucket has no default retention: nothing locks the logs that are archived from now on';
+    return [finding('warning', 'not-locked', { database: database.name, what, hint })];
+  }
+  const bases = chains.serving.map(({ base }) => base).sort((a, b) => a.startedAt - b.startedAt);
+  for (const [index, base] of bases.entries()) {
+    const next = bases[index + 1];
+    if (next === undefined || base.node !== null) continue;
+    // The first log behind a base waits the longest for the window to begin in the next one.
+    const ends = base.startedAt + retention.days * DAY_MS;
+    const until = next.finishedAt + window.windowMs;
+    if (ends + TOLERANCE_MS >= until || ends >= horizon.end) continue;
+    const what = `logs archived from ${dayOf(base.startedAt)} on are locked for ${plural(retention.days, 'day')}, until ${dayOf(ends)}, and needed until ${dayOf(until)}`;
+    return [
+      finding('warning', 'lock-short', {
+        ...{ database: database.name, what, hint },
+        firstDay: firstDay(ends, horizon),
+      }),
+    ];
+  }
+  return [];
+}

@@ -1,0 +1,127 @@
+import type { AuditFinding } from '../../model/audit.ts';
+import type { Backup } from './backup.ts';
+import type { AuditedVersion } from './facts.ts';
+import { fateOfVersion, type World } from './life.ts';
+import type { Outlook } from './outlook.ts';
+import type { Stretch } from './replay.ts';
+import { finding, more, nameOf, plural } from './words.ts';
+
+/** What is wrong now with what is promised: gone, deleted or overwritten. */
+export function tellPresent(outlook: Outlook, world: World): AuditFinding[] {
+  const promised = promisedBackups(outlook);
+  return [...tellMissing(outlook, promised), ...tellCovered(outlook, promised, world), ...tellLogs(outlook)];
+}
+
+/** Backups that are there, and whose retention has not ended. */
+export function promisedBackups({ lives, horizon }: Outlook): Backup[] {
+  return [...lives.keys()].filter(({ node, promisedUntil }) => node !== null && promisedUntil > horizon.now);
+}
+
+const RESTORE_HINT =
+  'holdfast catalog shows what can be restored instead; holdfast backup makes a new one, as soon as the cause is known';
+
+function tellMissing({ database: { name } }: Outlook, promised: readonly Backup[]): AuditFinding[] {
+  const lacking = promised.filter(({ node, lacks }) => (node?.missing.length ?? 0) + lacks.length > 0);
+  const [first] = lacking;
+  if (first === undefined) return [];
+  const { node, lacks } = first;
+  const [key] = node?.missing ?? [];
+  const lost =
+    key === undefined
+      ? `needs ${lacks[0]}, which is not in the repository`
+      : `has lost ${plural(node?.missing.length ?? 0, 'object')} that it cannot be restored without (${key})`;
+  const what = `${nameOf(first)} ${lost}${needing(first, promised)}${more(lacking.length - 1, 'backups lack something too')}`;
+  return [finding('critical', 'missing', { database: name, what, hint: RESTORE_HINT })];
+}
+
+/** How many others are lost with it. */
+function needing(gone: Backup, promised: readonly Backup[]): string {
+  const count = promised.filter(({ needs }) => needs.includes(gone)).length;
+  return count === 0
+    ? ''
+    : `: ${plural(count, 'differential')} ${count === 1 ? 'needs' : 'need'} it and ${count === 1 ? 'is' : 'are'} lost with it`;
+}
+
+interface Covered {
+  backup: Backup;
+  versions: AuditedVersion[];
+}
+
+/** What lies under a delete marker or a newer version: the end for a tool, and for ours a thing to mend. */
+function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World): AuditFinding[] {
+  const groups = new Map<string, Covered[]>();
+  for (const backup of promised) {
+    const { versions = [], readBy = 'key' } = backup.node ?? {};
+    const covered = versions.filter(({ noncurrentSince }) => noncurrentSince !== null);
+    const byFate = Map.groupBy(covered, (version) => {
+      const isLost = fateOfVersion(version, readBy, world).unreadable.at === Number.NEGATIVE_INFINITY;
+      return `${version.under === 'version' ? 'overwritten' : 'behind-marker'} ${isLost}`;
+    });
+    for (const [fate, ofFate] of byFate)
+      groups.set(fate, [...(groups.get(fate) ?? []), { backup, versions: ofFate }]);
+  }
+  return [...groups].map(([fate, ofFate]) => {
+    const [code, isLost] = fate.split(' ') as ['overwritten' | 'behind-marker', string];
+    const [first] = ofFate as [Covered];
+    const on = code === 'overwritten' ? 'a newer version lies' : 'a delete marker lies';
+    const effect =
+      isLost === 'true'
+        ? `nobody finds what is below, and it cannot be restored${needing(first.backup, promised)}`
+        : 'it can be restored all the same, by its versions';
+    return finding(isLost === 'true' ? 'critical' : 'warning', code, {
+      database: outlook.database.name,
+      what: `${on} on top of ${plural(first.versions.length, 'object')} of ${nameOf(first.backup)} (${first.versions[0]?.key}): ${effect}${more(ofFate.length - 1, 'backups lie below the same')}`,
+      hint: 'holdfast repository repair shows what it would take away, asks, and puts the good versions back on top; see who deleted or overwrote them',
+    });
+  });
+}
+
+/** Logs that the window needs now, and that are not there. */
+function tellLogs(outlook: Outlook): AuditFinding[] {
+  const { chains, window, horizon, lives, database } = outlook;
+  if (window === null || window.holes[0] === undefined || window.holes[0].from > horizon.now) return [];
+  const begin = Math.max(horizon.now - window.windowMs, chains.begins);
+  const bases = chains.serving.filter(({ base }) => {
+    const life = lives.get(base);
+    return base.node?.replayFrom !== undefined && life !== undefined && life.restorable.at > horizon.now;
+  });
+  const base = bases.findLast(({ from }) => from <= begin) ?? bases[0];
+  const first = base?.base.node?.replayFrom?.first;
+  if (base === undefined || first === undefined) return [];
+  const lost = chains.stretches.filter(
+    ({ last, ending }) => last >= first && ending.at === Number.NEGATIVE_INFINITY,
+  );
+  const groups = Map.groupBy(lost, ({ node }) => {
+    const under = node?.versions.find((version) => version.noncurrentSince !== null)?.under;
+    return under === 'version' ? 'overwritten' : under === 'marker' ? 'behind-marker' : 'missing';
+  });
+  return [...groups].map(([code, ofCode]) => {
+    const count = ofCode.reduce((sum, one) => sum + one.last - Math.max(one.first, first) + 1, 0);
+    const [hole] = ofCode as [Stretch];
+    const where = logNameOf(chains.stretches, hole);
+    const fate = {
+      missing: 'are missing',
+      overwritten: 'are overwritten',
+      'behind-marker': 'lie behind delete markers',
+    };
+    const verb = count === 1 ? fate[code].replace(/^are/, 'is').replace(/^lie /, 'lies ') : fate[code];
+    return finding('critical', code, {
+      database: database.name,
+      what: `${plural(count, 'log')} ${verb}, ${where}: no recovery from ${nameOf(base.base)} goes beyond`,
+      hint:
+        code === 'missing'
+          ? 'if the server still has them, archive them by hand; holdfast backup --tier physical --kind full begins a new interval at once'
+          : 'holdfast repository repair shows what it would take away, asks, and puts the good versions back on top',
+    });
+  });
+}
+
+/** `from 000000010000000000000005 on`, or what they lie behind. */
+function logNameOf(stretches: readonly Stretch[], hole: Stretch): string {
+  const nameIn = (key: string | undefined) => /([0-9A-F]{24})[^/]*$/.exec(key ?? '')?.[1];
+  const own = nameIn(hole.node?.versions[0]?.key);
+  if (own !== undefined) return `from ${own} on`;
+  const before = stretches[stretches.indexOf(hole) - 1]?.node?.versions.at(-1)?.key;
+  const behind = nameIn(before);
+  return behind === undefined ? `from number ${hole.first} on` : `behind ${behind}`;
+}
