@@ -1,4 +1,3 @@
-import type { Client } from '@temporalio/client';
 import type { DatabaseView } from '../config/describe.ts';
 import { readSecret } from '../config/secrets.ts';
 import type { Catalog } from '../model/backup.ts';
@@ -8,6 +7,7 @@ import { readCatalog } from '../repository/catalog.ts';
 import { openRepository } from '../repository/repository.ts';
 import { readCatalogs } from '../watchdog/catalogs.ts';
 import { formerProblems } from '../watchdog/former.ts';
+import { lastResult } from '../watchdog/last-result.ts';
 import { lookForProblems } from '../watchdog/look.ts';
 import type { Dependencies } from './dependencies.ts';
 import { measureLook } from './measuring.ts';
@@ -32,7 +32,7 @@ export const createWatchdogActivities = (deps: Dependencies) => ({
       run.progress({ phase: 'reading the catalogs' });
       const catalogs = await readCatalogs(config, (database) => catalogOf(deps, database));
       run.progress({ phase: 'looking at schedules and runs' });
-      const report = await lastReport(client);
+      const report = await lastResult<WatchdogReport>(client, 'watchdog');
       const before = report?.problems ?? [];
       run.progress({ phase: 'asking the servers that databases have left' });
       const former = await formerProblems(deps.config, deps.engines, run);
@@ -72,13 +72,4 @@ async function catalogOf({ config: loaded }: Dependencies, database: DatabaseVie
   } finally {
     repository.close();
   }
-}
-
-/** Read from the run itself: a schedule does not hand its last result on to a triggered run (seen with server 1.29). */
-async function lastReport(client: Client): Promise<WatchdogReport | null> {
-  const query = "WorkflowType = 'watchdog' AND ExecutionStatus = 'Completed'";
-  for await (const { workflowId, runId } of client.workflow.list({ query, pageSize: 1 })) {
-    return client.workflow.getHandle(workflowId, runId).result();
-  }
-  return null;
 }
