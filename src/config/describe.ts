@@ -81,10 +81,15 @@ export function protectionOf(
   return deriveProtection({
     name,
     objectives: objectivesOf(database),
-    choices: database.tiers,
+    choices: choicesOf(database),
     retention: retentionOf(database),
     databaseBytes,
   });
+}
+
+/** Snapshots are of verified backups: where nothing is verified by itself there are none, unless they are asked for. */
+function choicesOf({ tiers, verify }: DatabaseConfig): DatabaseConfig['tiers'] {
+  return verify === 'off' && tiers.snapshot === undefined ? { ...tiers, snapshot: 'off' } : tiers;
 }
 
 export function retentionOf({ retention }: DatabaseConfig): Retention {

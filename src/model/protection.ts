@@ -6,6 +6,8 @@ import { judgeRecoveryPoint } from './recovery-point.ts';
 import { judgeRecoveryTime } from './recovery-time.ts';
 import { deriveTiers, describeGap, type Retention, type TierChoices, type Tiers } from './tier.ts';
 
+const LONGEST_MONTH_MS = 31 * 86_400_000;
+
 export interface Protection {
   tiers: Tiers;
   /** the arithmetic, a line each, for people */
@@ -65,11 +67,18 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
     lines.push(
       `snapshot: a month's first verified ${of} backup, looked for ${describeSchedule(schedule)}, kept ${formatDuration(retention.snapshotMs)}`,
     );
+    if (tiers[of] === null) {
+      const message = `snapshots copy ${of} backups, and that tier is off`;
+      const hint = `set tiers.snapshot.of to ${of === 'physical' ? 'logical' : 'physical'}, or tiers.snapshot to off`;
+      refusals.push({ path: ['tiers', 'snapshot'], message, hint });
+    }
+    if (retention.snapshotMs < LONGEST_MONTH_MS)
+      refusals.push(tooShort('snapshot', retention.snapshotMs, LONGEST_MONTH_MS));
   }
   return { lines, refusals };
 }
 
-function tooShort(tier: 'logical' | 'physical', keptMs: number, gapMs: number): Refusal {
+function tooShort(tier: 'logical' | 'physical' | 'snapshot', keptMs: number, gapMs: number): Refusal {
   return {
     path: ['retention', tier],
     message: `${tier} backups are kept ${formatDuration(keptMs)} and made up to ${describeGap(gapMs)} apart: there would be times with none`,

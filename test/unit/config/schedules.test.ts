@@ -34,9 +34,7 @@ test('every tier of every database has its schedule, each watched host one, and 
 });
 
 test('what is off has none', () => {
-  expect(
-    ids(databaseText('shop', 'tiers: {log: off, physical: off, snapshot: off}\nverify: off\ndrill: off')),
-  ).toEqual([
+  expect(ids(databaseText('shop', 'tiers: {log: off, physical: off}\nverify: off\ndrill: off'))).toEqual([
     'holdfast/logical/shop',
     'holdfast/instance-reaper',
     'holdfast/repository-audit',
@@ -79,4 +77,10 @@ test('overlap and catch-up are those of the tier', () => {
     ...{ workflowId: 'backup/snapshot/shop', catchupWindowMs: 86_400_000 },
   });
   expect(byId['holdfast/log-archive-watch/db1']).toMatchObject({ overlap: 'SKIP', everyMs: 300_000 });
+});
+
+test('where nothing is verified no snapshot is looked for, unless it is asked for', () => {
+  expect(ids(databaseText('shop', 'verify: off'))).not.toContain('holdfast/snapshot/shop');
+  const asked = databaseText('shop', 'verify: off\ntiers: {snapshot: {of: logical}}');
+  expect(ids(asked)).toContain('holdfast/snapshot/shop');
 });

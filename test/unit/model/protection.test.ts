@@ -144,3 +144,13 @@ test('logs are kept since a full that had ended before the window began, also wh
 test('as many fulls are kept as the retention needs, and one more', () => {
   expect(protect({}).tiers.physical?.retentionFull).toBe(14);
 });
+
+test('a snapshot wants a tier to copy, and is kept for longer than it takes until the next', () => {
+  expect(refusedAt(protect({}, { physical: 'off', snapshot: { of: 'physical' } }))).toContain(
+    'tiers.snapshot',
+  );
+  expect(protect({}, { physical: 'off', log: 'off' }).tiers.snapshot).toMatchObject({ of: 'logical' });
+  const short = { retention: { ...retention, snapshotMs: 30 * DAY } };
+  expect(refusedAt(protect({}, {}, short))).toEqual(['retention.snapshot']);
+  expect(refusedAt(protect({}, { snapshot: 'off' }, short))).toEqual([]);
+});
