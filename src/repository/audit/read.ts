@@ -71,7 +71,7 @@ export async function readAuditFacts(
   const tree = emptyTree();
   const refused = await listEverything(repository, (found) => addTo(tree, found), {
     signal,
-    progress: (keys) => progress({ phase: 'listing', detail: `${keys} keys` }),
+    progress: (keys) => progress({ phase: 'listing every version', done: keys }),
   });
   const databases: AuditedDatabase[] = [];
   for (const view of views) {

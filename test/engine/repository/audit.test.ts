@@ -1,15 +1,31 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
+import {
+  DeleteBucketLifecycleCommand,
+  type LifecycleRule,
+  PutBucketLifecycleConfigurationCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startS3 } from '../../../src/client/dev/s3.ts';
 import type { StoredObject } from '../../../src/model/backup.ts';
+import { auditRepository } from '../../../src/repository/audit/report.ts';
 import { manifestKey, toolBackupFolder } from '../../../src/repository/layout.ts';
 import { openRepository, type Repository } from '../../../src/repository/repository.ts';
 import { databaseText } from '../../unit/config/example.ts';
-import { logKey, logName, plantBase, plantLogical, plantLogs, readFacts } from './audit-fixture.ts';
+import {
+  configOf,
+  DAY,
+  logKey,
+  logName,
+  plantBase,
+  plantLogical,
+  plantLogs,
+  readFacts,
+} from './audit-fixture.ts';
 import { collect, type RepositoryFixture, startRepository } from './fixture.ts';
 
 const FULL = '20261122-200000F';
@@ -89,6 +105,32 @@ test('backups, logs and what they need are read, with locks and keys', async () 
   ]);
   expect(facts.databases[0]?.policy).toMatchObject({ windowMs: 7 * 86_400_000, lock: 'GOVERNANCE' });
   expect(facts.looked).toMatchObject({ versions: 21 + 2 + 6 + 2 + 2 + 1, markers: 0 });
+});
+
+test('a lifecycle rule that kills a base is found in the bucket, with its day', async () => {
+  const client = new S3Client({ ...(await clientOf(fixture)), forcePathStyle: true });
+  const rule: LifecycleRule = {
+    ID: 'tidy',
+    Status: 'Enabled',
+    Filter: { Prefix: 'fleet/pgbackrest/backup/' },
+    Expiration: { Days: 10 },
+  };
+  const { bucket: Bucket } = fixture.config;
+  await client.send(
+    new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [rule] } }),
+  );
+  const run = { signal: new AbortController().signal, progress: () => {} };
+  const options = { ...run, now: new Date(), thorough: false };
+  const { findings } = await auditRepository(configOf(fixture), repository, options);
+  await client.send(new DeleteBucketLifecycleCommand({ Bucket }));
+  client.destroy();
+  const { node } = await nodesOf({ now: options.now });
+  const [first] = node(FULL).versions.filter(({ key }) => key.startsWith('pgbackrest/'));
+  const dies = new Date(Math.ceil((first?.writtenAt ?? 0) / DAY + 10) * DAY).toISOString().slice(0, 10);
+  expect(findings.find(({ code }) => code === 'expires-too-early')).toMatchObject({
+    ...{ severity: 'critical', database: 'shop', firstDay: dies },
+    what: expect.stringContaining('tidy'),
+  });
 });
 
 test('what lies under markers or a newer version is the version that counts, and says so', async () => {
