@@ -10,54 +10,62 @@ export interface BucketPlan extends BucketDifference {
   policies: { writer: object; restore: object };
 }
 
+/** The whole plan: every setting, what stays, what cannot be had, and the arithmetic of the lifecycle. */
 export function formatBucketPlan(plan: BucketPlan, width: number | null): string {
-  const { changes, kept, lacking, lines } = plan;
+  const { changes, lines } = plan;
   return [
-    `${style('bold', 'bucket')} ${plan.bucket}`,
-    ...(changes.length === 0 ? [] : [formatChanges(changes, width)]),
-    ...(kept.length === 0
-      ? []
-      : [
-          section(
-            'not of Holdfast, and kept',
-            kept,
-            ({ aspect, item, what }) => `${aspect} ${item}: ${what}`,
-            width,
-          ),
-        ]),
-    ...(lacking.length === 0 ? [] : [section('what this store lacks', lacking, formatLacking, width)]),
-    section('how long everything is kept', lines, (line) => line, width),
+    formatSettings(plan, width),
+    ...section('how long everything is kept', lines, width),
     changes.length === 0
       ? 'nothing to do: the bucket is as the configuration wants it'
       : `${changes.length} to change: holdfast repository apply`,
   ].join('\n\n');
 }
 
-/** What was done, by the same lines as the plan's. */
+/** As much of it as a person has to see before it is applied. */
+export function formatSettings(plan: BucketPlan, width: number | null): string {
+  const { changes, right, kept, lacking } = plan;
+  const rows = [
+    ...changes.map((change) => ({ ...change, result: style('yellow', change.willBe) })),
+    ...right.map((setting) => ({ ...setting, result: style('green', 'as it is') })),
+  ].filter(({ item }) => item === null);
+  const items = changes.filter(({ item }) => item !== null);
+  const rightItems = right.filter(({ item }) => item !== null).length;
+  return [
+    `${style('bold', 'bucket')} ${plan.bucket}`,
+    formatTable(
+      [{ head: 'setting' }, { head: 'is' }, { head: 'will be' }],
+      rows.map(({ aspect, is, result }) => [aspect, is, result]),
+      { indent: '  ', width },
+    ),
+    ...section('rules of the lifecycle and statements of the policy', items.map(formatItem), width),
+    ...(rightItems === 0 ? [] : [`rules and statements that are right: ${rightItems}`]),
+    ...section(
+      'not of Holdfast, and kept',
+      kept.map(({ aspect, item, what }) => `${aspect} ${item}: ${what}`),
+      width,
+    ),
+    ...section('what this store lacks', lacking.map(formatLacking), width),
+  ].join('\n\n');
+}
+
+function formatItem({ item, is, willBe }: SettingChange): string {
+  if (is === 'none') return `+ ${item}: ${willBe}`;
+  return willBe === 'none' ? `- ${item}: ${is}` : `~ ${item}: ${is} -> ${willBe}`;
+}
+
+/** What was done: the plan has been shown. */
 export function formatApplied({ bucket, changes }: Pick<BucketPlan, 'bucket' | 'changes'>): string {
   if (changes.length === 0) return `nothing to do: ${bucket} is as the configuration wants it`;
   const settings = changes.length === 1 ? '1 setting' : `${changes.length} settings`;
   return `applied ${settings} to ${bucket}, and read back`;
 }
 
-function formatChanges(changes: readonly SettingChange[], width: number | null): string {
-  return formatTable(
-    [{ head: 'setting' }, { head: 'is' }, { head: 'will be' }],
-    changes.map(({ aspect, item, is, willBe }) => [item ?? aspect, is, willBe]),
-    { indent: '  ', width },
-  );
-}
-
 function formatLacking({ what, required }: LackingSetting): string {
   return required ? style('red', `${what}; the configuration requires it`) : what;
 }
 
-function section<T>(
-  title: string,
-  items: readonly T[],
-  format: (item: T) => string,
-  width: number | null,
-): string {
-  const lines = items.map((item) => formatParagraph(`- ${format(item)}`, '  ', width));
-  return [`${title}:`, ...lines].join('\n');
+function section(title: string, items: readonly string[], width: number | null): string[] {
+  if (items.length === 0) return [];
+  return [[`${title}:`, ...items.map((item) => formatParagraph(item, '  ', width))].join('\n')];
 }

@@ -35,6 +35,8 @@ export interface LackingSetting {
 
 export interface BucketDifference {
   changes: SettingChange[];
+  /** what is as it has to be, of that which the configuration speaks of */
+  right: Omit<SettingChange, 'willBe'>[];
   kept: KeptSetting[];
   lacking: LackingSetting[];
 }
@@ -42,32 +44,38 @@ export interface BucketDifference {
 /** What has to change for `is` to be as `desired`; where that names nothing, what is there stays. */
 export function difference(is: BucketSettings, desired: BucketSettings): BucketDifference {
   const lacks = (aspect: BucketAspect) => is.lacking.includes(aspect);
-  const changes = [
+  const settings = [
     single('versioning', is.versioning, desired.versioning),
-    lockChange(is.objectLock, desired.objectLock),
-    encryptionChange(is.encryption, desired.encryption),
+    ...(desired.objectLock === null ? [] : [compareLocks(is.objectLock, desired.objectLock)]),
+    ...(desired.encryption === null ? [] : [compareEncryption(is.encryption, desired.encryption)]),
     single('public-access-block', accessOf(is), accessOf(desired)),
-    ...(lacks('uploads')
-      ? ruleChanges(is.rules, desired.rules.map(withoutAbort))
-      : ruleChanges(is.rules, desired.rules)),
-    ...statementChanges(statementsOf(is.policy), statementsOf(desired.policy)),
-  ].filter((change) => change !== null);
+    ...compareStatements(statementsOf(is.policy), statementsOf(desired.policy)),
+    ...compareRules(is.rules, lacks('uploads') ? desired.rules.map(withoutAbort) : desired.rules),
+  ].filter(({ setting }) => !lacks(setting.aspect));
   return {
-    changes: changes.filter(({ aspect }) => !lacks(aspect)),
-    kept: [
-      ...statementsOf(is.policy)
-        .filter((statement) => !isOurs(statement.Sid))
-        .map((one) => ({ aspect: 'policy' as const, item: one.Sid ?? '', what: describeStatement(one) })),
-      ...is.rules
-        .filter(({ id }) => !isOurs(id))
-        .map((rule) => ({ aspect: 'lifecycle' as const, item: rule.id, what: describeRule(rule) })),
-    ],
+    changes: settings.filter(({ isRight }) => !isRight).map(({ setting }) => setting),
+    right: settings.filter(({ isRight }) => isRight).map(({ setting: { willBe: _, ...setting } }) => setting),
+    kept: keptOf(is),
     lacking: is.lacking.map((aspect) => ({
       aspect,
       what: LACKING[aspect],
       required: aspect === 'versioning' || (aspect === 'object-lock' && desired.objectLock !== null),
     })),
   };
+}
+
+function keptOf({ policy, rules }: BucketSettings): KeptSetting[] {
+  const statements = statementsOf(policy).filter(({ Sid }) => !isOurs(Sid));
+  return [
+    ...statements.map((one) => ({
+      aspect: 'policy' as const,
+      item: one.Sid ?? '',
+      what: describeStatement(one),
+    })),
+    ...rules
+      .filter(({ id }) => !isOurs(id))
+      .map((rule) => ({ aspect: 'lifecycle' as const, item: rule.id, what: describeRule(rule) })),
+  ];
 }
 
 const LACKING: Record<BucketAspect, string> = {
@@ -95,64 +103,69 @@ export function statementsOf(policy: object | null): Statement[] {
   return [statements].flat();
 }
 
-function single(aspect: BucketAspect, is: string, willBe: string): SettingChange | null {
-  return is === willBe ? null : { aspect, item: null, is, willBe };
+interface Compared {
+  setting: SettingChange;
+  isRight: boolean;
+}
+
+function single(aspect: BucketAspect, is: string, willBe: string, isRight = is === willBe): Compared {
+  return { setting: { aspect, item: null, is, willBe }, isRight };
 }
 
 const accessOf = ({ publicAccessBlocked }: BucketSettings) =>
   publicAccessBlocked ? 'blocked' : 'not blocked';
 
-function lockChange(
+function compareLocks(
   is: BucketSettings['objectLock'],
-  desired: BucketSettings['objectLock'],
-): SettingChange | null {
-  if (desired === null) return null;
-  const change = single('object-lock', describeLock(is), describeLock(desired));
-  if (change === null || is?.retention == null || desired.retention === null) return change;
+  desired: NonNullable<BucketSettings['objectLock']>,
+): Compared {
+  const compared = single('object-lock', describeLock(is), describeLock(desired));
+  if (compared.isRight || is?.retention == null || desired.retention === null) return compared;
   const isWeaker =
     desired.retention.days < is.retention.days ||
     (desired.retention.mode === 'GOVERNANCE' && is.retention.mode === 'COMPLIANCE');
-  if (!isWeaker) return change;
-  return { ...change, willBe: `${change.willBe} (of new objects: what is locked stays so)` };
+  const note = isWeaker ? ' (of new objects: what is locked stays so)' : '';
+  const { setting } = compared;
+  return { ...compared, setting: { ...setting, willBe: `${setting.willBe}${note}` } };
 }
 
 /** A key is asked for by its id, and may be named by its ARN. */
-function encryptionChange(
+function compareEncryption(
   is: BucketSettings['encryption'],
-  desired: BucketSettings['encryption'],
-): SettingChange | null {
-  if (desired === null) return null;
+  desired: NonNullable<BucketSettings['encryption']>,
+): Compared {
   const keyOf = ({ kmsKeyId }: { kmsKeyId: string | null }) => kmsKeyId && bareKey(kmsKeyId);
-  const isSame =
+  const isRight =
     is?.algorithm === desired.algorithm &&
     keyOf(is) === keyOf(desired) &&
     (is.bucketKey ?? desired.bucketKey) === desired.bucketKey;
-  return isSame ? null : single('encryption', describeEncryption(is), describeEncryption(desired));
+  return single('encryption', describeEncryption(is), describeEncryption(desired), isRight);
 }
 
 const withoutAbort = (rule: LifecycleRule) => ({ ...rule, abortUploadsAfterDays: null });
 
-function ruleChanges(is: readonly LifecycleRule[], desired: readonly LifecycleRule[]): SettingChange[] {
+function compareRules(is: readonly LifecycleRule[], desired: readonly LifecycleRule[]): Compared[] {
   const named = (rules: readonly LifecycleRule[]) => new Map(rules.map((rule) => [rule.id, rule]));
-  return itemChanges('lifecycle', named(is.filter(({ id }) => isOurs(id))), named(desired), describeRule);
+  return compareItems('lifecycle', named(is.filter(({ id }) => isOurs(id))), named(desired), describeRule);
 }
 
-function statementChanges(is: readonly Statement[], desired: readonly Statement[]): SettingChange[] {
+function compareStatements(is: readonly Statement[], desired: readonly Statement[]): Compared[] {
   const named = (statements: readonly Statement[]) => new Map(statements.map((one) => [one.Sid ?? '', one]));
   const ours = is.filter(({ Sid }) => isOurs(Sid));
-  return itemChanges('policy', named(ours), named(desired), describeStatement);
+  return compareItems('policy', named(ours), named(desired), describeStatement);
 }
 
-function itemChanges<T>(
+function compareItems<T>(
   aspect: 'policy' | 'lifecycle',
   is: ReadonlyMap<string, T>,
   desired: ReadonlyMap<string, T>,
   describe: (item: T) => string,
-): SettingChange[] {
+): Compared[] {
   const text = (item: T | undefined) => (item === undefined ? 'none' : describe(item));
-  return [...new Set([...is.keys(), ...desired.keys()])]
-    .filter((name) => canonical(is.get(name)) !== canonical(desired.get(name)))
-    .map((item) => ({ aspect, item, is: text(is.get(item)), willBe: text(desired.get(item)) }));
+  return [...new Set([...is.keys(), ...desired.keys()])].map((item) => ({
+    setting: { aspect, item, is: text(is.get(item)), willBe: text(desired.get(item)) },
+    isRight: canonical(is.get(item)) === canonical(desired.get(item)),
+  }));
 }
 
 /** The same for what means the same: any order of names, and a list of one for that one. */

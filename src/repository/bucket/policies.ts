@@ -70,6 +70,8 @@ export function writerPolicy({ repository }: { repository: Place }): PolicyDocum
       ],
       bucket,
     ),
+    // Where the bucket's policy says it too, twice; a store that has no such policy has it from here alone.
+    ...encryptionStatements(repository, objects),
   ]);
 }
 

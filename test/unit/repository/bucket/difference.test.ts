@@ -13,7 +13,13 @@ const [first] = desired.rules as [LifecycleRule, ...LifecycleRule[]];
 const changesOf = (is: Partial<BucketSettings>) => difference({ ...desired, ...is }, desired).changes;
 
 test('a bucket that is as it has to be needs nothing', () => {
-  expect(difference(desired, desired)).toEqual({ changes: [], kept: [], lacking: [] });
+  const { right, ...nothing } = difference(desired, desired);
+  expect(nothing).toEqual({ changes: [], kept: [], lacking: [] });
+  expect(right.filter(({ item }) => item === null).map(({ aspect, is }) => `${aspect} ${is}`)).toEqual([
+    ...['versioning enabled', `object-lock COMPLIANCE for ${days} days`],
+    'encryption aws:kms, key arn:aws:kms:eu-west-1:111122223333:key/1234',
+    'public-access-block blocked',
+  ]);
 });
 
 test('an empty bucket needs everything', () => {
