@@ -5,18 +5,10 @@ import type { ServerExamination } from '../engines/contract/examine.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Manifest } from '../model/backup.ts';
 import type { EngineKind } from '../model/engine.ts';
-import { HoldfastError } from '../model/failure.ts';
+import { type Finding, look } from '../model/finding.ts';
 import type { Run } from '../model/progress.ts';
 
-/** One line of the doctor. */
-export interface Finding {
-  check: string;
-  ok: boolean;
-  /** what was found, or what is wrong; never a secret */
-  detail: string;
-  /** what to do about it; null where nothing is wrong */
-  hint: string | null;
-}
+export { type Finding, look };
 
 /** What the checks look at: an installation, from this machine. */
 export interface Installation {
@@ -64,17 +56,6 @@ export interface TemporalProbe {
 
 /** Looks at one thing, or at one thing of every database. Never throws. */
 export type Check<P = Patient> = (patient: P) => Promise<Finding[]>;
-
-/** The line of a look: its own words where it succeeds, those of what it throws where it does not. */
-export async function look(check: string, work: () => Promise<string>): Promise<Finding> {
-  try {
-    return { check, ok: true, detail: await work(), hint: null };
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    const hint = error instanceof HoldfastError ? (error.hint ?? null) : null;
-    return { check, ok: false, detail, hint };
-  }
-}
 
 /** One after the other: what is measured of one must not disturb the next. */
 export async function lookAtEach<T>(

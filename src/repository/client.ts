@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { S3Client } from '@aws-sdk/client-s3';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { SecretReference } from '../config/schema/primitives.ts';
 import type { RepositoryConfig } from '../config/schema.ts';
@@ -54,11 +54,12 @@ export async function credentialsFor(
 
 /**
  * A connection to the bucket. Retries are ours, not the SDK's: those give up after a budget that an outage of
- * two minutes with four uploads at once exceeds, and they do not listen to an abort while they wait.
+ * two minutes with four uploads at once exceeds, and they do not listen to an abort while they wait. With the credentials
+ * `none` requests are not signed, as those of a visitor.
  */
 export async function connectS3(
   config: RepositoryConfig,
-  options: { credentials: Credentials | null; baseDirectory: string; patienceMs?: number },
+  options: { credentials: Credentials | 'none' | null; baseDirectory: string; patienceMs?: number },
 ): Promise<S3Connection> {
   const ca =
     config.caFile === undefined ? undefined : await readFile(resolve(options.baseDirectory, config.caFile));
@@ -67,7 +68,7 @@ export async function connectS3(
     forcePathStyle: config.pathStyle,
     maxAttempts: 1,
     ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
-    ...(options.credentials === null ? {} : { credentials: forSdk(options.credentials) }),
+    ...identityOf(options.credentials),
     requestHandler: new NodeHttpHandler({
       httpsAgent: new Agent({ keepAlive: true, maxSockets: 64, ...(ca === undefined ? {} : { ca }) }),
       connectionTimeout: 10_000,
@@ -88,8 +89,14 @@ export async function connectS3(
   };
 }
 
-function forSdk({ sessionToken, ...keys }: Credentials) {
-  return { ...keys, ...(sessionToken === null ? {} : { sessionToken }) };
+function identityOf(credentials: Credentials | 'none' | null): S3ClientConfig {
+  if (credentials === null) return {};
+  if (credentials === 'none') {
+    const nobody = { accessKeyId: '', secretAccessKey: '' };
+    return { credentials: nobody, signer: { sign: async (request) => request } };
+  }
+  const { sessionToken, ...keys } = credentials;
+  return { credentials: { ...keys, ...(sessionToken === null ? {} : { sessionToken }) } };
 }
 
 /** Asks again with growing waits (up to 10 s) until the patience is over or the signal aborts. */

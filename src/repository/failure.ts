@@ -91,3 +91,12 @@ function hintFor(failure: S3Failure): string | null {
   if (status === 401 || status === 403) return 'the policy of these credentials has to allow the request';
   return status === undefined ? null : `S3 answered ${status}: ${failure.message}`;
 }
+
+/** What S3 said no with; null: it is away, there is no such thing, or it does not know the credentials at all. */
+export function refusalOf(error: unknown): string | null {
+  const said = error instanceof HoldfastError ? error.cause : error;
+  const { name, $metadata } = (said ?? {}) as Partial<S3Failure>;
+  const status = $metadata?.httpStatusCode ?? 0;
+  const isNo = status >= 400 && status < 500 && status !== 404 && !isTransient(said);
+  return isNo && name !== undefined && !CREDENTIALS.has(name) ? name : null;
+}

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import { findDatabase } from '../../config/describe.ts';
-import type { Finding } from '../../doctor/check.ts';
-import { formatFailure, HoldfastError } from '../../model/failure.ts';
+import { HoldfastError } from '../../model/failure.ts';
+import type { Finding } from '../../model/finding.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, type CommandContext, openContext, withGlobalOptions } from '../options.ts';
-import { formatParagraph, style, terminalWidth } from '../output.ts';
+import { terminalWidth } from '../output.ts';
 import { siteOf } from '../preflight.ts';
+import { formatFinding } from '../view/finding.ts';
 
 /** The answer of `doctor --output json`; `site` where one was named. */
 interface DoctorAnswer {
@@ -85,10 +86,4 @@ async function examine(
   const ok = checks.every((finding) => finding.ok);
   if (output === 'json') print({ ...(site !== undefined && { site }), ok, checks } satisfies DoctorAnswer);
   return ok ? EXIT.done : EXIT.failed;
-}
-
-function formatFinding({ check, ok, detail, hint }: Finding, width: number | null): string {
-  const mark = ok ? style('green', 'OK    ') : style(['bold', 'red'], 'FAILED');
-  const text = formatFailure(`${check}: ${detail}`, hint ?? undefined);
-  return `${mark}  ${formatParagraph(text, '        ', width).trimStart()}`;
 }
