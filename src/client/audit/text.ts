@@ -1,0 +1,112 @@
+import type { AuditCalendar, AuditFinding, AuditReport, AuditSpan } from '../../model/audit.ts';
+import { countOf } from '../../model/plan.ts';
+import { formatBytes, formatCount, formatParagraph, formatTime, style } from '../output.ts';
+import {
+  describeCounts,
+  describeDistance,
+  type Month,
+  monthsOf,
+  nameOf,
+  troublesOf,
+  verdictOf,
+  worstFirst,
+} from './calendar.ts';
+
+/** What is not said of a trouble in a terminal is in the page. */
+const MOST_LINES = 3;
+const COLOURS = { critical: 'red', warning: 'yellow', info: 'cyan' } as const;
+const MARKS = { kept: '=', archived: '~', broken: 'X' } as const;
+const INDENT = '  ';
+
+/** The audit for a terminal: what is wrong, the worst first; then a year of each database. `width` null: not folded. */
+export function formatAudit(report: AuditReport, width: number | null): string {
+  const { at, repository, looked, findings, calendars } = report;
+  const verdict = verdictOf(report);
+  return [
+    style(['bold', verdict.isGood ? 'green' : 'red'], `${verdict.text}.`),
+    style(
+      'dim',
+      `Bucket ${repository.bucket} in ${repository.region}, as of ${formatTime(at)}: ${countOf(looked.versions, 'version')}, ${formatBytes(looked.bytes)}, ${countOf(looked.markers, 'delete marker')}; ${formatCount(looked.headed)} asked for lock and key.`,
+    ),
+    ...(findings.length === 0 ? [] : ['', ...findings.map((finding) => formatFinding(finding, at, width))]),
+    ...(calendars.length === 0 ? [] : ['', ...formatCalendars(report, width)]),
+  ].join('\n');
+}
+
+function formatFinding(
+  { severity, database, what, firstDay, hint }: AuditFinding,
+  at: string,
+  width: number | null,
+) {
+  const when = firstDay === null ? '' : ` from ${firstDay}, ${describeDistance(firstDay, at)}`;
+  const head = `${style(COLOURS[severity], severity.toUpperCase())} ${style('bold', database ?? 'repository')}${when}`;
+  return `${INDENT}${head}\n${formatParagraph(`${what}\nHINT: ${hint}`, '    ', width)}`;
+}
+
+function formatCalendars({ calendars, at }: AuditReport, width: number | null): string[] {
+  const cells = cellsPerMonth(width);
+  const months = monthsOf(calendars[0] as AuditCalendar);
+  const heads = months
+    .map(({ month }) => nameOf(month).padEnd(cells))
+    .join(' ')
+    .trimEnd();
+  const perMark = Math.ceil(31 / cells);
+  return [
+    style('dim', `${INDENT}${heads}`),
+    ...worstFirst(calendars).map((calendar) => formatCalendar(calendar, at, cells, width)),
+    '',
+    style(
+      'dim',
+      `${INDENT}= kept   ~ kept, but a recovery has to thaw something first   X broken   (a mark is ${countOf(perMark, 'day')}: the worst counts)`,
+    ),
+  ];
+}
+
+/** Twelve months and a part of another, one space apart. */
+function cellsPerMonth(width: number | null): number {
+  return Math.max(3, Math.min(8, Math.floor(((width ?? 100) - INDENT.length) / 13) - 1));
+}
+
+function formatCalendar(calendar: AuditCalendar, at: string, cells: number, width: number | null): string {
+  const troubles = troublesOf(calendar);
+  const [today] = calendar.spans;
+  const state =
+    troubles[0] === undefined
+      ? style('green', 'kept')
+      : style('red', troubles[0].from <= at.slice(0, 10) ? 'broken now' : `broken from ${troubles[0].from}`);
+  const strip = monthsOf(calendar)
+    .map((month) => formatMonth(month, cells))
+    .join(' ');
+  return [
+    '',
+    `${style('bold', calendar.database)}  ${state}`,
+    `${INDENT}${strip.trimEnd()}`,
+    formatParagraph(`promised: ${calendar.promises.join('; ')}`, INDENT, width),
+    ...(today === undefined ? [] : [formatParagraph(`today: ${describeToday(today)}`, INDENT, width)]),
+    ...troubles.map(({ from, to, days, broken }) => {
+      const left = broken.length - MOST_LINES;
+      const lines = [...broken.slice(0, MOST_LINES), ...(left > 0 ? [`and ${left} more`] : [])];
+      const when = from === to ? from : `${from} to ${to} (${days} days)`;
+      return `${INDENT}${style('red', when)}\n${formatParagraph(lines.join('\n'), '    ', width)}`;
+    }),
+  ].join('\n');
+}
+
+function describeToday(span: AuditSpan): string {
+  const { windowFrom } = span;
+  const window = windowFrom === null ? '' : `every moment since ${formatTime(windowFrom, 'up')}; `;
+  return `${window}${describeCounts(span)}`;
+}
+
+/** Days outside of the year are blanks: the first and the last month are parts. */
+function formatMonth({ stretches }: Month, cells: number): string {
+  const row = Array.from({ length: cells }, (_, cell) => {
+    const [from, to] = [Math.floor((cell * 31) / cells) + 1, Math.floor(((cell + 1) * 31) / cells)];
+    const states = stretches
+      .filter((each) => each.from <= to && each.to >= from)
+      .map(({ span }) => span.state);
+    const worst = (['broken', 'archived', 'kept'] as const).find((state) => states.includes(state));
+    return worst === undefined ? ' ' : MARKS[worst];
+  }).join('');
+  return row.replaceAll(/X+/g, (run) => style('red', run)).replaceAll(/~+/g, (run) => style('yellow', run));
+}
