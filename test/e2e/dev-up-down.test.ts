@@ -113,6 +113,33 @@ test('everything comes up, outlives its starter and is described for programs', 
   }
 });
 
+test('its bucket is as the configuration wants it; what another wants is planned, asked about and applied', async () => {
+  const written = join(state, 'holdfast.yaml');
+  const longer = join(state, 'longer.yaml');
+  const text = await readFile(written, 'utf8');
+  await writeFile(longer, text.replace('    objectives:', '    retention: {logical: 40d}\n    objectives:'));
+  const repository = (...args: string[]) =>
+    execa(HOLDFAST, ['repository', ...args], { reject: false, stdin: 'ignore' });
+
+  const nothing = await repository('plan', '--config', written, '--output', 'json');
+  expect(nothing.exitCode).toBe(0);
+  expect(JSON.parse(nothing.stdout)).toMatchObject({ changes: [], kept: [] });
+
+  const plan = await repository('plan', '--config', longer, '--policies', join(state, 'policies'));
+  expect(plan.exitCode).toBe(3);
+  expect(plan.stdout).toMatch(/~ holdfast-logical: .*31 days.* -> .*41 days/);
+  const writer = JSON.parse(await readFile(join(state, 'policies', 'writer.json'), 'utf8'));
+  expect(writer.Version).toBe('2012-10-17');
+
+  const unasked = await repository('apply', '--config', longer);
+  expect(unasked.exitCode).toBe(2);
+  expect(unasked.stderr).toContain('HINT: look at it with holdfast repository plan');
+  const applied = await repository('apply', '--config', longer, '--yes');
+  expect(applied.exitCode).toBe(0);
+  expect(applied.stdout).toContain('applied 1 setting');
+  expect((await repository('plan', '--config', longer)).exitCode).toBe(0);
+});
+
 test('a second up starts only what is not running', async () => {
   const before = await description();
   expect((await up()).started).toEqual([]);
