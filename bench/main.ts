@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { reportFailure } from '../src/client/options.ts';
 import { bundleWorkflows } from '../test/workflow-bundle.ts';
 import { benchCompare } from './compare.ts';
+import { benchContinuity } from './continuity.ts';
 import { loadData } from './data.ts';
 import { benchDisaster } from './disaster.ts';
 import { benchImport } from './import.ts';
@@ -14,6 +15,7 @@ import { memoryRow, tableOf } from './report.ts';
 import { benchSelective } from './selective.ts';
 import { withStack } from './stack.ts';
 import { benchVerification } from './verification.ts';
+import { benchWatch } from './watch.ts';
 
 const NAMES = [
   'overhead',
@@ -24,6 +26,8 @@ const NAMES = [
   'selective',
   'verification',
   'disaster',
+  'continuity',
+  'watch',
 ] as const;
 type Name = (typeof NAMES)[number];
 /** those that share one stack, and its data */
@@ -84,6 +88,8 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
       });
       await measured;
     }
+    if (wants('continuity')) rows.push(await benchContinuity({ pairs, signal, say }));
+    if (wants('watch')) rows.push(await benchWatch({ pairs, signal, say }));
     if (wants('disaster')) rows.push(...(await benchDisaster({ pairs, scale, signal, say })));
   } catch (error) {
     if (!stop.signal.aborted) return reportFailure(error, output);

@@ -5,7 +5,7 @@ import { formatDuration } from '../model/duration.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { LostLogs } from '../model/gap.ts';
 import type { Run } from '../model/progress.ts';
-import type { LogTier } from '../model/tier.ts';
+import { type LogTier, settleMs } from '../model/tier.ts';
 import { mapBounded } from '../repository/bounded.ts';
 import type { LogCursor } from '../repository/continuity/cursor.ts';
 import { type LogRound, lookAtLogs } from '../repository/continuity/round.ts';
@@ -42,7 +42,6 @@ export const WATCH_PATIENCE_MS = 10_000;
 const AT_ONCE = 16;
 /** A server that hangs, and a repository that is listed from the beginning, hold up their own database only. */
 const LIMITS = { serverMs: 20_000, repositoryMs: 60_000 };
-const LONGEST_SETTLE_MS = 2 * 60_000;
 const MOST_RUNS = 5;
 const LONGEST_PROBLEM = 400;
 
@@ -139,7 +138,7 @@ function look(
   const { objectives, tiers } = database;
   return lookAtLogs(repository, name, {
     ...{ history: database, cursor, ready: server?.ready ?? null, now: new Date(), signal },
-    settleMs: Math.min(LONGEST_SETTLE_MS, tiers.log?.maxAgeMs ?? LONGEST_SETTLE_MS),
+    settleMs: settleMs(tiers.log),
     lateMs: warningMs(objectives.rpoMs, tiers.log),
   });
 }

@@ -112,6 +112,16 @@ export function logTier(objectives: Objectives, maxAge: string | undefined): Log
   return { maxAgeMs, watchEveryMs, worstMs: maxAgeMs / 2 + watchEveryMs + MODEL.archiveMs };
 }
 
+const LONGEST_SETTLE = 2 * MINUTE;
+
+/**
+ * Archivers push many logs at once, and so in no order: a hole among archived logs counts when what is above it has been
+ * there this long.
+ */
+export function settleMs(log: LogTier | null): number {
+  return Math.min(LONGEST_SETTLE, log?.maxAgeMs ?? LONGEST_SETTLE);
+}
+
 function physicalTier(
   name: string,
   objectives: Objectives,

@@ -2,8 +2,6 @@ import type { Catalog, LogGap } from '../model/backup.ts';
 import { describeLost, gapKey, gapName, isOpenGap, type LostLogs } from '../model/gap.ts';
 import type { Problem } from '../model/problem.ts';
 
-/** Archivers push many logs at once, and so in no order. */
-const SETTLE_MS = 2 * 60_000;
 const SECOND_LOOK = 2;
 
 export interface GapsFound {
@@ -23,9 +21,12 @@ export function findGaps(
   {
     inFlight,
     looks: before,
+    settleMs,
     now,
   }: {
     inFlight: readonly LostLogs[];
+    /** model/tier.ts */
+    settleMs: number;
     /** null: nobody has looked before, and nobody looks again */
     looks: Record<string, number> | null;
     now: Date;
@@ -33,7 +34,7 @@ export function findGaps(
 ): GapsFound {
   const found: GapsFound = { problems: [], confirmed: [], looks: {} };
   for (const gap of gaps) {
-    if (gap.acknowledged !== undefined || !isSettled(gap, now)) continue;
+    if (gap.acknowledged !== undefined || !isSettled(gap, now, settleMs)) continue;
     if (inFlight.some((run) => overlaps(run, gap))) continue;
     const key = gapKey(database, gap);
     const looks = before === null ? SECOND_LOOK : Math.min((before[key] ?? 0) + 1, SECOND_LOOK + 1);
@@ -55,8 +56,8 @@ function problemOf(database: string, key: string, gap: LogGap): Problem {
   };
 }
 
-const isSettled = ({ before }: LogGap, now: Date) =>
-  before === null || now.getTime() - Date.parse(before) >= SETTLE_MS;
+const isSettled = ({ before }: LogGap, now: Date, settleMs: number) =>
+  before === null || now.getTime() - Date.parse(before) >= settleMs;
 
 /** Names of one timeline are in the order of its logs. */
 const overlaps = (run: LostLogs, gap: LogGap) =>

@@ -3,6 +3,7 @@ import { describeDatabase } from '../config/describe.ts';
 import { desiredSchedules, SCHEDULE_PREFIX } from '../config/schedules.ts';
 import type { Config } from '../config/schema.ts';
 import type { Found, Problem } from '../model/problem.ts';
+import { settleMs } from '../model/tier.ts';
 import { backupProblems } from './backups.ts';
 import type { Looked } from './catalogs.ts';
 import { findGaps, type GapsFound } from './gaps.ts';
@@ -34,7 +35,7 @@ export async function lookForProblems(input: {
   const schedules = await readSchedules(client, desired);
   const unread = [...catalogs].flatMap(([name, { unread }]) => (unread === null ? [] : [name]));
   const watchers = await readWatchers(client, desired);
-  const gaps = gapsOfAll(catalogs, { watchers, looks: input.gapLooks, now });
+  const gaps = gapsOfAll(config, catalogs, { watchers, looks: input.gapLooks, now });
   const problems = [
     ...former,
     ...repositoryProblems(catalogs),
@@ -61,6 +62,7 @@ export async function lookForProblems(input: {
 }
 
 function gapsOfAll(
+  config: Config,
   catalogs: ReadonlyMap<string, Looked>,
   {
     watchers,
@@ -76,7 +78,10 @@ function gapsOfAll(
       Object.assign(all.looks, Object.fromEntries(known));
       continue;
     }
-    const found = findGaps(catalog, { inFlight: inFlightOf(watchers, name), looks, now });
+    const found = findGaps(catalog, {
+      ...{ inFlight: inFlightOf(watchers, name), looks, now },
+      settleMs: settleMs(describeDatabase(config, name).tiers.log),
+    });
     all.problems.push(...found.problems);
     all.confirmed.push(...found.confirmed);
     Object.assign(all.looks, found.looks);
