@@ -26,8 +26,8 @@ ul.plain { margin: 0.4rem 0; padding-left: 1.2rem; }
 td.number, th.number { text-align: right; }
 @media (max-width: 60rem) { .database { grid-template-columns: minmax(0, 1fr); } }
 @media print {
-  .database { grid-template-columns: minmax(0, 1fr); }
-  .year { grid-template-columns: repeat(5, 1fr); }
-  .year svg { break-inside: avoid; }
+  .database { display: block; break-before: page; }
+  .database:only-of-type { break-before: auto; }
+  .year { grid-template-columns: repeat(5, 1fr); break-inside: avoid; }
 }
 `;

@@ -1,6 +1,6 @@
 import type { AuditCalendar, AuditFinding, AuditReport, AuditSpan } from '../../model/audit.ts';
 import { countOf } from '../../model/plan.ts';
-import { formatBytes, formatCount, formatParagraph, formatTime, style } from '../output.ts';
+import { fold, formatBytes, formatCount, formatParagraph, formatTime, style } from '../output.ts';
 import {
   describeCounts,
   describeDistance,
@@ -20,18 +20,23 @@ const INDENT = '  ';
 
 /** The audit for a terminal: what is wrong, the worst first; then a year of each database. `width` null: not folded. */
 export function formatAudit(report: AuditReport, width: number | null): string {
-  const { at, repository, looked, findings, calendars } = report;
+  const { at, findings, calendars } = report;
   const verdict = verdictOf(report);
   return [
     style(['bold', verdict.isGood ? 'green' : 'red'], `${verdict.text}.`),
-    style(
-      'dim',
-      `Bucket ${repository.bucket} in ${repository.region}, as of ${formatTime(at)}: ${countOf(looked.versions, 'version')}, ${formatBytes(looked.bytes)}, ${countOf(looked.markers, 'delete marker')}; ${formatCount(looked.headed)} asked for lock and key.`,
-    ),
+    style('dim', fold(describeLooked(report), width).join('\n')),
     ...(findings.length === 0 ? [] : ['', ...findings.map((finding) => formatFinding(finding, at, width))]),
     ...(calendars.length === 0 ? [] : ['', ...formatCalendars(report, width)]),
   ].join('\n');
 }
+
+function describeLooked({ at, repository, looked }: AuditReport): string {
+  const seen = `${countOf(looked.versions, 'version')}, ${formatBytes(looked.bytes)}, ${countOf(looked.markers, 'delete marker')}`;
+  return `Bucket ${repository.bucket} in ${repository.region}, as of ${formatTime(at)}: ${seen}; ${formatCount(looked.headed)} asked for lock and key.`;
+}
+
+const legend = (perMark: number): string =>
+  `= kept   ~ kept, but a recovery has to thaw something first   X broken\na mark stands for ${countOf(perMark, 'day')}: the worst counts`;
 
 function formatFinding(
   { severity, database, what, firstDay, hint }: AuditFinding,
@@ -55,10 +60,7 @@ function formatCalendars({ calendars, at }: AuditReport, width: number | null): 
     style('dim', `${INDENT}${heads}`),
     ...worstFirst(calendars).map((calendar) => formatCalendar(calendar, at, cells, width)),
     '',
-    style(
-      'dim',
-      `${INDENT}= kept   ~ kept, but a recovery has to thaw something first   X broken   (a mark is ${countOf(perMark, 'day')}: the worst counts)`,
-    ),
+    style('dim', formatParagraph(legend(perMark), INDENT, width)),
   ];
 }
 
