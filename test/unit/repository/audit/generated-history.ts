@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { AuditedNode, AuditedPolicy, AuditedVersion } from '../../../../src/repository/audit/facts.ts';
-import { fires } from './model-database.ts';
+import { fires } from './model-schedule.ts';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -158,7 +158,7 @@ function logs(now: number, history: History, placeAt: (at: number) => Place): Au
   });
 }
 
-function plain(key: string, writtenAt: number, sizeBytes: number): AuditedVersion {
+export function plain(key: string, writtenAt: number, sizeBytes: number): AuditedVersion {
   return {
     ...{ key, versionId: 'v1', writtenAt, sizeBytes, storageClass: 'STANDARD' },
     ...{ noncurrentSince: null, under: null, lock: null, legalHold: false, kmsKeyId: null, encrypted: false },

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { LifecycleRule } from '../../../../src/model/lifecycle.ts';
 import type { AuditedDatabase, AuditedPolicy, AuditFacts } from '../../../../src/repository/audit/facts.ts';
 import { accidents, befall } from './generated-accidents.ts';
-import { nodesOf, orderlyHistories, wildHistories } from './generated-history.ts';
+import { nodesOf, orderlyHistories, plain, wildHistories } from './generated-history.ts';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -157,12 +157,31 @@ export function facts(scale = 1): fc.Arbitrary<AuditFacts> {
         databases: fc
           .integer({ min: 1, max: 2 })
           .chain((count) => fc.tuple(...NAMES.slice(0, count).map((name) => databases(name, now, scale)))),
-        toolFiles: fc.constant<AuditFacts['toolFiles']>([]),
+        toolFiles: toolFiles(now),
         orphans: fc.constant<AuditFacts['orphans']>([]),
         looked: fc.constant({ versions: 0, markers: 0, bytes: 0, headed: 0 }),
       }),
     )
     .map(withoutLocksWhereThereAreNone);
+}
+
+/** Books of the tool, written long ago or today, in which something may be wrong. */
+function toolFiles(now: number): fc.Arbitrary<AuditFacts['toolFiles']> {
+  const file = (name: string) =>
+    fc
+      .record({
+        age: fc.integer({ min: 0, max: 60 }),
+        isThere: fc.boolean(),
+        isHidden: sometimes(fc.constant(true), 15),
+      })
+      .map(({ age, isThere, isHidden }) => {
+        const version = plain(`pgbackrest/${name}`, now - age * DAY, 2_000);
+        if (isHidden) Object.assign(version, { noncurrentSince: now - 1, under: 'marker' });
+        return isThere ? [version] : [];
+      });
+  const pairs = ['archive/shop/archive.info', 'backup/shop/backup.info'];
+  const files = fc.tuple(...pairs.flatMap((name) => [file(name), file(`${name}.copy`)]));
+  return sometimes(files, 3).map((drawn) => (drawn ?? []).flat());
 }
 
 const buckets: fc.Arbitrary<AuditFacts['bucket']> = fc.oneof(
@@ -208,7 +227,10 @@ function databases(name: string, now: number, scale: number): fc.Arbitrary<Audit
 /** Without versions there are no version ids, no locks and nothing that lies below another. */
 function withoutLocksWhereThereAreNone(facts: AuditFacts): AuditFacts {
   const { versioning, objectLock } = facts.bucket;
-  for (const version of facts.databases.flatMap(({ nodes }) => nodes.flatMap((node) => node.versions))) {
+  for (const version of [
+    ...facts.databases.flatMap(({ nodes }) => nodes.flatMap((node) => node.versions)),
+    ...facts.toolFiles,
+  ]) {
     if (objectLock === null) {
       version.lock = null;
       version.legalHold = false;

@@ -1,11 +1,12 @@
-import { type Cron, parseCron } from '../../../../src/model/cron.ts';
 import type {
   AuditedDatabase,
   AuditedNode,
   AuditedVersion,
   AuditFacts,
 } from '../../../../src/repository/audit/facts.ts';
-import { DAY, isArchive, isReadable, remove, type Store, type Thing } from './model-store.ts';
+import { fires, isSnapshotTime } from './model-schedule.ts';
+import { DAY, foundThing, isArchive, isReadable, remove, type Store, type Thing } from './model-store.ts';
+import { rewriteBackupInfo, type ToolFiles, toolFilesOf } from './model-tool-files.ts';
 
 const LARGE = 1_073_741_824;
 const SMALL = 16_384;
@@ -35,6 +36,7 @@ export interface Walked {
   /** that logs go to now */
   archive: string | undefined;
   held: Held[];
+  toolFiles: ToolFiles;
   /** fulls that the tool knows of, the oldest first */
   books: Held[];
   /** bases that started before have no logs */
@@ -56,7 +58,7 @@ export function promisedUntil(held: Held, { policy }: AuditedDatabase): number {
 export function begin(facts: AuditFacts, database: AuditedDatabase): Walked {
   const held = database.nodes.map((node): Held => {
     const { kind, startedAt, finishedAt } = node;
-    const things = node.versions.map((version) => foundThing(facts, node, version));
+    const things = node.versions.map((version) => foundThing(facts, version, readByOf(node, version)));
     const isMissing = node.missing.length > 0;
     return { kind, startedAt, finishedAt, needs: [], things, isMissing, wasDead: false, found: node };
   });
@@ -71,6 +73,7 @@ export function begin(facts: AuditFacts, database: AuditedDatabase): Walked {
     facts: database,
     archive: currentArchive(database),
     held,
+    toolFiles: toolFilesOf(facts, database.stanza),
     books,
     cutoff: Number.NEGATIVE_INFINITY,
   };
@@ -95,21 +98,6 @@ function currentArchive({ nodes }: AuditedDatabase): string | undefined {
   return log === undefined ? base?.replayFrom?.archive : log.segments?.archive;
 }
 
-function foundThing(facts: AuditFacts, node: AuditedNode, version: AuditedVersion): Thing {
-  return {
-    key: facts.repository.prefix + version.key,
-    hasVersionId: version.versionId !== null,
-    sizeBytes: version.sizeBytes,
-    writtenAt: version.writtenAt,
-    isThere: true,
-    noncurrentSince: version.noncurrentSince,
-    lockUntil: version.lock?.until ?? 0,
-    legalHold: version.legalHold ?? false,
-    isArchived: isArchive(version.storageClass),
-    readBy: readByOf(node, version),
-  };
-}
-
 /** What is no manifest on top of one is passed over, so that only a marker hides it. */
 function readByOf(node: AuditedNode, { key, under }: AuditedVersion): Thing['readBy'] {
   if (!key.startsWith('manifest/')) return node.readBy;
@@ -131,6 +119,7 @@ export function makeDue(facts: AuditFacts, store: Store, walked: Walked, at: num
         }
       }
     }
+    rewriteBackupInfo(walked.toolFiles, at);
     expireByTool(store, walked, at);
   }
   if (fires(policy.logicals, at)) make(facts, store, walked, 'logical', at, []);
@@ -213,50 +202,3 @@ function expireByTool(store: Store, walked: Walked, at: number): void {
   const oldest = walked.books.at(-retentionArchive);
   if (oldest !== undefined) walked.cutoff = oldest.startedAt;
 }
-
-/** When anything is made between two midnights. */
-export function dueBetween(now: number, database: AuditedDatabase, from: number, to: number): number[] {
-  const { fulls, diffs, logicals } = database.policy;
-  const crons = [...fulls, ...diffs, ...logicals];
-  const minutes = [...new Set([...crons.flatMap((cron) => read(cron).minutes), SNAPSHOT_MINUTE])];
-  const days = Array.from({ length: (to - from) / DAY }, (_, day) => from + day * DAY);
-  return days
-    .flatMap((day) => minutes.map((minute) => day + minute * 60_000))
-    .filter((at) => fires(crons, at) || isSnapshotTime(now, database, at));
-}
-
-export function fires(crons: readonly string[], at: number): boolean {
-  if (crons.length === 0) return false;
-  const date = new Date(at);
-  const minute = date.getUTCHours() * 60 + date.getUTCMinutes();
-  return crons
-    .map(read)
-    .some(
-      (cron) =>
-        at % 60_000 === 0 &&
-        cron.minutes.includes(minute) &&
-        cron.weekdays.has(date.getUTCDay()) &&
-        cron.days.has(date.getUTCDate()) &&
-        cron.months.has(date.getUTCMonth() + 1),
-    );
-}
-
-const readCrons = new Map<string, Cron>();
-function read(text: string): Cron {
-  const cron = readCrons.get(text) ?? parseCron(text);
-  readCrons.set(text, cron);
-  return cron;
-}
-
-const SNAPSHOT_MINUTE = 18 * 60;
-/** On the first of the month; and at the first chance, where this month has none yet. */
-function isSnapshotTime(now: number, { policy, nodes }: AuditedDatabase, at: number): boolean {
-  if (!policy.snapshots || at <= now || at % DAY !== SNAPSHOT_MINUTE * 60_000) return false;
-  if (new Date(at).getUTCDate() === 1) return true;
-  const hasOne = nodes.some(
-    ({ kind, finishedAt }) => kind === 'snapshot' && monthOf(finishedAt) === monthOf(now),
-  );
-  return !hasOne && at - now <= DAY && monthOf(at) === monthOf(now);
-}
-
-const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7);

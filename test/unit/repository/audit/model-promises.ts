@@ -10,11 +10,13 @@ export function broken(walked: Walked, at: number, now: number): { codes: Code[]
   const codes: Code[] = [];
   if (promised.some((held) => !isSound(held, at) && !held.wasDead)) codes.push('expires-too-early');
   const needs = promised.filter((held) => isSound(held, at)).flatMap((held) => held.needs);
-  if (needs.some((needed) => !isSound(needed, at) && !needed.wasDead)) codes.push('needed-gone');
+  const isNeededGone = needs.some((needed) => !isSound(needed, at) && !needed.wasDead);
+  const { goneSince } = walked.toolFiles;
+  if (isNeededGone || (goneSince !== null && goneSince > now)) codes.push('needed-gone');
   if (walked.facts.policy.windowMs !== null && !isWindowKept(walked, at, now)) codes.push('window-broken');
   if (walked.facts.policy.snapshots && isMonthMissing(walked, at, now)) codes.push('too-few');
   const isLost = promised.some((held) => !isRestorable(held, at));
-  return { codes, isBroken: codes.length > 0 || isLost };
+  return { codes, isBroken: codes.length > 0 || isLost || goneSince !== null };
 }
 
 function isPromised(held: Held, walked: Walked, at: number): boolean {
@@ -81,20 +83,19 @@ function hasFoundLogs(base: Held, logs: Held[], usable: (log: Held) => boolean):
   if (base.found === null) return true;
   const { replayFrom } = base.found;
   if (replayFrom === undefined) return false;
-  const same = logs.filter(({ found }) => found?.segments?.archive === replayFrom.archive && found !== null);
-  const runs = same.flatMap(({ found }) => found?.segments ?? []);
+  const { timeline, first, stop, archive } = replayFrom;
+  const same = logs.filter(({ found }) => found !== null && found.segments?.archive === archive);
+  const runsOf = (held: Held[]) => held.flatMap(({ found }) => found?.segments ?? []);
   // An old primary may have archived further on a timeline that was left.
-  const newest = Math.max(...runs.map(({ timeline }) => timeline));
-  const last = Math.max(...runs.filter(({ timeline }) => timeline === newest).map((run) => run.last));
-  if (replayFrom.stop > last) return false;
-  for (let number = replayFrom.first; number <= last; number += 1) {
-    const holds = ({ found }: Held) => {
-      const run = found?.segments;
-      return (
-        run !== undefined && run.timeline >= replayFrom.timeline && run.first <= number && number <= run.last
-      );
-    };
-    if (!same.some((log) => holds(log) && usable(log))) return false;
+  const newest = Math.max(...runsOf(same).map((run) => run.timeline));
+  const onNewest = runsOf(same).filter((run) => run.timeline === newest);
+  const last = Math.max(...onNewest.map((run) => run.last));
+  if (stop > last) return false;
+  const runs = runsOf(same.filter(usable)).filter((run) => run.timeline >= timeline);
+  for (let number = first; number <= last; ) {
+    const run = runs.find((each) => each.first <= number && number <= each.last);
+    if (run === undefined) return false;
+    number = run.last + 1;
   }
   return true;
 }

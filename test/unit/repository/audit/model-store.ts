@@ -1,4 +1,5 @@
 import type { Due, LifecycleRule } from '../../../../src/model/lifecycle.ts';
+import type { AuditedVersion, AuditFacts } from '../../../../src/repository/audit/facts.ts';
 
 export const DAY = 86_400_000;
 
@@ -28,6 +29,22 @@ export interface Store {
 export const isMidnight = (at: number): boolean => at % DAY === 0;
 export const isArchive = (storageClass: string): boolean =>
   ['GLACIER', 'DEEP_ARCHIVE'].includes(storageClass);
+
+/** A version as it was found. */
+export function foundThing(facts: AuditFacts, version: AuditedVersion, readBy: Thing['readBy']): Thing {
+  return {
+    key: facts.repository.prefix + version.key,
+    hasVersionId: version.versionId !== null,
+    sizeBytes: version.sizeBytes,
+    writtenAt: version.writtenAt,
+    isThere: true,
+    noncurrentSince: version.noncurrentSince,
+    lockUntil: version.lock?.until ?? 0,
+    legalHold: version.legalHold ?? false,
+    isArchived: isArchive(version.storageClass),
+    readBy,
+  };
+}
 
 export function isReadable(thing: Thing, at: number): boolean {
   if (!thing.isThere) return false;

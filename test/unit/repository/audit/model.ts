@@ -1,7 +1,9 @@
 import type { AuditFacts } from '../../../../src/repository/audit/facts.ts';
-import { begin, dueBetween, type Held, makeDue, makeLogs, type Walked } from './model-database.ts';
+import { begin, type Held, makeDue, makeLogs, type Walked } from './model-database.ts';
 import { broken, type Code, counted, isWindowKept, oldestReplayable } from './model-promises.ts';
+import { dueBetween } from './model-schedule.ts';
 import { actAtMidnight, DAY, isMidnight, type Store } from './model-store.ts';
+import { lookAtToolFiles } from './model-tool-files.ts';
 
 export interface SeenDay {
   state: 'kept' | 'archived' | 'broken';
@@ -27,16 +29,22 @@ export function walk(facts: AuditFacts, horizonDays: number): Map<string, Seen> 
   const store: Store = {
     versioning: bucket.versioning,
     rules,
-    things: databases.flatMap(({ held }) => held.flatMap(({ things }) => things)),
+    things: databases.flatMap(({ held, toolFiles: { archiveInfo, backupInfo } }) => [
+      ...held.flatMap(({ things }) => things),
+      ...archiveInfo,
+      ...backupInfo,
+    ]),
   };
   const seen = new Map<string, Seen>(facts.databases.map(({ name }) => [name, { first: {}, days: [] }]));
   const today = Math.floor(now / DAY);
+  for (const { toolFiles } of databases) lookAtToolFiles(toolFiles, now);
   for (const at of instantsOf(facts, horizonDays)) {
     if (at > now) {
       if (isMidnight(at)) {
         for (const walked of databases) makeLogs(facts, store, walked, at);
         actAtMidnight(store, at);
       }
+      for (const { toolFiles } of databases) lookAtToolFiles(toolFiles, at);
       for (const walked of databases) makeDue(facts, store, walked, at);
     }
     for (const walked of databases) {
