@@ -17,7 +17,7 @@ export function tellBroken(database: string, broken: readonly Broken[], horizon:
     const day = when(from, horizon);
     return finding('critical', code, {
       database,
-      what: `${describeCause(cause)} removes ${nameOf(gone)} ${day}: ${code === 'needed-gone' ? needed(group) : early(group)}`,
+      what: `${describeCause(cause)} removes ${nameOf(gone)} ${day}${code === 'needed-gone' ? `: ${needed(group)}` : `, ${early(group)}`}`,
       firstDay: firstDay(from, horizon),
       hint: hintOf(cause),
     });
@@ -26,7 +26,7 @@ export function tellBroken(database: string, broken: readonly Broken[], horizon:
 
 function early(group: readonly Broken[]): string {
   const [{ from, to }] = group as [Broken];
-  return `it is promised until ${dayOf(to)}, ${formatDuration(to - from)} longer${more(group.length - 1, 'go too early')}`;
+  return `${formatDuration(to - from)} before its retention ends (${dayOf(to)})${more(group.length - 1, group.length === 2 ? 'goes too early' : 'go too early')}`;
 }
 
 function needed(group: readonly Broken[]): string {
@@ -36,7 +36,7 @@ function needed(group: readonly Broken[]): string {
   const kinds = [...Map.groupBy(victims, ({ victim }) => victim.kind)];
   const who = kinds.map(([kind, ofKind]) => countOf(ofKind.length, kind)).join(' and ');
   const others = new Set(group.map((one) => one.gone)).size - 1;
-  return `${who} ${victims.length === 1 ? 'needs' : 'need'} it until ${until}${more(others, 'are removed from under what needs them')}`;
+  return `${who} ${victims.length === 1 ? 'needs' : 'need'} it until ${until}${more(others, others === 1 ? 'goes the same way' : 'go the same way')}`;
 }
 
 /** The first day on which the window does not hold, and what breaks it. */
@@ -49,7 +49,8 @@ export function tellWindow(
   if (hole === undefined) return [];
   const { windowMs, serving, horizon } = known;
   const window = `the window of ${formatDuration(windowMs)}`;
-  const until = hole.to >= horizon.end ? 'not again within the year' : `again from ${dayOf(hole.to)} on`;
+  const long =
+    hole.to >= horizon.end ? 'to the end of the calendar' : `for ${formatDuration(hole.to - hole.from)}`;
   const limit = serving
     .filter(({ to }) => to === hole.from)
     .reduce<Serving | null>(
@@ -60,7 +61,8 @@ export function tellWindow(
     limit === null
       ? [nothingServes(serving, hole, horizon), START_HINT]
       : [reasonOf(limit), hintOf(limit.limit.ending.cause)];
-  const what = `${window} is not kept ${hole.from <= horizon.now ? 'now' : `from ${dayOf(hole.from)} on`}, ${until}: ${why}`;
+  const begun = hole.from <= horizon.now ? 'now' : `from ${dayOf(hole.from)} on`;
+  const what = `${window} is not kept ${begun}, ${long}: ${why}${more(holes.length - 1, holes.length === 2 ? 'time' : 'times')}`;
   return [
     finding('critical', 'window-broken', { database, what, firstDay: firstDay(hole.from, horizon), hint }),
   ];
@@ -124,10 +126,11 @@ export function tellThaw(
   { holes, unready }: { holes: readonly Span[]; unready: readonly Span[] },
   horizon: Horizon,
 ): AuditFinding[] {
-  const [first] = unready.flatMap((span) => uncovered(span, holes));
+  const spans = unready.flatMap((span) => uncovered(span, holes));
+  const [first] = spans;
   if (first === undefined) return [];
   const from = first.from <= horizon.now ? 'now' : `from ${dayOf(first.from)} on`;
-  const until = first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}`;
+  const until = first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}${more(spans.length - 1, 'times')}`;
   return [
     finding('warning', 'archived', {
       database,

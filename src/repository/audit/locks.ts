@@ -9,9 +9,6 @@ import { finding, firstDay, more, nameOf, plural } from './words.ts';
 
 /** Clocks and roundings: a lock that is so much shorter is not. */
 const TOLERANCE_MS = 60_000;
-const MEND =
-  'the next backup locks what its tier asks for; holdfast repository plan shows the default retention that fits, apply sets it';
-
 interface Loose {
   code: 'not-locked' | 'lock-short';
   name: string;
@@ -75,8 +72,8 @@ function tellLoose(
     firstDay: ends === null || isWeaker ? null : firstDay(ends, horizon),
     hint:
       code === 'not-locked'
-        ? `a bucket with Object Lock and a default retention locks what is written: ${MEND}`
-        : `see who shortened it; a lock can be extended at any time. ${MEND}`,
+        ? 'a bucket with Object Lock and a default retention locks what is written from then on: holdfast repository plan shows it, apply sets it'
+        : 'see who shortened it, and extend it: a lock can be made longer at any time; later backups are locked as configured',
   });
 }
 

@@ -66,7 +66,7 @@ function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World
     const on = code === 'overwritten' ? 'a newer version lies' : 'a delete marker lies';
     const effect =
       isLost === 'true'
-        ? `nobody finds what is below, and it cannot be restored${needing(first.backup, promised)}`
+        ? `what lies below is not seen any more, and it cannot be restored${needing(first.backup, promised)}`
         : 'it can be restored all the same, by its versions';
     return finding(isLost === 'true' ? 'critical' : 'warning', code, {
       database: outlook.database.name,

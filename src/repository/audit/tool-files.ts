@@ -80,7 +80,7 @@ function firstEnd({ versions, rewritten }: Pair, world: World, endingOf: (fate: 
       );
     });
     const last = endings.reduce((latest, one) => (one.at > latest.at ? one : latest), PAST);
-    if (last.at < next) return last;
+    if (last.at <= next) return last;
     // What no rule ends once, none ends later.
     if (last.at === Number.POSITIVE_INFINITY && writtenAt !== undefined) return NEVER;
   }
