@@ -1,13 +1,12 @@
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { findDatabase } from '../../config/describe.ts';
-import { HoldfastError } from '../../model/failure.ts';
 import { EXIT } from '../exit.ts';
 import { action, openContext, withGlobalOptions } from '../options.ts';
 import { terminalWidth } from '../output.ts';
 import { withRepository } from '../recoverable.ts';
 import type { Report } from '../report/facts.ts';
+import { writeOut } from '../write-out.ts';
 
 interface Options {
   html?: true;
@@ -41,7 +40,7 @@ Examples:
       );
       const text = await formOf(options, report);
       if (options.out === undefined) print(report, text);
-      else print({ file: await write(options.out, text) }, resolve(options.out));
+      else print({ file: await writeOut(options.out, text) }, resolve(options.out));
       return EXIT.done;
     }),
   );
@@ -50,17 +49,4 @@ Examples:
 async function formOf({ html, out }: Options, report: Report): Promise<string> {
   if (html === true) return (await import('../report/page.ts')).reportPage(report);
   return (await import('../report/text.ts')).formatReport(report, out === undefined ? terminalWidth() : null);
-}
-
-async function write(out: string, text: string): Promise<string> {
-  const file = resolve(out);
-  try {
-    await writeFile(file, text.endsWith('\n') ? text : `${text}\n`);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new HoldfastError('InvalidInput', `${file} cannot be written (${code})`, {
-      hint: 'name another file with --out',
-    });
-  }
-  return file;
 }

@@ -3,17 +3,21 @@ import { isWanted } from '../confirm.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, type CommandContext, openContext, withGlobalOptions } from '../options.ts';
 import { terminalWidth } from '../output.ts';
-import { formatApplied, formatBucketPlan } from '../view/repository.ts';
+import { formatApplied, formatBucketPlan, formatSettings } from '../view/repository.ts';
+import { auditCommand } from './repository-audit.ts';
+import { checkCommand } from './repository-check.ts';
 import { repairCommand } from './repository-repair.ts';
 
 export function repositoryCommand(): Command {
   return new Command('repository')
-    .summary("the bucket's own protection: plan and apply its settings, repair what somebody did to it")
+    .summary("the bucket's protection: plan, apply, check, audit, repair")
     .description(
       'The bucket that holds the backups: versioning, Object Lock, encryption, public access, policy and lifecycle, as the configuration wants them. Uses repository.adminCredentials, where there are any.',
     )
     .addCommand(planCommand())
     .addCommand(applyCommand())
+    .addCommand(checkCommand())
+    .addCommand(auditCommand())
     .addCommand(repairCommand());
 }
 
@@ -63,7 +67,7 @@ async function apply({ config, output, print }: CommandContext, yes: boolean): P
     const plan = await planBucket(repository, config.config);
     requireSupport(plan, plan.bucket);
     if (output === 'text' && plan.changes.length > 0) {
-      process.stdout.write(`${formatBucketPlan(plan, terminalWidth())}\n\n`);
+      process.stdout.write(`${formatSettings(plan, terminalWidth())}\n\n`);
     }
     if (plan.changes.length > 0 && !yes && !(await isWanted(question(plan.changes.length), FIRST_LOOK))) {
       process.stdout.write('nothing was changed\n');
