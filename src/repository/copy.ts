@@ -27,7 +27,8 @@ type Copied = Omit<StoredObject, 'sha256'>;
 
 /**
  * Copies one version within the repository; no byte of it comes through here. Without a version, the latest. Throws
- * BackupUnusable where it is not there any more, RepositoryRefused where it lies in an archive class.
+ * BackupUnusable where it is not there any more, RepositoryRefused where it lies in an archive class,
+ * RepositoryUnavailable where another attempt, which has tidied up, is at it.
  */
 export async function copyObject(
   repository: Repository,
@@ -41,6 +42,15 @@ export async function copyObject(
     return await copy(repository, source, toKey, options);
   } catch (error) {
     if (!isNotFound(error)) throw error;
+    if ((error as Error).name === 'NoSuchUpload') {
+      throw new HoldfastError(
+        'RepositoryUnavailable',
+        `another attempt has ended the copying of ${from.key}`,
+        {
+          cause: error,
+        },
+      );
+    }
     throw new HoldfastError('BackupUnusable', `${from.key} is not in the repository any more`, {
       hint: 'something has removed it meanwhile: see holdfast repository audit',
       cause: error,

@@ -1,5 +1,6 @@
 import { GetObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { S3Connection } from '../../../src/repository/client.ts';
 import { copyObject } from '../../../src/repository/copy.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
@@ -59,6 +60,19 @@ test('copies in parts what is too large for one request, and leaves no upload wh
   ).rejects.toThrow('the worker is told to stop');
   expect(await repository.uploads('stopped')).toEqual([]);
   expect(await repository.getText('stopped')).toBeNull();
+});
+
+test('may be tried again where another attempt has ended its upload', async () => {
+  const stored = await repository.put('contended', Buffer.alloc(11 * MIB, 'x'));
+  // Whatever it has asked for, the other one tidies up next.
+  const request: S3Connection['request'] = async (...given) => {
+    const answer = await repository.connection.request(...given);
+    await repository.abortUploads('contended copy');
+    return answer;
+  };
+  const contended = { ...repository, connection: { ...repository.connection, request } };
+  const copying = copyObject(contended, stored, 'contended copy', { partBytes: 5 * MIB });
+  await expect(copying).rejects.toMatchObject({ type: 'RepositoryUnavailable', retryable: true });
 });
 
 test('says what is not there any more', async () => {
