@@ -1,10 +1,10 @@
-// Makes what Holdfast expects to find: a bucket with Object Lock and encryption, credentials that can only read it,
-// and Temporal's search attributes. Safe to repeat.
+// Makes what Holdfast expects to find: a bucket with Object Lock and the settings that the configuration wants,
+// credentials that can only read it, and Temporal's search attributes. Safe to repeat.
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, PutBucketEncryptionCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { Connection } from '@temporalio/client';
@@ -12,6 +12,10 @@ import temporal from '@temporalio/proto';
 import { loadConfig } from '../../src/config/load.ts';
 import { readSecret } from '../../src/config/secrets.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/model/attribute.ts';
+import { applySettings } from '../../src/repository/bucket/apply.ts';
+import { desiredSettings } from '../../src/repository/bucket/desired.ts';
+import { restorePolicy } from '../../src/repository/bucket/policies.ts';
+import { openRepository } from '../../src/repository/repository.ts';
 
 const NAMESPACE = process.env.TEMPORAL_NAMESPACE ?? 'default';
 const RESTORE_CREDENTIALS = process.env.RESTORE_CREDENTIALS ?? '/var/lib/holdfast/restore-credentials';
@@ -19,9 +23,9 @@ const RESTORE_CREDENTIALS = process.env.RESTORE_CREDENTIALS ?? '/var/lib/holdfas
 const RESTORE_CREDENTIALS_SECONDS = 365 * 86_400;
 
 const { config, directory } = await loadConfig(process.env.HOLDFAST_CONFIG ?? '/etc/holdfast/holdfast.yaml');
-const { endpoint, region, bucket, caFile, credentials, kmsKeyId } = config.repository;
-if (endpoint === undefined || caFile === undefined || credentials === undefined || kmsKeyId === undefined) {
-  throw new Error('the configuration must have a repository with endpoint, caFile, credentials and kmsKeyId');
+const { endpoint, region, bucket, caFile, credentials } = config.repository;
+if (endpoint === undefined || caFile === undefined || credentials === undefined) {
+  throw new Error('the configuration must have a repository with endpoint, caFile and credentials');
 }
 const client = {
   endpoint,
@@ -33,47 +37,29 @@ const client = {
   requestHandler: new NodeHttpHandler({ httpsAgent: new Agent({ ca: await readFile(caFile) }) }),
 };
 
-await prepareBucket(new S3Client({ ...client, forcePathStyle: true }), bucket, kmsKeyId);
-await writeRestoreCredentials(new STSClient(client), bucket);
+await prepareBucket(new S3Client({ ...client, forcePathStyle: true }), bucket);
+await writeRestoreCredentials(new STSClient(client));
 await prepareTemporal();
 process.stdout.write(`the bucket ${bucket} and the namespace ${NAMESPACE} are ready\n`);
 
-async function prepareBucket(s3: S3Client, name: string, key: string): Promise<void> {
+async function prepareBucket(s3: S3Client, name: string): Promise<void> {
   try {
     await s3.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: true }));
   } catch (error) {
     if ((error as Error).name !== 'BucketAlreadyOwnedByYou') throw error;
   }
-  const rule = {
-    ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: key },
-  } as const;
-  await s3.send(
-    new PutBucketEncryptionCommand({
-      Bucket: name,
-      ServerSideEncryptionConfiguration: { Rules: [rule] },
-    }),
-  );
+  const repository = await openRepository(config.repository, { use: 'admin', baseDirectory: directory });
+  await applySettings(repository.connection, desiredSettings(config));
+  repository.close();
 }
 
-async function writeRestoreCredentials(sts: STSClient, name: string): Promise<void> {
-  const list = ['s3:ListBucket', 's3:ListBucketVersions', 's3:GetBucketLocation'];
-  const policy = {
-    Version: '2012-10-17',
-    Statement: [
-      { Effect: 'Allow', Action: list, Resource: [`arn:aws:s3:::${name}`] },
-      {
-        Effect: 'Allow',
-        Action: ['s3:GetObject', 's3:GetObjectVersion'],
-        Resource: [`arn:aws:s3:::${name}/*`],
-      },
-    ],
-  };
+async function writeRestoreCredentials(sts: STSClient): Promise<void> {
   const { Credentials: made } = await sts.send(
     new AssumeRoleCommand({
       RoleArn: 'arn:aws:iam::000000000000:role/holdfast-restore',
       RoleSessionName: 'holdfast-restore',
       DurationSeconds: RESTORE_CREDENTIALS_SECONDS,
-      Policy: JSON.stringify(policy),
+      Policy: JSON.stringify(restorePolicy(config)),
     }),
   );
   for (const [file, value] of Object.entries({
