@@ -35,15 +35,27 @@ export type LogNeeded = (archive: string, log: string) => boolean;
 
 /**
  * From the beginning of the oldest full on whose logs the tool keeps, every log; before it, what other backups need to
- * become consistent. A position counts on each timeline: which of them branched off where the names do not tell.
+ * become consistent. Where there never were as many fulls (`manifests` are all that there ever were), it has expired no log
+ * yet. A position counts on each timeline: which of them branched off where the names do not tell.
  */
-export function neededLogs(needed: readonly Manifest[], { retentionArchive }: ToolKeeps): LogNeeded {
+export function neededLogs(
+  needed: readonly Manifest[],
+  manifests: readonly Manifest[],
+  { retentionArchive }: ToolKeeps,
+): LogNeeded {
+  const everMade = Map.groupBy(
+    manifests.filter(({ kind }) => kind === 'full'),
+    majorOf,
+  );
   const majors = new Map<number, { from: string; ranges: [string, string][] }>();
   for (const [major, bases] of Map.groupBy(needed, majorOf)) {
     const fulls = newestFirst(bases.filter(({ kind }) => kind === 'full'));
     const oldest = fulls[Math.min(retentionArchive, fulls.length) - 1];
     majors.set(major, {
-      from: positionOf(oldest?.positions.startLog) ?? NEVER,
+      from:
+        (everMade.get(major)?.length ?? 0) < retentionArchive
+          ? ALWAYS
+          : (positionOf(oldest?.positions.startLog) ?? NEVER),
       ranges: bases.flatMap(({ positions }): [string, string][] => {
         const [first, last] = [positionOf(positions.startLog), positionOf(positions.stopLog)];
         return first === null || last === null ? [] : [[first, last]];
@@ -61,7 +73,8 @@ export function neededLogs(needed: readonly Manifest[], { retentionArchive }: To
   };
 }
 
-/** Behind every position: text that no digits follow. */
+/** Before every position, and behind every position: digits are less than this letter. */
+const ALWAYS = '';
 const NEVER = 'G';
 
 const majorOf = ({ serverVersion }: Manifest): number => Number.parseInt(serverVersion, 10);

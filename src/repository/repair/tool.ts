@@ -52,7 +52,7 @@ export async function toolTree(
 
   const published = new Map(stored.map(({ manifest, version }) => [manifest.id, version.lastModified]));
   const byLabel = new Map(needed.map((manifest) => [manifest.id, manifest]));
-  const isNeeded = neededLogs(needed, keeps);
+  const isNeeded = neededLogs(needed, manifests, keeps);
   const backupOf = (key: string, versions: readonly ListedVersion[]): Judgement => {
     const label = key.slice(backups.length).split('/')[0] ?? '';
     const manifest = byLabel.get(label);
