@@ -2,6 +2,7 @@ import { loadavg } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { reportFailure } from '../src/client/options.ts';
 import { bundleWorkflows } from '../test/workflow-bundle.ts';
+import { benchAudit } from './audit.ts';
 import { benchCompare } from './compare.ts';
 import { benchContinuity } from './continuity.ts';
 import { loadData } from './data.ts';
@@ -26,6 +27,7 @@ const NAMES = [
   'selective',
   'verification',
   'disaster',
+  'audit',
   'continuity',
   'watch',
 ] as const;
@@ -70,6 +72,7 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
     // Bundled once, for the workers here and the one that is started.
     const bundle = await bundleWorkflows();
     if (bundle !== null) process.env.HOLDFAST_WORKFLOW_BUNDLE = bundle;
+    if (wants('audit')) rows.push(await benchAudit({ pairs, say }));
     if (wants('overhead')) rows.push(await benchOverhead({ pairs, signal, say }));
     if (wants('compare')) rows.push(await benchCompare({ pairs, scale, signal, say }));
     if (wants('import')) rows.push(await benchImport({ pairs, scale, signal, say }));

@@ -110,7 +110,8 @@ export function firesBetween(expressions: readonly string[], after: number, befo
   if (crons.length === 0) return times;
   for (let day = Math.floor(after / DAY_MS) * DAY_MS; day < before; day += DAY_MS) {
     const date = new Date(day);
-    for (const minute of unionOf(crons.filter((cron) => firesOn(cron, date)))) {
+    const due = crons.filter((cron) => firesOn(cron, date));
+    for (const minute of due.length === 1 ? (due[0] as Cron).minutes : unionOf(due)) {
       const at = day + minute * 60_000;
       if (at > after && at < before) times.push(at);
     }

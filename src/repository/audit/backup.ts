@@ -26,6 +26,9 @@ export function retentionOf(policy: AuditedPolicy, kind: BackupKind): number {
 
 export const isBase = ({ kind }: Backup): boolean => kind === 'full' || kind === 'diff';
 
+/** What will be made has no id yet. */
+export const PLANNED = 'to be made';
+
 /** The backups that are there. */
 export function existingBackups({ nodes, policy }: AuditedDatabase): Backup[] {
   const byId = new Map<string, Backup>();

@@ -14,11 +14,14 @@ export interface Horizon {
   days: number;
   /** the midnight after the last day */
   end: number;
+  /** of each day */
+  names: string[];
 }
 
 export function horizonFrom(now: number, days: number): Horizon {
   const midnight = Math.floor(now / DAY_MS) * DAY_MS;
-  return { now, midnight, days, end: midnight + days * DAY_MS };
+  const names = Array.from({ length: days }, (_, day) => dayOf(midnight + day * DAY_MS));
+  return { now, midnight, days, end: midnight + days * DAY_MS, names };
 }
 
 /** The first midnight at or after a moment: S3 rounds up. */
@@ -28,9 +31,6 @@ export const midnightAfter = (at: number): number => (Math.floor(at / DAY_MS) + 
 
 /** `2027-01-14`. */
 export const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
-
-export const startOfDay = ({ now, midnight }: Horizon, day: number): number =>
-  day === 0 ? now : midnight + day * DAY_MS;
 
 /** The days with at least one moment of the span; `to` is behind the last of them. */
 export function daysTouched({ now, midnight, days }: Horizon, span: Span): Span {

@@ -7,11 +7,12 @@ export function tellEncryption({ name, nodes }: AuditedDatabase, kmsKeyId: strin
   if (kmsKeyId === null) return [];
   const bare: AuditedVersion[] = [];
   const foreign: AuditedVersion[] = [];
+  const isOther = (id: string) => id !== kmsKeyId && !isSameKey(id, kmsKeyId);
   for (const { versions } of nodes) {
     for (const version of versions) {
       if (version.kmsKeyId === undefined) continue;
       if (version.kmsKeyId === null) bare.push(version);
-      else if (!isSameKey(version.kmsKeyId, kmsKeyId)) foreign.push(version);
+      else if (isOther(version.kmsKeyId)) foreign.push(version);
     }
   }
   const again =

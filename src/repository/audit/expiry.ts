@@ -1,5 +1,5 @@
 import type { Backup } from './backup.ts';
-import { isBase, rootOf } from './backup.ts';
+import { isBase, PLANNED, rootOf } from './backup.ts';
 import type { AuditedPolicy } from './facts.ts';
 
 /** What the tool will make and expire. */
@@ -36,8 +36,8 @@ export function playTool(
     future.planned.push(made);
     if (full === undefined) fulls.push(made);
     else {
-      dependents.set(full, [...(dependents.get(full) ?? []), made]);
-      future.differentials.set(full, [...(future.differentials.get(full) ?? []), made]);
+      append(dependents, full, made);
+      append(future.differentials, full, made);
     }
     for (const gone of fulls.splice(0, Math.max(0, fulls.length - policy.retentionFull))) {
       for (const each of [gone, ...(dependents.get(gone) ?? [])]) future.expired.set(each, at);
@@ -48,13 +48,19 @@ export function playTool(
   return future;
 }
 
+function append(lists: Map<Backup, Backup[]>, full: Backup, diff: Backup): void {
+  const list = lists.get(full);
+  if (list === undefined) lists.set(full, [diff]);
+  else list.push(diff);
+}
+
 function plannedBase(
   at: number,
   full: Backup | undefined,
   { physicalMs }: Pick<AuditedPolicy, 'physicalMs'>,
 ): Backup {
   return {
-    id: new Date(at).toISOString().slice(0, 16).replace('T', ' '),
+    id: PLANNED,
     kind: full === undefined ? 'full' : 'diff',
     startedAt: at,
     finishedAt: at,

@@ -1,5 +1,5 @@
 import { firesBetween } from '../../model/cron.ts';
-import { type Backup, type BackupKind, retentionOf } from './backup.ts';
+import { type Backup, type BackupKind, PLANNED, retentionOf } from './backup.ts';
 import { DAY_MS, type Horizon } from './calendar.ts';
 import type { AuditedPolicy } from './facts.ts';
 
@@ -18,7 +18,7 @@ export function plannedCopies(
 ): Backup[] {
   const planned = (kind: BackupKind, times: readonly number[]) =>
     times.map((at) => ({
-      id: new Date(at).toISOString().slice(0, 16).replace('T', ' '),
+      id: PLANNED,
       kind,
       startedAt: at,
       finishedAt: at,

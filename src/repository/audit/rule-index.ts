@@ -20,11 +20,12 @@ export function indexRules(rules: readonly LifecycleRule[], prefix: string): Rul
       length > from && length <= key.length ? (byPrefix.get(key.slice(0, length)) ?? []) : [],
     );
   const byFolder = new Map<string, readonly LifecycleRule[]>();
+  let [folder, found]: [string, readonly LifecycleRule[]] = ['', within(prefix, -1)];
   return (relative) => {
-    const folder = relative.slice(0, relative.lastIndexOf('/') + 1);
-    let found = byFolder.get(folder);
-    if (found === undefined) {
-      found = within(prefix + folder, -1);
+    // Most keys lie in the folder of the one before.
+    if (!relative.startsWith(folder) || relative.includes('/', folder.length)) {
+      folder = relative.slice(0, relative.lastIndexOf('/') + 1);
+      found = byFolder.get(folder) ?? within(prefix + folder, -1);
       byFolder.set(folder, found);
     }
     const known = prefix.length + folder.length;

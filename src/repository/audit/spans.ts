@@ -1,7 +1,7 @@
 import type { AuditSpan } from '../../model/audit.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { type Backup, type BackupKind, isBase } from './backup.ts';
-import { dayOf, daysBegun, daysTouched, type Horizon, type Span, startOfDay, uncovered } from './calendar.ts';
+import { daysBegun, daysTouched, type Horizon, type Span, uncovered } from './calendar.ts';
 import type { BackupLife } from './life.ts';
 import { type MissingMonth, monthName } from './promises.ts';
 
@@ -34,23 +34,29 @@ export function spansOf(days: Days): AuditSpan[] {
   const windowFrom = windowsOf(days);
   const archived = archivedDays(days);
   const spans: AuditSpan[] = [];
-  let last = '';
-  for (let day = 0; day < horizon.days; day += 1) {
-    const from = dayOf(startOfDay(horizon, day));
+  let last: AuditSpan | null = null;
+  for (const [day, name] of horizon.names.entries()) {
     const lines = broken[day] ?? [];
-    const told = {
+    const span: AuditSpan = {
+      ...{ from: name, to: name, windowFrom: windowFrom[day] ?? null, broken: lines },
       state: lines.length > 0 ? 'broken' : archived[day] ? 'archived' : 'kept',
-      windowFrom: windowFrom[day] ?? null,
       ...(counts[day] as Numbers),
-      broken: lines,
-    } as const;
-    const text = JSON.stringify(told);
-    const span = spans.at(-1);
-    if (span !== undefined && text === last) span.to = from;
-    else spans.push({ from, to: from, ...told });
-    last = text;
+    };
+    if (last !== null && isAlike(last, span)) last.to = name;
+    else spans.push(span);
+    last = spans.at(-1) ?? null;
   }
   return spans;
+}
+
+function isAlike(a: AuditSpan, b: AuditSpan): boolean {
+  return (
+    a.state === b.state &&
+    a.windowFrom === b.windowFrom &&
+    Object.values(COUNTED).every((name) => a[name] === b[name]) &&
+    a.broken.length === b.broken.length &&
+    a.broken.every((line, index) => line === b.broken[index])
+  );
 }
 
 /** What can be restored when a day begins; ours are hidden once their retention has ended. */

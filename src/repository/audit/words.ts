@@ -12,8 +12,9 @@ const KINDS = {
 } as const;
 
 /** `differential 20261122-203400F_20261123-203400D`; what will be made is told by its time. */
-export function nameOf({ kind, id, node }: Backup): string {
-  return node === null ? `the ${KINDS[kind]} to be made on ${id}` : `${KINDS[kind]} ${id}`;
+export function nameOf({ kind, id, node, startedAt }: Backup): string {
+  if (node !== null) return `${KINDS[kind]} ${id}`;
+  return `the ${KINDS[kind]} to be made on ${new Date(startedAt).toISOString().slice(0, 16).replace('T', ' ')}`;
 }
 
 /** `rule old on pgbackrest/backup/ removes`: who does it, and what. */
