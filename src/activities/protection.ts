@@ -1,6 +1,7 @@
 import { classOf } from '../config/storage-class.ts';
 import type { BackupKind, Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
+import { keptByTool } from '../model/kept-by-tool.ts';
 import type { Run } from '../model/progress.ts';
 import { removeUnpublished } from '../repository/attempts.ts';
 import { logicalAttemptFolder, logicalFolder, relationsKey } from '../repository/layout.ts';
@@ -61,9 +62,11 @@ export const createProtectionActivities = (deps: Dependencies) => ({
   }): Promise<BackupSummary> {
     return asActivity((run) =>
       withRepository(deps, 'backup', async (repository) => {
-        const { engine, stanza, config, tiers } = databaseOf(deps, input.database);
+        const { engine, stanza, config, tiers, retention } = databaseOf(deps, input.database);
         const { dataDirectory, systemUser } = postgresOf(input.database, config);
         const tool = await toolRepositoryOf(deps, 'backup');
+        const askTool = () => engine.listBackups({ repository: tool, stanza, systemUser }, run);
+        const known = { made: await askTool(), next: input.kind, now: Date.now() };
         const backup = await engine.backup(
           {
             access: await productionAccess(deps, input.database),
@@ -72,13 +75,11 @@ export const createProtectionActivities = (deps: Dependencies) => ({
             dataDirectory,
             systemUser,
             kind: input.kind,
-            retentionFull: tiers.physical?.retentionFull ?? 2,
-            retentionArchive: tiers.physical?.retentionArchive ?? 2,
+            ...keptByTool(tiers.physical, retention, known),
           },
           run,
         );
         run.progress({ phase: 'publishing the manifest' });
-        const askTool = () => engine.listBackups({ repository: tool, stanza, systemUser }, run);
         await mirrorTool(deps, repository, { ...input, stanza }, askTool, run);
         const manifest = await readManifest(repository, input.database, backup.id);
         if (manifest === null)

@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import { readSecret } from '../../config/secrets.ts';
 import type { Manifest } from '../../model/backup.ts';
+import { keptByTool } from '../../model/kept-by-tool.ts';
 import type { Run } from '../../model/progress.ts';
 import { firstStanza, type History, manifestsOf, stanzasOf } from '../history.ts';
 import { lifecycleOf } from '../lifecycle/rules.ts';
@@ -78,15 +79,17 @@ async function knownOf(
   const view = describeDatabase(config, name);
   const { retention, tiers } = view;
   const stored = (await storedManifests(repository, name, signal)).flatMap(({ good }) => good ?? []);
-  const keeps = {
-    retentionFull: tiers.physical?.retentionFull ?? 2,
-    retentionArchive: tiers.physical?.retentionArchive ?? 2,
-    retentionMs: retention.physicalMs,
-  };
   const areas: Area[] = [];
   const needed = new Set<Manifest>();
   for (const stanza of stanzasOf(view)) {
     const ofStanza = historyOf(view, stored).filter(({ manifest }) => manifest.stanza === stanza);
+    const made = ofStanza.map(({ manifest }) => manifest);
+    const kept = keptByTool(tiers.physical, retention, {
+      made,
+      next: 'diff',
+      now: now.getTime(),
+    });
+    const keeps = { ...kept, retentionMs: retention.physicalMs };
     const input = { database: name, stanza, stored: ofStanza, keeps, passphrase, now };
     const tree = await toolTree(repository, input, signal);
     for (const manifest of tree.needed) needed.add(manifest);

@@ -144,7 +144,8 @@ const database: fc.Arbitrary<Database> = fc
       retention: fc.record({
         log: fc.constant(`${log}d`),
         physical: fc.constant(`${physical}d`),
-        ...{ logical: days, snapshot: days, undo: days },
+        ...{ logical: days, undo: days },
+        snapshot: fc.integer({ min: 32, max: 4_000 }).map((n) => `${n}d`),
       }),
     }),
   );
