@@ -1,5 +1,6 @@
 import { describeDatabase } from '../config/describe.ts';
 import type { Config } from '../config/schema.ts';
+import type { LogReport } from '../engines/contract/backup.ts';
 import type { Severity } from '../model/alert.ts';
 import type { BackupTier, Catalog, CatalogBackup } from '../model/backup.ts';
 import type { Evidence } from '../model/evidence.ts';
@@ -59,6 +60,17 @@ export function measureRecoverable(
   const at = secondsOf(lastRecoverableAt);
   metrics.set('holdfast_last_recoverable_timestamp_seconds', { database }, at);
   metrics.set('holdfast_recovery_point_seconds', { database }, Math.max(0, now.getTime() / 1_000 - at));
+}
+
+/** What the server says of its archiver; null: it cannot be asked. */
+export function measureArchive(
+  metrics: Metrics,
+  database: string,
+  server: Pick<LogReport, 'waiting' | 'failure'> | null,
+): void {
+  const isFailing = server === null || server.failure !== null;
+  metrics.set('holdfast_archive_failing', { database }, isFailing ? 1 : 0);
+  if (server !== null) metrics.set('holdfast_archive_waiting', { database }, server.waiting);
 }
 
 export function measureBackup(

@@ -13,7 +13,7 @@ import { writeHeartbeat } from '../repository/heartbeats.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf, postgresOf, productionAccess } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
-import { measureRecoverable } from './measuring.ts';
+import { measureArchive, measureRecoverable } from './measuring.ts';
 import { within } from './within.ts';
 
 /** A round of the log watcher at one database, small: a host may have a thousand. `problem` in words where there is one. */
@@ -154,6 +154,7 @@ function reportOf(
   const recoverableAt = logs?.recoverableAt ?? null;
   const lostMs = recoverableAt === null ? null : Math.max(0, now.getTime() - Date.parse(recoverableAt));
   measureRecoverable(deps.metrics, { database: name, lastRecoverableAt: recoverableAt, now });
+  measureArchive(deps.metrics, name, server);
   const problem =
     [
       ...trouble,
