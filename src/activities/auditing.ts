@@ -1,6 +1,6 @@
 import { type AuditResult, type AuditSummary, summarize } from '../model/audit-result.ts';
+import { writeAuditRecord } from '../repository/audit/record.ts';
 import { auditRepository } from '../repository/audit/report.ts';
-import { AUDIT_KEY } from '../repository/layout.ts';
 import { lastResult } from '../watchdog/last-result.ts';
 import { withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -28,10 +28,7 @@ export const createAuditActivities = (deps: Dependencies) => ({
       measureSeverities(deps.metrics, 'holdfast_audit_findings', report.findings);
       deps.metrics.set('holdfast_audit_last_run_timestamp_seconds', {}, now.getTime() / 1_000);
       const found = summarize(report, Object.keys(config.databases).length);
-      const { calendars: _, ...record } = report;
-      await withRepository(deps, 'backup', (repository) =>
-        repository.put(AUDIT_KEY, JSON.stringify(record), { contentType: 'application/json' }),
-      );
+      await withRepository(deps, 'backup', (repository) => writeAuditRecord(repository, report));
       return {
         found,
         before: await lastResult<AuditResult>(deps.client, 'repositoryAudit'),

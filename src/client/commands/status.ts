@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { auditProblems, readAuditRecord } from '../../repository/audit/record.ts';
 import { readCatalogs } from '../../watchdog/catalogs.ts';
 import { formerProblems } from '../../watchdog/former.ts';
 import { lookForProblems } from '../../watchdog/look.ts';
@@ -7,7 +8,7 @@ import { summarize } from '../fleet.ts';
 import { showLook } from '../look.ts';
 import { follow, observe } from '../observe.ts';
 import { action, withGlobalOptions } from '../options.ts';
-import { readCatalogOf } from '../recoverable.ts';
+import { readCatalogOf, withRepository } from '../recoverable.ts';
 import { listRuns } from '../runs.ts';
 import { type Session, withSession } from '../session.ts';
 import { formatFleet } from '../view/fleet.ts';
@@ -74,7 +75,10 @@ async function showMany(session: Session, all: boolean): Promise<ExitCode> {
   const run = { signal: new AbortController().signal, progress: () => {} };
   const former = await formerProblems(loaded, ENGINES, run);
   const known = { before: [], gapLooks: null };
-  const { problems, more } = await lookForProblems({ config, client, catalogs, former, ...known, now });
+  const { problems: seen, more } = await lookForProblems({ config, client, catalogs, former, ...known, now });
+  // That the repository cannot be read is a problem already.
+  const audit = await withRepository(loaded, readAuditRecord).catch(() => null);
+  const problems = [...auditProblems(audit), ...seen];
   session.print({ databases, problems, more, runs }, formatFleet(databases, runs, { problems, more }, now));
   return problems.length === 0 ? EXIT.done : EXIT.failed;
 }

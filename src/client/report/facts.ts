@@ -1,10 +1,12 @@
 import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
 import type { Config } from '../../config/schema.ts';
+import type { AuditFinding } from '../../model/audit.ts';
 import type { Catalog } from '../../model/backup.ts';
 import type { DrillRecord } from '../../model/drill.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import type { DecisionRecord, Outcome } from '../../model/runbook.ts';
 import { ID_PREFIXES } from '../../model/workflow-id.ts';
+import { criticalOf, readAuditRecord } from '../../repository/audit/record.ts';
 import { mapBounded } from '../../repository/bounded.ts';
 import { readCatalog } from '../../repository/catalog.ts';
 import { readDrills } from '../../repository/drills.ts';
@@ -68,6 +70,8 @@ export async function readReport(
   now: Date,
 ): Promise<Report> {
   const { bucket, prefix, region } = config.repository;
+  // What else is wrong with the repository, each database says itself.
+  const audit = await readAuditRecord(repository).catch(() => null);
   return {
     writtenAt: now.toISOString(),
     repository: { bucket, prefix, region },
@@ -76,13 +80,18 @@ export async function readReport(
       const held = await readHeld(repository, database, now).catch((error: unknown) =>
         error instanceof Error ? error.message : String(error),
       );
-      return reportOf(database, held, now);
+      return reportOf(database, held, now, criticalOf(audit, name));
     }),
   };
 }
 
-/** `held` is why nothing could be read, where it is a text. */
-export function reportOf(database: DatabaseView, held: Held | string, now: Date): DatabaseReport {
+/** `held` is why nothing could be read, where it is a text; `audited` what the last audit has found. */
+export function reportOf(
+  database: DatabaseView,
+  held: Held | string,
+  now: Date,
+  audited: readonly AuditFinding[] = [],
+): DatabaseReport {
   const { name, config, objectives } = database;
   return {
     database: name,
@@ -94,10 +103,12 @@ export function reportOf(database: DatabaseView, held: Held | string, now: Date)
       rto: { seconds: objectives.rtoMs / 1_000, from: objectives.rtoFrom },
     },
     disaster: readinessOf(database, typeof held === 'string' ? null : held),
-    findings: findingsOf(database, held, now),
+    findings: [...audited.map(openOf), ...findingsOf(database, held, now)],
     held: typeof held === 'string' ? null : held,
   };
 }
+
+const openOf = ({ what, hint }: AuditFinding): Finding => ({ severity: 'critical', what, hint });
 
 async function readHeld(repository: Repository, database: DatabaseView, now: Date): Promise<Held> {
   const { name } = database;

@@ -12,6 +12,12 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startS3 } from '../../../src/client/dev/s3.ts';
 import type { StoredObject } from '../../../src/model/backup.ts';
+import {
+  auditProblems,
+  criticalOf,
+  readAuditRecord,
+  writeAuditRecord,
+} from '../../../src/repository/audit/record.ts';
 import { auditRepository } from '../../../src/repository/audit/report.ts';
 import { manifestKey, toolBackupFolder } from '../../../src/repository/layout.ts';
 import { openRepository, type Repository } from '../../../src/repository/repository.ts';
@@ -131,6 +137,33 @@ test('a lifecycle rule that kills a base is found in the bucket, with its day', 
     ...{ severity: 'critical', database: 'shop', firstDay: dies },
     what: expect.stringContaining('tidy'),
   });
+});
+
+test('what was critical at the last audit is kept for those that read the repository alone', async () => {
+  expect(await readAuditRecord(repository)).toBeNull();
+  const finding = { severity: 'critical', code: 'missing', firstDay: null, hint: 'look' } as const;
+  const [own, all] = [
+    { ...finding, database: 'shop', what: 'the base of shop is gone' },
+    { ...finding, database: null, what: 'the key is disabled' },
+  ];
+  await writeAuditRecord(repository, {
+    ...{ at: '2026-11-25T06:00:00Z', repository: { bucket: 'b', prefix: '', region: 'r' }, calendars: [] },
+    looked: { versions: 0, markers: 0, bytes: 0, headed: 0 },
+    findings: [own, all, { ...own, severity: 'info' }],
+  });
+  const record = await readAuditRecord(repository);
+  expect(criticalOf(record, 'shop')).toEqual([own, all]);
+  expect(criticalOf(record, 'crm')).toEqual([all]);
+  expect(auditProblems(record)).toMatchObject([
+    {
+      database: 'shop',
+      severity: 'critical',
+      what: 'the base of shop is gone (audit of 2026-11-25T06:00:00Z)',
+    },
+    { database: null, hint: 'look', told: 'all' },
+  ]);
+  // It is nothing that an audit would wonder about.
+  expect((await nodesOf()).facts.orphans).toEqual([]);
 });
 
 test('what lies under markers or a newer version is the version that counts, and says so', async () => {
