@@ -101,21 +101,20 @@ export function bucketPolicy({ repository }: { repository: Place }): PolicyDocum
 
 /**
  * An upload that names no encryption gets the bucket's, with the configured key; so does a part of an upload in several.
- * One that names another is refused.
+ * One that names another is refused, and so is one that brings a key along: nobody else could read it.
  */
 function encryptionStatements({ kmsKeyId }: Place, objects: string[]): PolicyStatement[] {
-  if (kmsKeyId === undefined) return [];
-  const refuse = (sid: string, key: string, condition: PolicyStatement['Condition']) =>
-    deny(sid, ['s3:PutObject'], objects, { Null: { [key]: 'false' }, ...condition });
-  const algorithm = 's3:x-amz-server-side-encryption';
-  const key = 's3:x-amz-server-side-encryption-aws-kms-key-id';
-  return [
-    refuse('KmsOnly', algorithm, { StringNotEquals: { [algorithm]: 'aws:kms' } }),
-    // S3 asks by the key's own name: of an alias it cannot be told which key it means.
-    ...(isAlias(kmsKeyId)
-      ? []
-      : [refuse('OneKeyOnly', key, { StringNotLike: { [key]: [kmsKeyId, `*:key/${bareKey(kmsKeyId)}`] } })]),
-  ];
+  const header = 's3:x-amz-server-side-encryption';
+  const refuse = (sid: string, name: string, condition: PolicyStatement['Condition'] = {}) =>
+    deny(sid, ['s3:PutObject'], objects, { Null: { [name]: 'false' }, ...condition });
+  const own = refuse('NoKeyOfTheirs', `${header}-customer-algorithm`);
+  if (kmsKeyId === undefined) return [own];
+  const only = refuse('KmsOnly', header, { StringNotEquals: { [header]: 'aws:kms' } });
+  // S3 asks by the key's own name: of an alias it cannot be told which key it means.
+  if (isAlias(kmsKeyId)) return [own, only];
+  const key = `${header}-aws-kms-key-id`;
+  const names = [kmsKeyId, `*:key/${bareKey(kmsKeyId)}`];
+  return [own, only, refuse('OneKeyOnly', key, { StringNotLike: { [key]: names } })];
 }
 
 /** Only AWS has keys that its own policies speak of; other stores refuse a policy with actions they do not know. */

@@ -88,11 +88,11 @@ test("a statement of somebody else's stays beside ours", async () => {
   await send((s3) => s3.send(new PutBucketPolicyCommand({ Bucket: config.repository.bucket, Policy })));
   const { changes, kept } = await plan();
   expect(changes.map(({ item }) => item)).toEqual([
-    ...['holdfastTlsOnly', 'holdfastKmsOnly', 'holdfastOneKeyOnly'],
+    ...['holdfastTlsOnly', 'holdfastNoKeyOfTheirs', 'holdfastKmsOnly', 'holdfastOneKeyOnly'],
   ]);
   expect(kept).toMatchObject([{ aspect: 'policy', item: 'Auditors' }]);
   await applySettings(admin.connection, desired());
   expect((await plan()).changes).toEqual([]);
   const { policy } = await readBucketSettings(admin.connection);
-  expect(policy).toMatchObject({ Id: 'theirs', Statement: [foreign, {}, {}, {}] });
+  expect(policy).toMatchObject({ Id: 'theirs', Statement: [foreign, {}, {}, {}, {}] });
 });

@@ -38,7 +38,7 @@ test('an empty bucket needs everything', () => {
   ]);
   expect(changes.filter(({ aspect }) => aspect === 'lifecycle')).toHaveLength(desired.rules.length);
   expect(changes.filter(({ aspect }) => aspect === 'policy').map(({ item }) => item)).toEqual([
-    ...['holdfastTlsOnly', 'holdfastKmsOnly', 'holdfastOneKeyOnly'],
+    ...['holdfastTlsOnly', 'holdfastNoKeyOfTheirs', 'holdfastKmsOnly', 'holdfastOneKeyOnly'],
   ]);
 });
 

@@ -56,7 +56,7 @@ test('objects of other prefixes are not theirs', () => {
   const resources = Statement.filter(({ Action }) => Action.includes('s3:PutObject')).flatMap(
     ({ Resource }) => Resource,
   );
-  expect(resources).toEqual(['arn:aws:s3:::backups/fleet/*']);
+  expect(new Set(resources)).toEqual(new Set(['arn:aws:s3:::backups/fleet/*']));
 });
 
 test.each([
@@ -90,6 +90,16 @@ test('a store that is not AWS is given no action that it would refuse', () => {
   );
   expect(actions(aws, 'Allow')).toContain('s3:GetBucketPublicAccessBlock');
   expect(named(aws, 'holdfastLook')?.Resource).toEqual(['arn:aws-cn:s3:::backups']);
+});
+
+test('an upload that brings its own key along is refused, with a key of ours or without', () => {
+  for (const config of [configOf(), configOf({ kmsKeyId: KEY })]) {
+    expect(named(bucketPolicy(config), 'holdfastNoKeyOfTheirs')).toMatchObject({
+      Effect: 'Deny',
+      Action: ['s3:PutObject'],
+      Condition: { Null: { 's3:x-amz-server-side-encryption-customer-algorithm': 'false' } },
+    });
+  }
 });
 
 test('without TLS nothing goes, for nobody', () => {
