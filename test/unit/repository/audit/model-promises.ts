@@ -11,12 +11,13 @@ export function broken(walked: Walked, at: number, now: number): { codes: Code[]
   if (promised.some((held) => !isSound(held, at) && !held.wasDead)) codes.push('expires-too-early');
   const needs = promised.filter((held) => isSound(held, at)).flatMap((held) => held.needs);
   const isNeededGone = needs.some((needed) => !isSound(needed, at) && !needed.wasDead);
-  const { goneSince } = walked.toolFiles;
-  if (isNeededGone || (goneSince !== null && goneSince > now)) codes.push('needed-gone');
+  const { archiveInfo, backupInfo } = walked.toolFiles;
+  const gone = [archiveInfo, backupInfo].flatMap(({ goneSince }) => goneSince ?? []);
+  if (isNeededGone || gone.some((since) => since > now)) codes.push('needed-gone');
   if (walked.facts.policy.windowMs !== null && !isWindowKept(walked, at, now)) codes.push('window-broken');
   if (walked.facts.policy.snapshots && isMonthMissing(walked, at, now)) codes.push('too-few');
   const isLost = promised.some((held) => !isRestorable(held, at));
-  return { codes, isBroken: codes.length > 0 || isLost || goneSince !== null };
+  return { codes, isBroken: codes.length > 0 || isLost || gone.length > 0 };
 }
 
 function isPromised(held: Held, walked: Walked, at: number): boolean {

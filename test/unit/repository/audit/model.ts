@@ -31,8 +31,8 @@ export function walk(facts: AuditFacts, horizonDays: number): Map<string, Seen> 
     rules,
     things: databases.flatMap(({ held, toolFiles: { archiveInfo, backupInfo } }) => [
       ...held.flatMap(({ things }) => things),
-      ...archiveInfo,
-      ...backupInfo,
+      ...archiveInfo.files,
+      ...backupInfo.files,
     ]),
   };
   const seen = new Map<string, Seen>(facts.databases.map(({ name }) => [name, { first: {}, days: [] }]));
