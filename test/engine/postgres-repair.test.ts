@@ -9,6 +9,7 @@ import type { DatabaseConfig } from '../../src/config/schema.ts';
 import { restoreTables } from '../../src/engines/postgres/dumped/restore-tables.ts';
 import { fingerprint } from '../../src/engines/postgres/fingerprint.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
+import { runPgbackrest } from '../../src/engines/postgres/pgbackrest.ts';
 import type { Catalog, Manifest } from '../../src/model/backup.ts';
 import { mapBounded } from '../../src/repository/bounded.ts';
 import { writerPolicy } from '../../src/repository/bucket/policies.ts';
@@ -20,7 +21,7 @@ import { listManifests } from '../../src/repository/manifests.ts';
 import { applyRepair } from '../../src/repository/repair/apply.ts';
 import { planRepair, type RepairPlan } from '../../src/repository/repair/plan.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
-import { quietly, type Recovery, recover, startRecovery } from './postgres-recovery-fixture.ts';
+import { quietly, type Recovery, recover, STANZA, startRecovery } from './postgres-recovery-fixture.ts';
 import { shopOf } from './postgres-shop.ts';
 import { collect } from './repository/fixture.ts';
 import { roleOf } from './repository/roles.ts';
@@ -70,9 +71,9 @@ beforeAll(async () => {
   const shop = await shopOf(recovery);
   const { repository } = shop.loaded.config;
   const root = repository.credentials as NonNullable<typeof repository.credentials>;
-  // The tool keeps two fulls.
+  // Nothing is promised for long: the tool keeps two fulls, and expires the third.
   const database = shop.loaded.config.databases.shop as DatabaseConfig;
-  database.retention = { ...database.retention, physical: '7d', log: '1d' };
+  database.retention = { ...database.retention, physical: '1s', log: '1s' };
   const config = {
     ...shop.loaded.config,
     repository: { ...repository, adminCredentials: root, lock: { mode: 'GOVERNANCE' as const } },
@@ -97,6 +98,9 @@ beforeAll(async () => {
   await recovery.sql('INSERT INTO public.orders SELECT generate_series(1, 100)');
   expired = await backUp('physical');
   await backUp('physical');
+  await runPgbackrest('expire', [`--set=${expired}`, '--repo1-retention-full=2'], {
+    ...{ repository: recovery.repository, stanza: STANZA, signal: quietly.signal, user: 'postgres' },
+  });
   full = await backUp('physical');
   await backUp('logical');
   await recovery.sql('INSERT INTO public.orders SELECT generate_series(101, 200)');

@@ -84,12 +84,12 @@ async function knownOf(
   for (const stanza of stanzasOf(view)) {
     const ofStanza = historyOf(view, stored).filter(({ manifest }) => manifest.stanza === stanza);
     const made = ofStanza.map(({ manifest }) => manifest);
-    const kept = keptByTool(tiers.physical, retention, {
-      made,
-      next: 'diff',
-      now: now.getTime(),
+    const { retentionArchive } = keptByTool(tiers.physical, retention, {
+      ...{ made, next: 'diff', now: now.getTime() },
     });
-    const keeps = { ...kept, retentionMs: retention.physicalMs };
+    // Fulls beyond the count that are promised are in the tool's own list.
+    const retentionFull = tiers.physical?.retentionFull ?? 2;
+    const keeps = { retentionFull, retentionArchive, retentionMs: retention.physicalMs };
     const input = { database: name, stanza, stored: ofStanza, keeps, passphrase, now };
     const tree = await toolTree(repository, input, signal);
     for (const manifest of tree.needed) needed.add(manifest);
