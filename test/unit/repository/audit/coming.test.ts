@@ -153,17 +153,23 @@ describe('schedules and the tool', () => {
     expect(lines(audit(factsOf({ databases: [shop(NOW, { fulls: [], diffs: [] })] })))).toEqual([]);
   });
 
-  test('one full too few in the archive, and the window is short for half an hour', () => {
-    expect(lines(audit(factsOf({ databases: [shop(NOW, { retentionArchive: 2 })] })))).toEqual([
-      "critical window-broken shop 2026-11-29: the window of 7d is not kept from 2026-11-29 on, for 30m: the tool's own expiry removes the logs from full 202611152030F on, and no other base is old enough by then",
-    ]);
+  test('the tool is told to keep what is promised, also when fulls were made out of turn', () => {
+    const least = { retentionFull: 2, retentionArchive: 1 };
+    expect(lines(audit(factsOf({ databases: [shop(NOW, least)] })))).toEqual([]);
+    const byHand = [1, 2, 3].map((hours) => base('full', NOW - hours * (DAY / 24)));
+    const database = shop(NOW, least);
+    const facts = factsOf({ databases: [{ ...database, nodes: [...database.nodes, ...byHand] }] });
+    expect(lines(audit(facts))).toEqual([]);
   });
 
-  test('fewer fulls than the retention asks for', () => {
-    const [first] = found(factsOf({ databases: [shop(NOW, { retentionFull: 2 })] }), 'expires-too-early');
-    expect(first).toMatchObject({ firstDay: '2026-11-25' });
-    expect(first?.what).toContain("the tool's own expiry removes differential");
-    expect(first?.hint).toContain('fulls that are made out of turn push older ones out');
+  test('it counts a damaged full as any other, and may remove the logs that the window needs', () => {
+    const database = shop();
+    const nodes = database.nodes.map((node) =>
+      node.id === '202611152030F' ? { ...node, missing: ['backup.manifest'] } : node,
+    );
+    const [first] = found(factsOf({ databases: [{ ...database, nodes }] }), 'window-broken');
+    expect(first?.what).toContain("the tool's own expiry removes the logs from full 202611082030F on");
+    expect(first?.hint).toContain('the tool counts fulls, also damaged ones');
   });
 
   test('a database without a base has no window before the first', () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { AuditedNode } from '../../../../src/repository/audit/facts.ts';
+import type { AuditedNode, AuditedVersion } from '../../../../src/repository/audit/facts.ts';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -13,7 +13,17 @@ interface Accident {
 }
 const KINDS = [
   ...(['marker', 'overwritten', 'missing', 'locked', 'locked', 'not-asked', 'held', 'archived'] as const),
-  ...(['small', 'all-locked', 'all-locked', 'all-locked', 'all-archived'] as const),
+  ...([
+    'small',
+    'all-locked',
+    'all-locked',
+    'all-locked',
+    'all-archived',
+    'replaced',
+    'replaced',
+    'need',
+    'no-replay',
+  ] as const),
 ] as const;
 
 export const accidents: fc.Arbitrary<Accident[]> = fc.array(
@@ -26,16 +36,29 @@ export const accidents: fc.Arbitrary<Accident[]> = fc.array(
   { maxLength: 4 },
 );
 
-export function befall(nodes: AuditedNode[], accident: Accident, now: number): void {
+/** The versions that it brought, which belong to nothing. */
+export function befall(nodes: AuditedNode[], accident: Accident, now: number): AuditedVersion[] {
   const { what, days } = accident;
   const node = nodes[accident.node % nodes.length];
   const version = node?.versions[accident.version % node.versions.length];
-  if (node === undefined || version === undefined) return;
+  if (node === undefined || version === undefined) return [];
   const lock = { mode: 'GOVERNANCE' as const, until: now + (days - 7) * DAY };
   if (what === 'marker' || what === 'overwritten') {
     version.noncurrentSince = Math.min(now, version.writtenAt + days * HOUR);
     version.under = what === 'marker' ? 'marker' : 'version';
-  } else if (what === 'missing') {
+  } else if (what === 'replaced') {
+    version.noncurrentSince = Math.min(now, version.writtenAt + days * HOUR);
+    version.under = 'version';
+    const isHidden = days % 2 === 1;
+    const newer = { ...version, versionId: 'v2', writtenAt: version.noncurrentSince };
+    const top = isHidden
+      ? { noncurrentSince: now, under: 'marker' as const }
+      : { noncurrentSince: null, under: null };
+    return [{ ...newer, ...top }];
+  } else if (what === 'need') {
+    if (node.kind === 'diff') node.needs.push('F0');
+  } else if (what === 'no-replay') delete node.replayFrom;
+  else if (what === 'missing') {
     // A run of logs has no holes: where one is, there are two runs.
     if (node.kind !== 'logs') node.missing.push(`${version.key}-other`);
   } else if (what === 'locked') version.lock = lock;
@@ -47,4 +70,5 @@ export function befall(nodes: AuditedNode[], accident: Accident, now: number): v
   else if (what === 'archived') version.storageClass = 'GLACIER';
   else if (what === 'all-archived') for (const each of node.versions) each.storageClass = 'DEEP_ARCHIVE';
   else version.sizeBytes = 100;
+  return [];
 }

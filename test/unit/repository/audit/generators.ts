@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import type { LifecycleRule } from '../../../../src/model/lifecycle.ts';
-import type { AuditedDatabase, AuditedPolicy, AuditFacts } from '../../../../src/repository/audit/facts.ts';
+import type {
+  AuditedDatabase,
+  AuditedPolicy,
+  AuditedVersion,
+  AuditFacts,
+} from '../../../../src/repository/audit/facts.ts';
 import { accidents, befall } from './generated-accidents.ts';
 import { nodesOf, orderlyHistories, plain, wildHistories } from './generated-history.ts';
 
@@ -121,7 +126,7 @@ function rules(now: number, prefix: string): fc.Arbitrary<Omit<LifecycleRule, 'i
     transitions: fc.array(fc.record({ due: dues(now), storageClass: fc.constantFrom(...CLASSES) }), {
       maxLength: 2,
     }),
-    expireNoncurrent: sometimes(fc.record({ days: days(40), keepNewer: fc.constantFrom(0, 0, 0, 0, 1) }), 2),
+    expireNoncurrent: sometimes(fc.record({ days: days(40), keepNewer: fc.constantFrom(0, 0, 0, 1, 2) }), 2),
     noncurrentTransitions: fc.array(
       fc.record({ days: days(20), storageClass: fc.constantFrom(...CLASSES) }),
       { maxLength: 1 },
@@ -158,11 +163,17 @@ export function facts(scale = 1): fc.Arbitrary<AuditFacts> {
           .integer({ min: 1, max: 2 })
           .chain((count) => fc.tuple(...NAMES.slice(0, count).map((name) => databases(name, now, scale)))),
         toolFiles: toolFiles(now),
-        orphans: fc.constant<AuditFacts['orphans']>([]),
         looked: fc.constant({ versions: 0, markers: 0, bytes: 0, headed: 0 }),
       }),
     )
-    .map(withoutLocksWhereThereAreNone);
+    .map(({ databases: drawn, ...others }) => {
+      const [list, versions] = [
+        drawn.map(({ database }) => database),
+        drawn.flatMap(({ brought }) => brought),
+      ];
+      const orphans = versions.length === 0 ? [] : [{ versions, why: 'nobody wrote it', database: null }];
+      return withoutLocksWhereThereAreNone({ ...others, databases: list, orphans });
+    });
 }
 
 /** Books of the tool, written long ago or today, in which something may be wrong. */
@@ -212,15 +223,21 @@ const buckets: fc.Arbitrary<AuditFacts['bucket']> = fc.oneof(
   },
 );
 
-function databases(name: string, now: number, scale: number): fc.Arbitrary<AuditedDatabase> {
+interface Drawn {
+  database: AuditedDatabase;
+  /** versions that belong to nothing */
+  brought: AuditedVersion[];
+}
+
+function databases(name: string, now: number, scale: number): fc.Arbitrary<Drawn> {
   const wild = fc.record({ policy: policies(scale), history: wildHistories(now) });
   const orderly = sensiblePolicies(scale).chain((policy) =>
     fc.record({ policy: fc.constant(policy), history: orderlyHistories(now, policy) }),
   );
   return fc.tuple(fc.oneof(wild, orderly, orderly), accidents).map(([{ policy, history }, drawn]) => {
     const nodes = nodesOf(name, now, history);
-    for (const accident of drawn) befall(nodes, accident, now);
-    return { name, stanza: name, policy, nodes };
+    const brought = drawn.flatMap((accident) => befall(nodes, accident, now));
+    return { database: { name, stanza: name, policy, nodes }, brought };
   });
 }
 
@@ -230,6 +247,7 @@ function withoutLocksWhereThereAreNone(facts: AuditFacts): AuditFacts {
   for (const version of [
     ...facts.databases.flatMap(({ nodes }) => nodes.flatMap((node) => node.versions)),
     ...facts.toolFiles,
+    ...facts.orphans.flatMap(({ versions }) => versions),
   ]) {
     if (objectLock === null) {
       version.lock = null;

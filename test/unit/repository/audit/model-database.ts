@@ -1,3 +1,4 @@
+import { keptByTool } from '../../../../src/model/kept-by-tool.ts';
 import type {
   AuditedDatabase,
   AuditedNode,
@@ -63,7 +64,8 @@ export function begin(facts: AuditFacts, database: AuditedDatabase): Walked {
     return { kind, startedAt, finishedAt, needs: [], things, isMissing, wasDead: false, found: node };
   });
   for (const each of held) {
-    each.needs = neededBy(each.found, database).flatMap((node) => held.filter(({ found }) => found === node));
+    const needed = neededBy(each.found, database);
+    each.needs = needed.map((node) => held.find(({ found }) => found === node) ?? ABSENT);
     each.wasDead = !isSound(each, facts.now);
   }
   const books = held
@@ -79,10 +81,16 @@ export function begin(facts: AuditFacts, database: AuditedDatabase): Walked {
   };
 }
 
-function neededBy(node: AuditedNode | null, database: AuditedDatabase): AuditedNode[] {
-  const direct = database.nodes.filter(({ id }) => node?.needs.includes(id));
+function neededBy(node: AuditedNode | null, database: AuditedDatabase): (AuditedNode | null)[] {
+  const direct = (node?.needs ?? []).map((need) => database.nodes.find(({ id }) => id === need) ?? null);
   return direct.flatMap((needed) => [needed, ...neededBy(needed, database)]);
 }
+
+/** What something needs, and nobody has. */
+const ABSENT: Held = {
+  ...{ kind: 'full', startedAt: 0, finishedAt: 0, needs: [], things: [] },
+  ...{ isMissing: true, wasDead: true, found: null },
+};
 
 /** A database that moved has backups of before in another stanza, which the tool does not touch any more. */
 function isInStanza({ found }: Held, { stanza }: AuditedDatabase): boolean {
@@ -109,6 +117,7 @@ export function makeDue(facts: AuditFacts, store: Store, walked: Walked, at: num
   const { policy } = walked.facts;
   const isFull = fires(policy.fulls, at);
   if (isFull || fires(policy.diffs, at)) {
+    const kept = toldToKeep(walked, isFull ? 'full' : 'diff', at);
     const full = isFull ? undefined : walked.books.at(-1);
     if (full === undefined) walked.books.push(make(facts, store, walked, 'full', at, []));
     else {
@@ -120,7 +129,7 @@ export function makeDue(facts: AuditFacts, store: Store, walked: Walked, at: num
       }
     }
     rewriteBackupInfo(walked.toolFiles, at);
-    expireByTool(store, walked, at);
+    expireByTool(store, walked, at, kept);
   }
   if (fires(policy.logicals, at)) make(facts, store, walked, 'logical', at, []);
   if (isSnapshotTime(facts.now, walked.facts, at)) make(facts, store, walked, 'snapshot', at, []);
@@ -172,6 +181,7 @@ function newThing(
   const retention = facts.bucket.objectLock?.retention ?? null;
   const thing: Thing = {
     key: facts.repository.prefix + folder,
+    isFound: false,
     hasVersionId: facts.bucket.versioning === 'enabled',
     sizeBytes,
     writtenAt: at,
@@ -186,9 +196,26 @@ function newThing(
   return thing;
 }
 
+/** How much the tool is told to keep, before each backup: never less than what is promised. */
+function toldToKeep({ held, books, facts: { policy } }: Walked, next: 'full' | 'diff', at: number) {
+  const made = held.flatMap((each, index) => {
+    const { kind, finishedAt, needs } = each;
+    if (kind !== 'full' && kind !== 'diff') return [];
+    if (![each, ...needs].some((one) => books.includes(one))) return [];
+    const dependsOn = needs.map((need) => String(held.indexOf(need)));
+    return [{ id: String(index), kind, finishedAt: new Date(finishedAt).toISOString(), dependsOn }];
+  });
+  const { physicalMs, windowMs } = policy;
+  return keptByTool(policy, { physicalMs, logMs: windowMs ?? 0 }, { made, next, now: at });
+}
+
 /** Fulls beyond the newest so many go, with their differentials; logs from before one of the kept fulls go, too. */
-function expireByTool(store: Store, walked: Walked, at: number): void {
-  const { retentionFull, retentionArchive } = walked.facts.policy;
+function expireByTool(
+  store: Store,
+  walked: Walked,
+  at: number,
+  { retentionFull, retentionArchive }: ReturnType<typeof toldToKeep>,
+): void {
   const gone = walked.books.slice(0, Math.max(0, walked.books.length - retentionFull));
   walked.books = walked.books.slice(gone.length);
   for (const held of walked.held) {
@@ -200,5 +227,5 @@ function expireByTool(store: Store, walked: Walked, at: number): void {
     }
   }
   const oldest = walked.books.at(-retentionArchive);
-  if (oldest !== undefined) walked.cutoff = oldest.startedAt;
+  if (oldest !== undefined) walked.cutoff = Math.max(walked.cutoff, oldest.startedAt);
 }

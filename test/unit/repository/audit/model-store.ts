@@ -7,6 +7,7 @@ export const DAY = 86_400_000;
 export interface Thing {
   /** as it is in the bucket; of what will be made only the folder is known */
   key: string;
+  isFound: boolean;
   hasVersionId: boolean;
   sizeBytes: number;
   writtenAt: number;
@@ -34,6 +35,7 @@ export const isArchive = (storageClass: string): boolean =>
 export function foundThing(facts: AuditFacts, version: AuditedVersion, readBy: Thing['readBy']): Thing {
   return {
     key: facts.repository.prefix + version.key,
+    isFound: true,
     hasVersionId: version.versionId !== null,
     sizeBytes: version.sizeBytes,
     writtenAt: version.writtenAt,
@@ -62,11 +64,14 @@ export function remove(store: Store, thing: Thing, at: number): void {
 
 /** What S3 does at one midnight, to every version and by every rule. */
 export function actAtMidnight(store: Store, midnight: number): void {
-  for (const thing of store.things) {
-    if (!thing.isThere || thing.writtenAt >= midnight) continue;
-    const rules = store.rules.filter((rule) => fits(rule, thing));
-    if (thing.noncurrentSince === null) actOnCurrent(store, rules, thing, midnight);
-    else for (const rule of rules) actOnNoncurrent(rule, thing, midnight);
+  const there = store.things.filter(({ isThere, writtenAt }) => isThere && writtenAt < midnight);
+  const rulesOf = (thing: Thing) => store.rules.filter((rule) => fits(rule, thing));
+  const covered = there.filter(({ noncurrentSince }) => noncurrentSince !== null);
+  for (const thing of there) {
+    if (thing.noncurrentSince === null) actOnCurrent(store, rulesOf(thing), thing, midnight);
+  }
+  for (const thing of covered) {
+    for (const rule of rulesOf(thing)) actOnNoncurrent(store, rule, thing, midnight);
   }
 }
 
@@ -83,16 +88,24 @@ function actOnCurrent(store: Store, rules: LifecycleRule[], thing: Thing, midnig
   }
 }
 
-function actOnNoncurrent(rule: LifecycleRule, thing: Thing, midnight: number): void {
+function actOnNoncurrent(store: Store, rule: LifecycleRule, thing: Thing, midnight: number): void {
   const since = thing.noncurrentSince as number;
   for (const { days, storageClass } of rule.noncurrentTransitions) {
     if (midnight >= since + days * DAY && isArchive(storageClass)) thing.isArchived = true;
   }
   const { expireNoncurrent } = rule;
-  // Of each key the facts have one version: there are never newer ones to keep.
-  if (expireNoncurrent === null || expireNoncurrent.keepNewer > 0) return;
+  if (expireNoncurrent === null) return;
+  if (expireNoncurrent.keepNewer > 0 && newerOf(store, thing) < expireNoncurrent.keepNewer) return;
   const isLocked = thing.legalHold || thing.lockUntil > midnight;
   if (midnight >= since + expireNoncurrent.days * DAY && !isLocked) thing.isThere = false;
+}
+
+/** Versions of the same key that were written later and have left the top, too. */
+function newerOf({ things }: Store, { key, isFound, writtenAt }: Thing): number {
+  if (!isFound) return 0;
+  return things.filter(
+    (each) => each.isFound && each.key === key && each.writtenAt > writtenAt && each.noncurrentSince !== null,
+  ).length;
 }
 
 function fits(rule: LifecycleRule, { key, sizeBytes }: Thing): boolean {

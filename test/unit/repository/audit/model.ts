@@ -2,7 +2,7 @@ import type { AuditFacts } from '../../../../src/repository/audit/facts.ts';
 import { begin, type Held, makeDue, makeLogs, type Walked } from './model-database.ts';
 import { broken, type Code, counted, isWindowKept, oldestReplayable } from './model-promises.ts';
 import { dueBetween } from './model-schedule.ts';
-import { actAtMidnight, DAY, isMidnight, type Store } from './model-store.ts';
+import { actAtMidnight, DAY, foundThing, isMidnight, type Store } from './model-store.ts';
 import { lookAtToolFiles } from './model-tool-files.ts';
 
 export interface SeenDay {
@@ -29,11 +29,16 @@ export function walk(facts: AuditFacts, horizonDays: number): Map<string, Seen> 
   const store: Store = {
     versioning: bucket.versioning,
     rules,
-    things: databases.flatMap(({ held, toolFiles: { archiveInfo, backupInfo } }) => [
-      ...held.flatMap(({ things }) => things),
-      ...archiveInfo.files,
-      ...backupInfo.files,
-    ]),
+    things: [
+      ...databases.flatMap(({ held, toolFiles: { archiveInfo, backupInfo } }) => [
+        ...held.flatMap(({ things }) => things),
+        ...archiveInfo.files,
+        ...backupInfo.files,
+      ]),
+      ...facts.orphans.flatMap(({ versions }) =>
+        versions.map((version) => foundThing(facts, version, 'key')),
+      ),
+    ],
   };
   const seen = new Map<string, Seen>(facts.databases.map(({ name }) => [name, { first: {}, days: [] }]));
   const today = Math.floor(now / DAY);
