@@ -17,7 +17,11 @@ import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { closeLog, watchLog } from '../../src/engines/postgres/log.ts';
 import type { BackupKind } from '../../src/model/backup.ts';
 import type { Progress, Run } from '../../src/model/progress.ts';
+import { gapsOf, indexLogs } from '../../src/repository/chain.ts';
+import { continuityOf } from '../../src/repository/continuity.ts';
+import { listArchivedLogs } from '../../src/repository/logs.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { base } from '../unit/repository/recoverability.ts';
 import { collect } from './repository/fixture.ts';
 
 const run: Run = { signal: new AbortController().signal, progress: () => {} };
@@ -193,6 +197,21 @@ describe('physical backups', () => {
     const second = await backup(input('full'), run);
     expect(second).toMatchObject({ kind: 'full', error: false });
     expect((await list()).length).toBe(before + 1);
+  });
+
+  it('between which the tool has expired the logs leave no gap behind', async () => {
+    await closeLog(server.access, run);
+    await waitForArchived((await closeLog(server.access, run)).log);
+    await backup(input('full'), run);
+    await backup({ ...input('full'), retentionArchive: 2 }, run);
+    const manifests = (await list()).map((one) => ({
+      ...base(one.id, 1, 1, { stanza: 'shop' }),
+      ...{ kind: one.kind, dependsOn: one.dependsOn, positions: one.positions },
+      ...{ startedAt: one.startedAt, finishedAt: one.finishedAt },
+    }));
+    const known = { manifests, segments: await listArchivedLogs(bucket, 'shop'), heartbeats: [] };
+    expect(gapsOf(indexLogs(known)).length).toBeGreaterThan(0);
+    expect(continuityOf(known, new Date()).gaps).toEqual([]);
   });
 
   it('that are expired are gone for the tool, and every version of them is there', async () => {
