@@ -22,17 +22,35 @@ export function keptByTool(
   { physicalMs, logMs }: Pick<Retention, 'physicalMs' | 'logMs'>,
   { made, next, now }: { made: readonly Made[]; next: BackupKind; now: number },
 ): { retentionFull: number; retentionArchive: number } {
-  const { retentionFull, retentionArchive } = tier ?? LEAST;
   const fulls = made
     .filter(({ kind }) => kind === 'full')
-    .toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
+    .map(({ id, finishedAt }) => {
+      const ends = made
+        .filter((one) => one.id === id || one.dependsOn.includes(id))
+        .map((one) => Date.parse(one.finishedAt));
+      return { finishedAt: Date.parse(finishedAt), promisedUntil: Math.max(...ends) + physicalMs };
+    });
+  return keptFulls(tier ?? LEAST, { fulls, logMs, next, now });
+}
+
+/** The same in milliseconds; `promisedUntil` is that of the full and of all that depends on it. */
+export function keptFulls(
+  { retentionFull, retentionArchive }: Pick<PhysicalTier, 'retentionFull' | 'retentionArchive'>,
+  given: {
+    fulls: readonly { finishedAt: number; promisedUntil: number }[];
+    logMs: number;
+    next: BackupKind;
+    now: number;
+  },
+): { retentionFull: number; retentionArchive: number } {
+  const { logMs, next, now } = given;
+  const fulls = given.fulls.toSorted((a, b) => b.finishedAt - a.finishedAt);
   const more = next === 'full' ? 1 : 0;
-  const isPromised = ({ id }: Made) =>
-    made.some(
-      (one) => (one.id === id || one.dependsOn.includes(id)) && Date.parse(one.finishedAt) + physicalMs > now,
-    );
-  const beforeWindow = fulls.findIndex(({ finishedAt }) => Date.parse(finishedAt) <= now - logMs);
+  const promised = fulls.findLastIndex(({ promisedUntil }) => promisedUntil > now) + 1;
+  const beforeWindow = fulls.findIndex(({ finishedAt }) => finishedAt <= now - logMs);
   const forWindow = beforeWindow === -1 ? fulls.length : beforeWindow + 1;
-  const full = Math.max(retentionFull, fulls.findLastIndex(isPromised) + 1 + more, forWindow + more);
-  return { retentionFull: full, retentionArchive: Math.max(retentionArchive, forWindow + more) };
+  return {
+    retentionFull: Math.max(retentionFull, promised + more, forWindow + more),
+    retentionArchive: Math.max(retentionArchive, forWindow + more),
+  };
 }

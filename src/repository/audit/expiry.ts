@@ -1,6 +1,9 @@
+import { keptFulls } from '../../model/kept-by-tool.ts';
 import type { Backup } from './backup.ts';
 import { isBase, PLANNED, rootOf } from './backup.ts';
 import type { AuditedPolicy } from './facts.ts';
+
+type ToolPolicy = Pick<AuditedPolicy, 'retentionFull' | 'retentionArchive' | 'physicalMs' | 'windowMs'>;
 
 /** What the tool will make and expire. */
 export interface ToolFuture {
@@ -14,39 +17,51 @@ export interface ToolFuture {
 
 /**
  * The tool's own expiry, which acts at the end of every backup: fulls beyond the newest ones go with their differentials,
- * and archived logs from before the start of the full that the archive is kept from. A differential without a full
- * becomes one.
+ * and archived logs from before the start of the full that the archive is kept from. How many these are it is told
+ * before each backup. A differential without a full becomes one.
  */
 export function playTool(
   known: readonly Backup[],
   runs: { fulls: readonly number[]; diffs: readonly number[] },
-  policy: Pick<AuditedPolicy, 'retentionFull' | 'retentionArchive' | 'physicalMs'>,
+  policy: ToolPolicy,
 ): ToolFuture {
   const bases = known.filter(isBase);
-  const fulls = bases.filter(({ kind }) => kind === 'full').sort((a, b) => a.startedAt - b.startedAt);
+  const fulls = bases.filter(({ kind }) => kind === 'full').map((full) => ({ full, ...fieldsOf(full) }));
   const dependents = Map.groupBy(
     bases.filter(({ kind }) => kind === 'diff'),
     rootOf,
   );
+  for (const each of fulls) {
+    for (const diff of dependents.get(each.full) ?? [])
+      each.promisedUntil = Math.max(each.promisedUntil, diff.promisedUntil);
+  }
+  fulls.sort((a, b) => a.full.startedAt - b.full.startedAt);
   const future: ToolFuture = { planned: [], expired: new Map(), cutoffs: [], differentials: new Map() };
   const isFull = new Set(runs.fulls);
   for (const at of [...new Set([...runs.fulls, ...runs.diffs])].sort((a, b) => a - b)) {
-    const full = isFull.has(at) ? undefined : fulls.at(-1);
-    const made = plannedBase(at, full, policy);
+    const next = isFull.has(at) ? 'full' : 'diff';
+    const kept = keptFulls(policy, { fulls, logMs: policy.windowMs ?? 0, next, now: at });
+    const newest = next === 'full' ? undefined : fulls.at(-1);
+    const made = plannedBase(at, newest?.full, policy);
     future.planned.push(made);
-    if (full === undefined) fulls.push(made);
+    if (newest === undefined) fulls.push({ full: made, ...fieldsOf(made) });
     else {
-      append(dependents, full, made);
-      append(future.differentials, full, made);
+      newest.promisedUntil = Math.max(newest.promisedUntil, made.promisedUntil);
+      append(dependents, newest.full, made);
+      append(future.differentials, newest.full, made);
     }
-    for (const gone of fulls.splice(0, Math.max(0, fulls.length - policy.retentionFull))) {
-      for (const each of [gone, ...(dependents.get(gone) ?? [])]) future.expired.set(each, at);
+    for (const { full } of fulls.splice(0, Math.max(0, fulls.length - kept.retentionFull))) {
+      for (const each of [full, ...(dependents.get(full) ?? [])]) future.expired.set(each, at);
     }
-    const from = fulls.at(-policy.retentionArchive)?.startedAt;
-    if (from !== undefined && from !== future.cutoffs.at(-1)?.from) future.cutoffs.push({ at, from });
+    const from = fulls.at(-kept.retentionArchive)?.full.startedAt;
+    if (from !== undefined && from > (future.cutoffs.at(-1)?.from ?? Number.NEGATIVE_INFINITY))
+      future.cutoffs.push({ at, from });
   }
   return future;
 }
+
+/** What counts for how many are kept: the promise of a full is the longest of those that depend on it, too. */
+const fieldsOf = ({ finishedAt, promisedUntil }: Backup) => ({ finishedAt, promisedUntil });
 
 function append(lists: Map<Backup, Backup[]>, full: Backup, diff: Backup): void {
   const list = lists.get(full);
@@ -54,11 +69,7 @@ function append(lists: Map<Backup, Backup[]>, full: Backup, diff: Backup): void 
   else list.push(diff);
 }
 
-function plannedBase(
-  at: number,
-  full: Backup | undefined,
-  { physicalMs }: Pick<AuditedPolicy, 'physicalMs'>,
-): Backup {
+function plannedBase(at: number, full: Backup | undefined, { physicalMs }: ToolPolicy): Backup {
   return {
     id: PLANNED,
     kind: full === undefined ? 'full' : 'diff',

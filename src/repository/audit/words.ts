@@ -42,7 +42,7 @@ export function hintOf(cause: Cause): string {
         ? 'holdfast repository plan shows the rules that fit; apply replaces them'
         : `rule ${cause.rule.id} is none of Holdfast's: disable it in the bucket or narrow its prefix; holdfast repository plan shows the rules that are enough`;
     case 'tool':
-      return 'fulls that are made out of turn push older ones out: make fewer of them; a snapshot (holdfast backup --tier snapshot) keeps what has to stay';
+      return 'the tool counts fulls, also damaged ones: a new full now is whole, and the window begins in it; holdfast backup --tier physical --kind full';
     case 'lock':
       return 'holdfast repository repair removes the delete marker';
     case 'past':
