@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import type { AuditedNode, AuditedVersion } from '../../../../src/repository/audit/facts.ts';
-
-const DAY = 86_400_000;
-const HOUR = 3_600_000;
+import { DAY, HOUR } from './generated-basics.ts';
 
 /** Something that befell one version of a node, or all of them. */
 interface Accident {

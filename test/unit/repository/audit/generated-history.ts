@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import type { AuditedNode, AuditedPolicy, AuditedVersion } from '../../../../src/repository/audit/facts.ts';
+import { DAY, HOUR } from './generated-basics.ts';
 import { fires } from './model-schedule.ts';
 
-const DAY = 86_400_000;
-const HOUR = 3_600_000;
 /** Four segments a day. */
 const SEGMENT_MS = 6 * HOUR;
 const segmentAt = (at: number): number => Math.floor(at / SEGMENT_MS);
