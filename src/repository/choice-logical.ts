@@ -21,7 +21,7 @@ export function chooseLogical(
     .filter(({ tier }) => tier === 'logical')
     .toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));
   const named = backup === null ? logical[0] : manifests.find(({ id }) => id === backup);
-  if (named === undefined) throw noBackup(database, backup, logical);
+  if (named === undefined) throw noBackup(database, backup, { manifests, logical });
   if ((named.copyOf ?? named).tier !== 'logical') {
     throw new HoldfastError('InvalidInput', `backup ${named.id} is ${whatIs(named)}, not logical`, {
       hint: `tables come out of it by a recovery: holdfast restore pitr ${database} --backup ${named.id} --table …`,
@@ -34,7 +34,17 @@ export function chooseLogical(
   });
 }
 
-function noBackup(database: string, backup: string | null, logical: readonly Manifest[]): HoldfastError {
+function noBackup(
+  database: string,
+  backup: string | null,
+  { manifests, logical }: { manifests: readonly Manifest[]; logical: readonly Manifest[] },
+): HoldfastError {
+  const snapshot = manifests.find(({ copyOf }) => copyOf?.tier === 'logical');
+  if (logical.length === 0 && snapshot !== undefined) {
+    return new HoldfastError('UnknownBackup', `there is no logical backup of ${database}`, {
+      hint: `there is a snapshot of one: --backup ${snapshot.id}`,
+    });
+  }
   if (logical.length === 0) {
     return new HoldfastError('UnknownBackup', `there is no logical backup of ${database}`, {
       hint: `take one: holdfast backup ${database} --tier logical; or recover from the physical ones: holdfast restore pitr`,

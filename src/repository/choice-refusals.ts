@@ -80,11 +80,16 @@ export function beforeOldest(situation: Situation, bases: readonly Manifest[]): 
 
 export function noBase({ manifests, target }: Aim): HoldfastError {
   const database = manifests[0]?.database ?? '<database>';
+  const snapshot = manifests.find(({ copyOf }) => copyOf?.tier === 'physical');
+  const take = `take one with holdfast backup ${database} --tier physical --kind full`;
   return new HoldfastError(
     'TargetNotRecoverable',
     `${describeTarget(target)} cannot be reached: there is no physical backup`,
     {
-      hint: `take one with holdfast backup ${database} --tier physical --kind full; what happened before it cannot be recovered`,
+      hint:
+        snapshot === undefined
+          ? `${take}; what happened before it cannot be recovered`
+          : `${take}; of before it there is what snapshots hold: --backup ${snapshot.id} is as of ${snapshot.finishedAt}`,
     },
   );
 }

@@ -28,7 +28,10 @@ export async function readRelations(
   manifests: readonly Manifest[],
   signal?: AbortSignal,
 ): Promise<TableRelation[]> {
-  const named = manifests.flatMap(({ relations }) => relations ?? []);
+  const ids = new Set(manifests.map(({ id }) => id));
+  // A snapshot knows what the backup knew that it is a copy of.
+  const knowing = manifests.filter(({ copyOf }) => copyOf === undefined || !ids.has(copyOf.id));
+  const named = knowing.flatMap(({ relations }) => relations ?? []);
   const read = await mapBounded(named, READS_AT_ONCE, (object) =>
     repository.getJson<TableRelation[]>(object, signal),
   );

@@ -200,6 +200,9 @@ describe('a backup', () => {
       ...{ manifest: { id: 'snapshot-old' }, lastLog: logName(2), segments: 2, reachable: 'yes' },
       notices: ['a copy of physical backup old, restored from its snapshot alone'],
     });
+    // Where no base is left, it is named.
+    const alone = { ...two, manifests: [taken], target: { latest: true as const } };
+    expect(failureOf(() => chooseBackup(alone)).hint).toContain('--backup snapshot-old is as of');
     // What leads further is replayed from a base whose logs are archived.
     expect(chooseBackup({ ...two, manifests, target: { latest: true } }).manifest.id).toBe('new');
   });
