@@ -18,7 +18,13 @@ export function neededBackups(
   { listed, now }: { listed: ReadonlySet<string>; now: Date },
   { retentionFull, retentionMs }: ToolKeeps,
 ): Manifest[] {
-  const isPromised = ({ finishedAt }: Manifest) => Date.parse(finishedAt) + retentionMs > now.getTime();
+  // A full is promised for as long as a differential on it is.
+  const isPromised = ({ id }: Manifest) =>
+    manifests.some(
+      (one) =>
+        (one.id === id || one.dependsOn.includes(id)) &&
+        Date.parse(one.finishedAt) + retentionMs > now.getTime(),
+    );
   const fulls = newestFirst(manifests.filter(({ kind }) => kind === 'full'));
   const kept = new Set(
     fulls
