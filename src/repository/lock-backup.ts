@@ -7,6 +7,11 @@ import { lockUntil, readRetention } from './retention.ts';
 
 const LOCKS_AT_ONCE = 16;
 const TOOL_MANIFEST = 'backup.manifest';
+/**
+ * The bucket's default retention counts from when each object was written: of the first ones it ends earlier than the
+ * manifest's, by as long as the backup took.
+ */
+const VOUCHED_MS = 86_400_000;
 
 /** A backup of a tool, by its folder in the tool's tree. */
 export interface ToolBackup {
@@ -17,8 +22,8 @@ export interface ToolBackup {
 
 /**
  * Locks everything of a complete backup: what the tool wrote, in the versions of now, and what we keep beside it. The
- * tool's manifest goes last, and its date vouches for the rest: where that is `least`, nothing is done. An attempt that
- * was killed is done again.
+ * tool's manifest goes last, and its date vouches for the rest: where that is a day behind `least`, nothing is done. An
+ * attempt that was killed is done again.
  */
 export async function lockToolBackup(
   repository: Repository,
@@ -27,9 +32,10 @@ export async function lockToolBackup(
   run: Run,
 ): Promise<void> {
   const folder = `${toolBackupFolder(backup.stanza)}${backup.id}/`;
+  const manifest = `${folder}${TOOL_MANIFEST}`;
+  if (await isLocked(repository, manifest, least, run.signal)) return;
   const objects = await currentVersions(repository, folder, run.signal);
-  const last = objects.find(({ key }) => key === `${folder}${TOOL_MANIFEST}`);
-  if (last !== undefined && (await isLocked(repository, last, least, run.signal))) return;
+  const last = objects.find(({ key }) => key === manifest);
   let done = 0;
   const lock = async (version: ListedVersion) => {
     await lockUntil(repository, version, until, run.signal);
@@ -81,11 +87,15 @@ async function currentVersions(
 
 async function isLocked(
   repository: Repository,
-  version: ListedVersion,
+  key: string,
   least: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { lock } = await readRetention(repository, version, signal);
-  // Stores keep whole seconds.
-  return lock !== null && Date.parse(lock.until) + 1_000 > Date.parse(least);
+  try {
+    const { lock } = await readRetention(repository, { key, versionId: null }, signal);
+    return lock !== null && Date.parse(lock.until) >= Date.parse(least) + VOUCHED_MS;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
 }

@@ -113,7 +113,7 @@ test('an old full whose logs have gone is restored to its own point', async () =
 
 test('a lock that was broken off is completed; a complete one asks for nothing more; the tool’s files are locked too', async () => {
   const backup = { database: 'shop', stanza: STANZA, id: nth(0).id };
-  const [least, until] = [inDays(3), inDays(4)];
+  const [least, until] = [inDays(3), inDays(5)];
   const broken = new AbortController();
   const breakOff = () => broken.abort(new Error('killed'));
   const run = { signal: broken.signal, progress: breakOff };
@@ -123,7 +123,7 @@ test('a lock that was broken off is completed; a complete one asks for nothing m
   expect(new Set(await locks(folderOf(nth(0))))).toEqual(new Set([until]));
   let done = 0;
   const counted = { ...quietly, progress: () => (done += 1) };
-  await lockToolBackup(repository, backup, { least: until, until: inDays(9) }, counted);
+  await lockToolBackup(repository, backup, { least, until: inDays(9) }, counted);
   expect(done).toBe(0);
   await lockToolFiles(repository, STANZA, until, quietly.signal);
   const files = [`${toolBackupFolder(STANZA)}backup.info`, `${toolArchiveFolder(STANZA)}archive.info`];
