@@ -112,6 +112,19 @@ export function describeCounts(span: AuditSpan): string {
   return parts.length === 0 ? 'no backup' : parts.join(', ');
 }
 
+/** Whether more than a line is said of a database: of all where they are few, else of those that something is wrong with. */
+export function needsRoom(
+  calendar: AuditCalendar,
+  { calendars, findings }: AuditReport,
+  many: number,
+): boolean {
+  return (
+    calendars.length <= many ||
+    troublesOf(calendar).length > 0 ||
+    findings.some(({ severity, database }) => severity !== 'info' && database === calendar.database)
+  );
+}
+
 /** How it stands with everything, in one sentence without its full stop. */
 export function verdictOf({ findings, calendars, at }: AuditReport): { isGood: boolean; text: string } {
   const critical = findings.filter(({ severity }) => severity === 'critical').length;

@@ -3,13 +3,15 @@ import { countOf } from '../../model/plan.ts';
 import { formatBytes, formatCount, formatTime } from '../output.ts';
 import { Html, html, moment, table } from '../report/html.ts';
 import { STYLE } from '../report/style.ts';
-import { describeDistance, holdingsOf, troublesOf, verdictOf, worstFirst } from './calendar.ts';
+import { describeDistance, holdingsOf, needsRoom, troublesOf, verdictOf, worstFirst } from './calendar.ts';
 import { legend, yearPicture } from './picture.ts';
 import { yearStrip } from './strip.ts';
 import { AUDIT_STYLE } from './style.ts';
 
 /** What is said of a trouble below its calendar; each day says all of its own. */
 const MOST_LINES = 4;
+/** Of more databases than these, those that all is well with have a line in the table and no calendar: pages have an end. */
+const MANY = 50;
 
 /** The audit as one page that needs nothing else: no script, no font, no picture from anywhere. */
 export function auditPage(report: AuditReport): string {
@@ -36,7 +38,7 @@ ${legend()}</header>
 <main>
 ${ofAll.length === 0 ? null : html`<h3>The repository</h3>\n${findingList(ofAll, at)}`}
 ${calendars.length > 1 ? overview(report) : null}
-${worstFirst(calendars).map((calendar) => section(calendar, report))}
+${shownOf(report).map((calendar) => section(calendar, report))}
 </main>
 <footer>The calendar is played forward over what the repository really holds and what the schedules will add to it, by the bucket's own rules and locks. It asks of every day: can everything that is promised on it still be restored?</footer>
 </body>
@@ -44,12 +46,20 @@ ${worstFirst(calendars).map((calendar) => section(calendar, report))}
 `.text;
 }
 
-function overview({ calendars, findings, at }: AuditReport): Html {
+const shownOf = (report: AuditReport): AuditCalendar[] =>
+  worstFirst(report.calendars).filter((calendar) => needsRoom(calendar, report, MANY));
+
+function overview(report: AuditReport): Html {
+  const { calendars, findings, at } = report;
+  const shown = new Set(shownOf(report));
+  const left = calendars.length - shown.size;
   return table(
-    'All databases, and their year from today on',
+    `All databases, and their year from today on${left === 0 ? '' : `; ${left} that all is well with have no calendar below`}`,
     ['database', 'state', 'the year', 'findings'],
     worstFirst(calendars).map((calendar) => [
-      html`<a href="#${anchorOf(calendar)}">${calendar.database}</a>`,
+      shown.has(calendar)
+        ? html`<a href="#${anchorOf(calendar)}">${calendar.database}</a>`
+        : calendar.database,
       stateOf(calendar, at),
       yearStrip(calendar),
       countsOf(findings.filter(({ database }) => database === calendar.database)),

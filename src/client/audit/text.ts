@@ -7,6 +7,7 @@ import {
   type Month,
   monthsOf,
   nameOf,
+  needsRoom,
   troublesOf,
   verdictOf,
   worstFirst,
@@ -14,6 +15,8 @@ import {
 
 /** What is not said of a trouble in a terminal is in the page. */
 const MOST_LINES = 3;
+/** Of more databases than these only those that something is wrong with are told at length. */
+const MANY = 20;
 const COLOURS = { critical: 'red', warning: 'yellow', info: 'cyan' } as const;
 const MARKS = { kept: '=', archived: '~', broken: 'X' } as const;
 const INDENT = '  ';
@@ -48,7 +51,8 @@ function formatFinding(
   return `${INDENT}${head}\n${formatParagraph(`${what}\nHINT: ${hint}`, '    ', width)}`;
 }
 
-function formatCalendars({ calendars, at }: AuditReport, width: number | null): string[] {
+function formatCalendars(report: AuditReport, width: number | null): string[] {
+  const { calendars, at } = report;
   const cells = cellsPerMonth(width);
   const months = monthsOf(calendars[0] as AuditCalendar);
   const heads = months
@@ -58,7 +62,12 @@ function formatCalendars({ calendars, at }: AuditReport, width: number | null): 
   const perMark = Math.ceil(31 / cells);
   return [
     style('dim', `${INDENT}${heads}`),
-    ...worstFirst(calendars).map((calendar) => formatCalendar(calendar, at, cells, width)),
+    ...worstFirst(calendars).map((calendar) =>
+      [
+        formatYear(calendar, at, cells),
+        ...(needsRoom(calendar, report, MANY) ? [formatDetails(calendar, width)] : []),
+      ].join('\n'),
+    ),
     '',
     style('dim', formatParagraph(legend(perMark), INDENT, width)),
   ];
@@ -69,23 +78,24 @@ function cellsPerMonth(width: number | null): number {
   return Math.max(3, Math.min(8, Math.floor(((width ?? 100) - INDENT.length) / 13) - 1));
 }
 
-function formatCalendar(calendar: AuditCalendar, at: string, cells: number, width: number | null): string {
-  const troubles = troublesOf(calendar);
-  const [today] = calendar.spans;
+function formatYear(calendar: AuditCalendar, at: string, cells: number): string {
+  const [first] = troublesOf(calendar);
   const state =
-    troubles[0] === undefined
+    first === undefined
       ? style('green', 'kept')
-      : style('red', troubles[0].from <= at.slice(0, 10) ? 'broken now' : `broken from ${troubles[0].from}`);
+      : style('red', first.from <= at.slice(0, 10) ? 'broken now' : `broken from ${first.from}`);
   const strip = monthsOf(calendar)
     .map((month) => formatMonth(month, cells))
     .join(' ');
+  return `\n${style('bold', calendar.database)}  ${state}\n${INDENT}${strip.trimEnd()}`;
+}
+
+function formatDetails(calendar: AuditCalendar, width: number | null): string {
+  const [today] = calendar.spans;
   return [
-    '',
-    `${style('bold', calendar.database)}  ${state}`,
-    `${INDENT}${strip.trimEnd()}`,
     formatParagraph(`promised: ${calendar.promises.join('; ')}`, INDENT, width),
     ...(today === undefined ? [] : [formatParagraph(`today: ${describeToday(today)}`, INDENT, width)]),
-    ...troubles.map(({ from, to, days, broken }) => {
+    ...troublesOf(calendar).map(({ from, to, days, broken }) => {
       const left = broken.length - MOST_LINES;
       const lines = [...broken.slice(0, MOST_LINES), ...(left > 0 ? [`and ${left} more`] : [])];
       const when = from === to ? from : `${from} to ${to} (${days} days)`;

@@ -159,3 +159,14 @@ test('every day is a cell that says what can be restored on it; a broken one has
   expect(page.indexOf('id="database-shop"')).toBeLessThan(page.indexOf('id="database-crm"'));
   expect(year).toContain('366 days of shop: broken 2026-12-31 to 2027-01-04');
 });
+
+test('of a fleet only the databases that something is wrong with have a calendar of their own', () => {
+  const fleet = Array.from({ length: 60 }, (_, at) => ({ ...kept, database: `db-${at}` }));
+  const page = auditPage(
+    reportOf([...fleet, failing], [{ ...critical, severity: 'warning', database: 'db-7' }]),
+  );
+  expect([...page.matchAll(/<h2 id="database-([^"]+)"/g)].map(([, name]) => name)).toEqual(['shop', 'db-7']);
+  expect(page).toContain('59 that all is well with have no calendar below');
+  expect(page.match(/class="strip"/g)).toHaveLength(61);
+  expect(page.match(/href="#[^"]+"/g)).toHaveLength(2);
+});
