@@ -23,9 +23,21 @@ export async function asAdmin<T>(
   const repository = await openRepository(config.repository, options);
   try {
     return await work(repository);
+  } catch (error) {
+    if (config.repository.adminCredentials !== undefined || !isForbidden(error)) throw error;
+    throw new HoldfastError('RepositoryRefused', error.message, {
+      hint: 'the credentials of backups may not do this, and should not: name others in repository.adminCredentials',
+      cause: error,
+    });
   } finally {
     repository.close();
   }
+}
+
+function isForbidden(error: unknown): error is HoldfastError {
+  if (!(error instanceof HoldfastError) || error.type !== 'RepositoryRefused') return false;
+  const { $metadata } = (error.cause ?? {}) as { $metadata?: { httpStatusCode?: number } };
+  return $metadata?.httpStatusCode === 403;
 }
 
 /** Holds the bucket against the configuration. Throws InvalidConfiguration for a lifecycle that no S3 would take. */

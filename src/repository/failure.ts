@@ -86,7 +86,8 @@ function hintFor(failure: S3Failure): string | null {
   if (failure.name === 'InvalidObjectState' || failure.name === 'ObjectNotInActiveTierError') {
     return 'the object is in an archive class: ask the service to restore it, and try again when it is back';
   }
-  if (failure.name === 'NoSuchBucket') return 'create the bucket, or correct repository.bucket';
+  if (failure.name === 'NoSuchBucket')
+    return 'create the bucket, with Object Lock, or correct repository.bucket';
   if (status === 301 || failure.name === 'PermanentRedirect') return 'correct repository.region';
   if (status === 401 || status === 403) return 'the policy of these credentials has to allow the request';
   return status === undefined ? null : `S3 answered ${status}: ${failure.message}`;

@@ -3,6 +3,7 @@ import {
   PutObjectLockConfigurationCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { asAdmin } from '../../../src/client/repository-plan.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import { applySettings } from '../../../src/repository/bucket/apply.ts';
 import { desiredSettings } from '../../../src/repository/bucket/desired.ts';
@@ -99,18 +100,20 @@ test('the roles see the settings, and neither may change them', async () => {
       ...{ accessKeyId: { env: 'BUCKET_TEST_ID' }, secretAccessKey: { env: 'BUCKET_TEST_KEY' } },
       sessionToken: { env: 'BUCKET_TEST_TOKEN' },
     };
-    const options = { use: 'backup', baseDirectory: fixture.directory } as const;
-    const { connection, close } = await openRepository({ ...fixture.config, credentials }, options);
-    expect(await readBucketSettings(connection)).toEqual(await readBucketSettings(admin.connection));
     const { retention } = config.databases.shop as Config['databases'][string];
     const longer = {
       ...config,
+      repository: { ...fixture.config, credentials },
       databases: { shop: { ...config.databases.shop, retention: { ...retention, log: '8d' } } },
-    };
-    await expect(applySettings(connection, desiredSettings(longer as Config))).rejects.toMatchObject({
+    } as Config;
+    const loaded = { config: longer, directory: fixture.directory, path: '' };
+    const seen = await asAdmin(loaded, ({ connection }) => readBucketSettings(connection));
+    expect(seen).toEqual(await readBucketSettings(admin.connection));
+    const changed = asAdmin(loaded, ({ connection }) => applySettings(connection, desiredSettings(longer)));
+    await expect(changed).rejects.toMatchObject({
       type: 'RepositoryRefused',
+      hint: expect.stringContaining('repository.adminCredentials'),
     });
-    close();
   }
   expect((await plan()).changes).toEqual([]);
 });
