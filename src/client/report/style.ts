@@ -26,7 +26,7 @@ thead th { color: var(--soft); border-bottom: 2px solid var(--line); }
 td, tbody th { font-variant-numeric: tabular-nums; }
 figure { margin: 0.75rem 0; }
 figure svg { display: block; width: 100%; }
-svg.window { height: 5.5rem; }
+svg.window { height: 7rem; }
 svg.drills { max-width: 34rem; height: auto; }
 figcaption { color: var(--soft); font-size: 0.9rem; }
 .ends { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.85rem; color: var(--soft); }

@@ -8,7 +8,11 @@ const LANES = { physical: 6, logical: 30, snapshot: 54 } as const satisfies Reco
   CatalogBackup['tier'],
   number
 >;
-const BAR = { y: 58, height: 24 };
+const COLOURS = { physical: '#0550ae', logical: '#6639a6', snapshot: '#953800' } as const satisfies Record<
+  CatalogBackup['tier'],
+  string
+>;
+const BAR = { y: 82, height: 24 };
 
 /**
  * Which moments can be recovered, on one axis of time from the oldest backup to now, and the backups above. The
@@ -26,7 +30,7 @@ export function windowChart(catalog: Catalog, now: Date): Html {
   const span = (start: string, end: string) => ({ x: x(start), width: Math.max(3, x(end) - x(start)) });
   const marks = backups.map(({ id, tier, kind, finishedAt }) => {
     const left = Math.min(WIDTH - 4, x(finishedAt));
-    return html`<rect x="${left}" y="${LANES[tier]}" width="${kind === 'diff' ? 2 : 4}" height="18" fill="${tier === 'physical' ? '#0550ae' : '#6639a6'}"><title>${tier} ${kind} backup ${id}, ${formatTime(finishedAt, 'up')}</title></rect>`;
+    return html`<rect x="${left}" y="${LANES[tier]}" width="${kind === 'diff' ? 2 : 4}" height="18" fill="${COLOURS[tier]}"><title>${tier} ${kind} backup ${id}, ${formatTime(finishedAt, 'up')}</title></rect>`;
   });
   const bars = intervals.map((interval) => {
     const { x: left, width } = span(interval.from, interval.to);
@@ -38,13 +42,13 @@ export function windowChart(catalog: Catalog, now: Date): Html {
     return html`<rect x="${left}" y="${BAR.y}" width="${width}" height="${BAR.height}" fill="#b00020"><title>${count} logs missing</title></rect>`;
   });
   return html`<figure>
-<svg class="window" viewBox="0 0 ${WIDTH} 88" preserveAspectRatio="none" role="img" aria-label="${labelOf(catalog)}">
+<svg class="window" viewBox="0 0 ${WIDTH} 112" preserveAspectRatio="none" role="img" aria-label="${labelOf(catalog)}">
 <title>${labelOf(catalog)}</title>
 <rect x="0" y="${BAR.y}" width="${WIDTH}" height="${BAR.height}" fill="#eaeef2"></rect>
 ${bars}${holes}${marks}
 </svg>
 <div class="ends"><span>${formatTime(new Date(from))}</span><span>now, ${formatTime(now)}</span></div>
-<figcaption>Green: every moment can be recovered. Grey: none. Red: logs are missing. Above it the backups: blue physical, violet logical.</figcaption>
+<figcaption>Green: every moment can be recovered. Grey: none. Red: logs are missing. Above it the backups: blue physical, violet logical, brown snapshots.</figcaption>
 </figure>
 <ul>${intervals.map((interval) => html`<li>${describeInterval(interval)}</li>`)}</ul>
 `;
