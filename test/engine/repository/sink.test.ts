@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StoredObject } from '../../../src/model/backup.ts';
 import { completeUpload, createUpload, uploadPart } from '../../../src/repository/multipart.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
+import { readRetention } from '../../../src/repository/retention.ts';
 import { openSink } from '../../../src/repository/sink.ts';
 import { collect, type RepositoryFixture, startRepository } from './fixture.ts';
 
@@ -50,6 +51,18 @@ test('a stream beyond the parts of one object goes on in further objects', async
     ['split/dump.zst.part3', 8 * MIB + 1],
   ]);
   expect((await readBack(stored)).equals(content)).toBe(true);
+});
+
+test('a class is for what is large enough for it: whole or in parts, never for small objects', async () => {
+  // The one class beside the standard one that this server has.
+  const sink = openSink(repository, 'classes/', { ...quiet, storageClass: 'REDUCED_REDUNDANCY' });
+  const classOf = async (size: number) => {
+    const [stored] = await sink.put(String(size), streamOf(Buffer.alloc(size)), { expectedBytes: null });
+    return (await readRetention(repository, stored as StoredObject)).storageClass;
+  };
+  expect(await classOf(128 * 1024 - 1)).toBe('STANDARD');
+  expect(await classOf(128 * 1024)).toBe('REDUCED_REDUNDANCY');
+  expect(await classOf(9 * MIB)).toBe('REDUCED_REDUNDANCY');
 });
 
 test('the parts grow with the size that is expected', async () => {
