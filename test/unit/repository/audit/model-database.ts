@@ -1,4 +1,3 @@
-import { keptByTool } from '../../../../src/model/kept-by-tool.ts';
 import type {
   AuditedDatabase,
   AuditedNode,
@@ -117,7 +116,7 @@ export function makeDue(facts: AuditFacts, store: Store, walked: Walked, at: num
   const { policy } = walked.facts;
   const isFull = fires(policy.fulls, at);
   if (isFull || fires(policy.diffs, at)) {
-    const kept = toldToKeep(walked, isFull ? 'full' : 'diff', at);
+    const kept = toldToKeep(walked, isFull, at);
     const full = isFull ? undefined : walked.books.at(-1);
     if (full === undefined) walked.books.push(make(facts, store, walked, 'full', at, []));
     else {
@@ -196,27 +195,31 @@ function newThing(
   return thing;
 }
 
-/** How much the tool is told to keep, before each backup: never less than what is promised. */
-function toldToKeep({ held, books, facts: { policy } }: Walked, next: 'full' | 'diff', at: number) {
-  const made = held.flatMap((each, index) => {
-    const { kind, finishedAt, needs } = each;
-    if (kind !== 'full' && kind !== 'diff') return [];
-    if (![each, ...needs].some((one) => books.includes(one))) return [];
-    const dependsOn = needs.map((need) => String(held.indexOf(need)));
-    return [{ id: String(index), kind, finishedAt: new Date(finishedAt).toISOString(), dependsOn }];
-  });
-  const { physicalMs, windowMs } = policy;
-  return keptByTool(policy, { physicalMs, logMs: windowMs ?? 0 }, { made, next, now: at });
+/** How many fulls, and of how many the logs. */
+interface Kept {
+  fulls: number;
+  archives: number;
+}
+
+/** What is promised still and what the window needs is counted first: the tool counts fulls, and knows no promise. */
+function toldToKeep({ held, books, facts }: Walked, isFull: boolean, at: number): Kept {
+  const { retentionFull, retentionArchive, windowMs } = facts.policy;
+  const newestFirst = books.toSorted((a, b) => b.finishedAt - a.finishedAt);
+  const isPromised = (full: Held) =>
+    held.some((each) => [each, ...each.needs].includes(full) && promisedUntil(each, facts) > at);
+  const promised = newestFirst.findLastIndex(isPromised) + 1;
+  const before = newestFirst.findIndex(({ finishedAt }) => finishedAt <= at - (windowMs ?? 0)) + 1;
+  const forWindow = before === 0 ? books.length : before;
+  const made = isFull ? 1 : 0;
+  return {
+    fulls: Math.max(retentionFull, promised + made, forWindow + made),
+    archives: Math.max(retentionArchive, forWindow + made),
+  };
 }
 
 /** Fulls beyond the newest so many go, with their differentials; logs from before one of the kept fulls go, too. */
-function expireByTool(
-  store: Store,
-  walked: Walked,
-  at: number,
-  { retentionFull, retentionArchive }: ReturnType<typeof toldToKeep>,
-): void {
-  const gone = walked.books.slice(0, Math.max(0, walked.books.length - retentionFull));
+function expireByTool(store: Store, walked: Walked, at: number, kept: Kept): void {
+  const gone = walked.books.slice(0, Math.max(0, walked.books.length - kept.fulls));
   walked.books = walked.books.slice(gone.length);
   for (const held of walked.held) {
     if (!gone.includes(held) && !held.needs.some((needed) => gone.includes(needed))) continue;
@@ -226,6 +229,6 @@ function expireByTool(
       thing.readBy = 'key';
     }
   }
-  const oldest = walked.books.at(-retentionArchive);
+  const oldest = walked.books.at(-kept.archives);
   if (oldest !== undefined) walked.cutoff = Math.max(walked.cutoff, oldest.startedAt);
 }
