@@ -142,6 +142,8 @@ test('the tool’s own expiry lays markers on a locked full, and nobody removes 
   );
   expect(known.map(({ id }) => id)).toEqual([nth(4).id]);
   expect(await collect(repository.list(folderOf(nth(0))))).toEqual([]);
+  const history = await collect(repository.list(`${toolBackupFolder(STANZA)}backup.history/`));
+  expect(history.map(({ key }) => key)).toEqual([expect.stringContaining(nth(4).id)]);
   const left = (await collect(repository.versions(folderOf(nth(0))))).map(({ versionId }) => versionId);
   for (const { key, versionId } of locked) {
     expect(left).toContain(versionId);

@@ -48,6 +48,8 @@ export async function backup(input: BackupInput, run: Run): Promise<PhysicalBack
         env: {
           ...client,
           ...serverEnvironment(access, input.dataDirectory),
+          // The tool's own copies of the manifests of backups that it has expired: it would keep them for ever.
+          PGBACKREST_REPO1_RETENTION_HISTORY: '0',
           PGBACKREST_REPO1_BUNDLE: facts.totalBytes < BUNDLE_BELOW_BYTES ? 'y' : 'n',
         },
         onLine: (line) => {
