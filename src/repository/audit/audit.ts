@@ -34,7 +34,7 @@ export function audit(facts: AuditFacts, horizonDays: number = HORIZON_DAYS): Au
       ...told.findings,
       ...tool.findings,
       ...tellPresent(outlook, world),
-      ...tellLocks(outlook, facts.bucket),
+      ...tellLocks(outlook, facts.bucket, toolFiles),
       ...tellEncryption(database, facts.kmsKeyId),
     );
     calendars.push(told.calendar);

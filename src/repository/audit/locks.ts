@@ -1,10 +1,11 @@
 import type { AuditFinding } from '../../model/audit.ts';
 import { formatDuration } from '../../model/duration.ts';
-import { type Backup, isBase, isManifest, rootOf } from './backup.ts';
+import { type Backup, isBase, isInStanza, isManifest, rootOf } from './backup.ts';
 import { DAY_MS, dayOf } from './calendar.ts';
 import type { AuditedVersion, AuditFacts } from './facts.ts';
 import type { Outlook } from './outlook.ts';
 import { promisedBackups } from './present.ts';
+import { toolFileKeys } from './tool-files.ts';
 import { finding, firstDay, more, nameOf, plural } from './words.ts';
 
 /** Clocks and roundings: a lock that is so much shorter is not. */
@@ -17,7 +18,11 @@ interface Loose {
 }
 
 /** Locks that are not there, end before what they protect is needed no more, or are of the weaker mode. */
-export function tellLocks(outlook: Outlook, bucket: AuditFacts['bucket']): AuditFinding[] {
+export function tellLocks(
+  outlook: Outlook,
+  bucket: AuditFacts['bucket'],
+  toolFiles: ReadonlyMap<string, AuditedVersion>,
+): AuditFinding[] {
   const { name, policy } = outlook.database;
   if (policy.lock === null) return [];
   const isShortOf = (version: AuditedVersion, until: number): Loose['code'] | null => {
@@ -40,6 +45,11 @@ export function tellLocks(outlook: Outlook, bucket: AuditFacts['bucket']): Audit
   }
   for (const { node, until } of requiredLogLocks(outlook)) {
     for (const version of node.versions) look('the logs', version, until);
+  }
+  const { archive, backup } = toolFileKeys(outlook.database.stanza);
+  const until = lastPromise(outlook);
+  for (const version of [...archive, ...backup].map((key) => toolFiles.get(key))) {
+    if (version !== undefined && until > outlook.horizon.now) look('the tool itself', version, until);
   }
   const groups = Map.groupBy(loose, ({ code }) => code);
   return [
@@ -89,6 +99,14 @@ function requiredLocks(outlook: Outlook): { backup: Backup; until: number }[] {
     until.set(root, Math.max(until.get(root) ?? root.promisedUntil, backup.promisedUntil));
   }
   return [...until].map(([backup, at]) => ({ backup, until: at }));
+}
+
+/** The tool reads its own files for each of its backups. */
+function lastPromise(outlook: Outlook): number {
+  const { stanza } = outlook.database;
+  return promisedBackups(outlook)
+    .filter((backup) => isBase(backup) && isInStanza(backup, stanza))
+    .reduce((last, { promisedUntil }) => Math.max(last, promisedUntil), Number.NEGATIVE_INFINITY);
 }
 
 /** Logs are needed until the window can begin in a base behind them. */

@@ -52,21 +52,25 @@ export function lookAtToolFiles(
   return told;
 }
 
+/** The keys of a stanza's files: of each pair one is enough. */
+export function toolFileKeys(stanza: string): { archive: string[]; backup: string[] } {
+  const both = (key: string) => [key, `${key}.copy`];
+  return {
+    archive: both(`${toolArchiveFolder(stanza)}archive.info`),
+    backup: both(`${toolBackupFolder(stanza)}backup.info`),
+  };
+}
+
 function pairsOf({ database, lives }: Outlook, toolFiles: ReadonlyMap<string, AuditedVersion>): Pair[] {
-  const { stanza } = database;
-  const pair = (key: string, rewritten: number[]): Pair => ({
-    key,
-    versions: [toolFiles.get(key), toolFiles.get(`${key}.copy`)].filter((file) => file !== undefined),
+  const keys = toolFileKeys(database.stanza);
+  const pair = (of: readonly string[], rewritten: number[]): Pair => ({
+    key: of[0] ?? '',
+    versions: of.map((key) => toolFiles.get(key)).filter((file) => file !== undefined),
     rewritten,
   });
-  const backups = [...lives.keys()].filter((backup) => isBase(backup) && backup.node === null);
-  return [
-    pair(`${toolArchiveFolder(stanza)}archive.info`, []),
-    pair(
-      `${toolBackupFolder(stanza)}backup.info`,
-      backups.map(({ finishedAt }) => finishedAt).sort((a, b) => a - b),
-    ),
-  ];
+  const planned = [...lives.keys()].filter((backup) => isBase(backup) && backup.node === null);
+  const ends = planned.map(({ finishedAt }) => finishedAt).sort((a, b) => a - b);
+  return [pair(keys.archive, []), pair(keys.backup, ends)];
 }
 
 /** When both of a pair have ended before they are written again. */

@@ -177,6 +177,14 @@ describe('locks', () => {
     ).toEqual([]);
   });
 
+  test("the tool's own files are locked for as long as any of its backups is promised", () => {
+    const lock = { mode: 'COMPLIANCE', until: Date.parse('2026-12-01T12:00:00Z') } as const;
+    const facts = factsOf({ toolFiles: toolFiles().map((one) => ({ ...one, lock })) });
+    expect(lines(audit(facts))).toEqual([
+      'warning lock-short shop 2026-12-01: the lock on pgbackrest/archive/shop/archive.info of the tool itself ends on 2026-12-01, 21d8h before it is needed no more (2026-12-22); 3 more objects are as loose',
+    ]);
+  });
+
   test("the bucket's default has to cover the logs to come", () => {
     const days = (retention: { mode: 'COMPLIANCE'; days: number } | null) =>
       factsOf({ bucket: { versioning: 'enabled', objectLock: { retention } } });
