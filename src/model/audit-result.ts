@@ -7,7 +7,7 @@ export interface AuditSummary extends Pick<AuditReport, 'at' | 'repository' | 'l
   databases: number;
   counts: Record<Severity, number>;
   /** the worst first */
-  findings: AuditFinding[];
+  findings: KeyedFinding[];
   /** findings beyond those that are listed */
   more: number;
 }
@@ -17,9 +17,12 @@ export interface AuditResult extends AuditSummary {
   findings: LastingFinding[];
 }
 
-export interface LastingFinding extends AuditFinding {
+export interface KeyedFinding extends AuditFinding {
   /** the same for as long as it lasts; only of critical ones, which people are told of */
   key?: string;
+}
+
+export interface LastingFinding extends KeyedFinding {
   /** ISO 8601: since when an audit has seen it */
   since?: string;
 }
@@ -33,7 +36,9 @@ export function summarize(report: AuditReport, databases: number): AuditSummary 
   return {
     ...{ at, repository, looked, databases },
     counts: { critical: count('critical'), warning: count('warning'), info: count('info') },
-    findings: findings.slice(0, MOST),
+    findings: findings
+      .slice(0, MOST)
+      .map((one) => (one.severity === 'critical' ? { ...one, key: keyOf(one) } : one)),
     more: Math.max(0, findings.length - MOST),
   };
 }
@@ -55,9 +60,9 @@ export function auditDevelopment(
   found: AuditSummary,
   now: string,
 ): AuditDevelopment {
-  const critical = found.findings.filter(({ severity }) => severity === 'critical');
+  const critical = found.findings.filter(({ key }) => key !== undefined);
   // The first of those that differ in numbers and dates only stands for them.
-  const problems = [...new Map(critical.map(problemOf).reverse()).values()].reverse();
+  const problems = [...new Map(critical.flatMap(problemOf).reverse()).values()].reverse();
   const unread = critical.flatMap(({ code, database }) =>
     code === 'not-looked-at' && database !== null ? [database] : [],
   );
@@ -78,9 +83,8 @@ export function auditDevelopment(
       findings: [
         ...kept,
         ...found.findings.map((finding): LastingFinding => {
-          if (finding.severity !== 'critical') return finding;
-          const key = keyOf(finding);
-          return { ...finding, key, since: since.get(key) ?? now };
+          const { key } = finding;
+          return key === undefined ? finding : { ...finding, since: since.get(key) ?? now };
         }),
       ],
     },
@@ -89,14 +93,18 @@ export function auditDevelopment(
   };
 }
 
-/** Numbers and dates change from one day to the next while the matter stays the same. */
-const keyOf = ({ code, database, what }: AuditFinding): string =>
-  `${code}/${database ?? 'all'}/${what.replaceAll(/\d+/g, '#').slice(0, 200)}`;
+/**
+ * A finding by its cause: the rule to blame where one is named, else its first words. Numbers, dates and names of backups
+ * change from one day to the next while the matter stays the same.
+ */
+function keyOf({ code, database, what }: AuditFinding): string {
+  const cause = /\brule \S+/.exec(what)?.[0] ?? what.split(/[;:]/)[0] ?? '';
+  return `${code}/${database ?? 'all'}/${cause.replaceAll(/\b\d\S*/g, '#').slice(0, 100)}`;
+}
 
-function problemOf(finding: AuditFinding): [string, Problem] {
-  const { database, what, hint } = finding;
-  const key = keyOf(finding);
-  return [key, { key, database, what, hint, severity: 'critical', since: null, told: 'nothing' }];
+function problemOf({ key, database, what, hint }: KeyedFinding): [string, Problem][] {
+  if (key === undefined) return [];
+  return [[key, { key, database, what, hint, severity: 'critical', since: null, told: 'nothing' }]];
 }
 
 function watchedOf({ key, since, database, what, hint }: LastingFinding): WatchedProblem[] {

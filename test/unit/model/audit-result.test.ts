@@ -32,6 +32,15 @@ test('findings that differ in numbers only are one matter', () => {
   expect(result.findings.map(({ what }) => what)).toEqual(['run 1 is gone', 'run 2 is gone']);
 });
 
+test('a matter keeps its key while its numbers, dates and backups change', () => {
+  const keyOf = (what: string) => foundOf(finding({ what })).findings[0]?.key;
+  expect(keyOf('rule tidy on a/ removes full 20261125-205149F on 2026-11-29, 86d20h before its end')).toBe(
+    'needed-gone/shop/rule tidy',
+  );
+  expect(keyOf('1 log is missing, 0001 to 0002: no recovery')).toBe(keyOf('9 log is missing, 0003 to 0004'));
+  expect(foundOf(finding({ severity: 'info' })).findings[0]).not.toHaveProperty('key');
+});
+
 test('what lasts is told again on the next day, what is gone once', () => {
   const first = auditDevelopment(null, foundOf(finding({})), '2026-11-25T06:01:00Z');
   const again = auditDevelopment(first.result, foundOf(finding({})), '2026-11-25T09:00:00Z');
