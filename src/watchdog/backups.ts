@@ -78,27 +78,30 @@ function overdueProblem(database: string, { what, newest, gapMs, since }: Dated,
   ];
 }
 
-/** What the newest verification of each tier said. */
+/**
+ * What the newest verification of each tier said. Snapshots stand each for itself, and of them only what failed is
+ * told: nothing looks at them again by itself.
+ */
 function verdictProblems(database: string, { backups }: Catalog): Problem[] {
-  return (['logical', 'physical', 'snapshot'] as const).flatMap((tier) => {
-    const newest = backups
-      .flatMap(({ id, tier: of, verified }) =>
-        of === tier && verified !== null ? [{ id, ...verified }] : [],
+  const verified = (wanted: BackupTier) =>
+    backups
+      .flatMap(({ id, tier, verified: found }) =>
+        tier === wanted && found !== null ? [{ id, tier, ...found }] : [],
       )
-      .toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at))[0];
-    if (newest === undefined || newest.verdict === 'pass') return [];
-    const { id, verdict, at } = newest;
-    return [
-      {
-        key: `verification/${database}/${tier}/${verdict}`,
-        database,
-        severity: verdict === 'fail' ? ('critical' as const) : ('warning' as const),
-        what: `the verification of ${tier} backup ${id} of ${database} says ${verdict}`,
-        since: at,
-        hint: `holdfast verify ${database} --wait tells why, and whether it still is so`,
-        told: 'all' as const,
-      },
-    ];
+      .toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at));
+  const newest = [...verified('logical').slice(0, 1), ...verified('physical').slice(0, 1)];
+  const bad = [
+    ...newest.filter(({ verdict }) => verdict !== 'pass'),
+    ...verified('snapshot').filter(({ verdict }) => verdict === 'fail'),
+  ];
+  return bad.map(({ id, tier, verdict, at }) => {
+    const [which, named] = tier === 'snapshot' ? [id, ` --backup ${id}`] : [tier, ''];
+    return {
+      ...{ key: `verification/${database}/${which}/${verdict}`, database, since: at, told: 'all' },
+      severity: verdict === 'fail' ? 'critical' : 'warning',
+      what: `the verification of ${tier} backup ${id} of ${database} says ${verdict}`,
+      hint: `holdfast verify ${database}${named} --wait tells why, and whether it still is so`,
+    };
   });
 }
 

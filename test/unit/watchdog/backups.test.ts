@@ -84,8 +84,17 @@ test.each<[string, Catalog, string[]]>([
   ],
   [
     'a snapshot that failed its verification',
-    catalogOf([...ALL, backup({ tier: 'snapshot', ageMs: DAY, verdict: 'fail' })]),
-    ['verification/shop/snapshot/fail'],
+    catalogOf([
+      ...ALL,
+      backup({ id: 'bad', tier: 'snapshot', ageMs: 40 * DAY, verdict: 'fail', verifiedMs: 9 * DAY }),
+      backup({ id: 'good', tier: 'snapshot', ageMs: DAY }),
+    ]),
+    ['verification/shop/bad/fail'],
+  ],
+  [
+    'a snapshot that nobody could look at, since it lies in the deep archive',
+    catalogOf([...ALL, backup({ tier: 'snapshot', ageMs: DAY, verdict: 'inconclusive' })]),
+    [],
   ],
   [
     'one that says nothing',
