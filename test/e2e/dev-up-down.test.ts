@@ -1,8 +1,17 @@
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  GetBucketLifecycleConfigurationCommand,
+  type LifecycleRule,
+  PutBucketLifecycleConfigurationCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { Client, Connection } from '@temporalio/client';
 import { execa } from 'execa';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -10,6 +19,8 @@ import type { StackStatus } from '../../src/client/dev/inspection.ts';
 import { freePort } from '../../src/client/dev/ports.ts';
 import { identifyProcess } from '../../src/client/dev/process.ts';
 import { type DevDescription, readState, writeState } from '../../src/client/dev/state.ts';
+import type { AuditReport } from '../../src/model/audit.ts';
+import type { AuditResult } from '../../src/model/audit-result.ts';
 
 const HOLDFAST = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));
 const ANY_PORT = ['temporal', 'ui', 's3', 'postgres'].flatMap((name) => [`--${name}-port`, '0']);
@@ -138,6 +149,60 @@ test('its bucket is as the configuration wants it; what another wants is planned
   expect(applied.exitCode).toBe(0);
   expect(applied.stdout).toContain('applied 1 setting');
   expect((await repository('plan', '--config', longer)).exitCode).toBe(0);
+});
+
+test('its audit says nothing; a rule that kills the base is found, by the daily run as well', async () => {
+  const config = ['--config', join(state, 'holdfast.yaml')];
+  const holdfast = (...args: string[]) =>
+    execa(HOLDFAST, [...args, ...config], { reject: false, stdin: 'ignore' });
+  const audit = async () => {
+    const { stdout, exitCode } = await holdfast('repository', 'audit', '--output', 'json');
+    return { ...(JSON.parse(stdout) as AuditReport), exitCode };
+  };
+  expect((await holdfast('repository', 'apply', '--yes')).exitCode).toBe(0);
+  // The first backups are being taken.
+  await expect.poll(audit, { timeout: 60_000 }).toMatchObject({ exitCode: 0, findings: [] });
+
+  const { s3, temporal } = await description();
+  const client = new S3Client({
+    ...{ endpoint: s3.endpoint, region: s3.region, forcePathStyle: true },
+    credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey },
+    requestHandler: new NodeHttpHandler({ httpsAgent: new Agent({ ca: await readFile(s3.caFile) }) }),
+  });
+  const tidy: LifecycleRule = {
+    ...{ ID: 'tidy', Filter: { Prefix: 'pgbackrest/backup/' }, Expiration: { Days: 3 } },
+    Status: 'Enabled',
+  };
+  const Bucket = s3.bucket;
+  const wanted = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+  const put = (Rules: LifecycleRule[]) =>
+    client.send(new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } }));
+  await put([...(wanted.Rules ?? []), tidy]);
+  const killed = await audit();
+  expect(killed.exitCode).toBe(1);
+  expect(killed.findings[0]).toMatchObject({
+    ...{ severity: 'critical', database: 'shop', firstDay: expect.any(String) },
+    what: expect.stringContaining('tidy'),
+  });
+
+  const connection = await Connection.connect({ address: temporal.address });
+  const temporalClient = new Client({ connection, namespace: temporal.namespace });
+  const result: AuditResult = await temporalClient.workflow.execute('repositoryAudit', {
+    ...{ args: [{}], taskQueue: 'holdfast', workflowId: 'repository-audit/by-hand' },
+  });
+  await connection.close();
+  expect(result.findings[0]).toMatchObject({
+    what: killed.findings[0]?.what,
+    key: 'expires-too-early/shop/rule tidy',
+  });
+  const { problems } = JSON.parse((await holdfast('status', '--all', '--output', 'json')).stdout);
+  expect(problems[0]).toMatchObject({ database: 'shop', what: expect.stringContaining('tidy') });
+
+  await put(wanted.Rules ?? []);
+  client.destroy();
+  const page = join(state, 'audit.html');
+  expect((await holdfast('repository', 'audit', '--html', '--out', page)).exitCode).toBe(0);
+  expect(await readFile(page, 'utf8')).toMatch(/^<!doctype html>/);
 });
 
 test('a second up starts only what is not running', async () => {
