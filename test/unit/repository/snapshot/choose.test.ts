@@ -62,6 +62,21 @@ test('a month has one', () => {
   expect(choose(['first'], [...all, before])).toEqual(['first']);
 });
 
+test('one that failed a verification of its own is none: another backup is copied', () => {
+  const taken = backup('snapshot-first', '2026-11-01T20:00:00Z', { tier: 'snapshot' });
+  const found = snapshotSources(
+    {
+      ...{ database: 'shop', of: 'physical', manifests: [...all, taken] },
+      verifications: [
+        ...['first', 'second'].map((id) => ({ backup: id, verdict: 'pass' as const })),
+        { backup: 'snapshot-first', verdict: 'fail' },
+      ],
+    },
+    AT,
+  );
+  expect(found).toMatchObject([{ id: 'second' }]);
+});
+
 test('a tool finds its tree as it was, and of ours nothing is left of the folders that it lay in', () => {
   const folder = 'snapshot/shop/snapshot-x/';
   const keys = [
