@@ -76,6 +76,12 @@ function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World
   });
 }
 
+const LOG_FATES = {
+  missing: ['is missing', 'are missing'],
+  overwritten: ['is overwritten', 'are overwritten'],
+  'behind-marker': ['lies behind a delete marker', 'lie behind delete markers'],
+} as const;
+
 /** Logs that the window needs now, and that are not there. */
 function tellLogs(outlook: Outlook): AuditFinding[] {
   const { chains, window, horizon, lives, database } = outlook;
@@ -86,9 +92,11 @@ function tellLogs(outlook: Outlook): AuditFinding[] {
     return base.node?.replayFrom !== undefined && life !== undefined && life.restorable.at > horizon.now;
   });
   const base = bases.findLast(({ from }) => from <= begin) ?? bases[0];
-  const first = base?.base.node?.replayFrom?.first;
-  if (base === undefined || first === undefined) return [];
-  const lost = chains.stretches.filter(
+  const replay = base?.base.node?.replayFrom;
+  if (base === undefined || replay === undefined) return [];
+  const { first } = replay;
+  const stretches = chains.stretchesOver(replay.timeline);
+  const lost = stretches.filter(
     ({ last, ending }) => last >= first && ending.at === Number.NEGATIVE_INFINITY,
   );
   const groups = Map.groupBy(lost, ({ node }) => {
@@ -98,16 +106,11 @@ function tellLogs(outlook: Outlook): AuditFinding[] {
   return [...groups].map(([code, ofCode]) => {
     const count = ofCode.reduce((sum, one) => sum + one.last - Math.max(one.first, first) + 1, 0);
     const [hole] = ofCode as [Stretch];
-    const where = logNameOf(chains.stretches, hole);
-    const fate = {
-      missing: 'are missing',
-      overwritten: 'are overwritten',
-      'behind-marker': 'lie behind delete markers',
-    };
-    const verb = count === 1 ? fate[code].replace(/^are/, 'is').replace(/^lie /, 'lies ') : fate[code];
+    const where = logNameOf(stretches, hole);
+    const [one, many] = LOG_FATES[code];
     return finding('critical', code, {
       database: database.name,
-      what: `${plural(count, 'log')} ${verb}, ${where}: no recovery from ${nameOf(base.base)} goes beyond`,
+      what: `${plural(count, 'log')} ${count === 1 ? one : many}, ${where}: no recovery from ${nameOf(base.base)} goes beyond`,
       hint:
         code === 'missing'
           ? 'if the server still has them, archive them by hand; holdfast backup --tier physical --kind full begins a new interval at once'

@@ -26,8 +26,8 @@ export interface Chains {
   ready: Span[];
   /** the first end of a base in the archive that is written now */
   begins: number;
-  /** what is archived, as the timeline that is written now meets it */
-  stretches: Stretch[];
+  /** what is archived, as a base of a timeline meets it */
+  stretchesOver(timeline: number): Stretch[];
 }
 
 export interface ChainInput {
@@ -62,7 +62,7 @@ export function chainsOf(input: ChainInput): Chains {
     serving: spans,
     ready: spans.map(({ from, readyTo }) => ({ from, to: readyTo })),
     begins: (known[0] ?? bases[0])?.backup.finishedAt ?? Number.POSITIVE_INFINITY,
-    stretches: sound.current,
+    stretchesOver: sound.over,
   };
 }
 
@@ -143,6 +143,5 @@ function replayIn(
     const { ending, node: culprit } = replay(first, stop);
     return ending.at < coming.ending.at ? { what: 'logs', ending, culprit } : coming;
   };
-  const newest = pieces.reduce((most, { timeline }) => Math.max(most, timeline), 0);
-  return { limitOf, current: over(newest) };
+  return { limitOf, over };
 }

@@ -292,3 +292,16 @@ test('settings of the bucket: what is weaker than it should be, by how bad it is
     'critical',
   ]);
 });
+
+test('a hole on a timeline that was left counts for the bases of it', () => {
+  const database = shop();
+  const turn = Date.parse('2026-11-23T00:00:00Z');
+  const nodes = database.nodes
+    .filter(({ startedAt, kind }) => kind !== 'logs' || startedAt !== Date.parse('2026-11-20T00:00:00Z'))
+    .map((node) => {
+      const { segments } = node;
+      return segments && node.startedAt >= turn ? { ...node, segments: { ...segments, timeline: 2 } } : node;
+    });
+  const facts = factsOf({ databases: [{ ...database, nodes }] });
+  expect(found(facts, 'missing')[0]?.what).toMatch(/^24 logs are missing, behind 000000010000000000079BD7/);
+});
