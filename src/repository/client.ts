@@ -17,6 +17,9 @@ export interface Credentials {
 
 /** How long an S3 that does not answer is asked again, before the failure is the caller's. */
 export const PATIENCE_MS = 5 * 60_000;
+/** One that takes a request and says nothing is away too: no longer than this, nor than the patience. */
+const LONGEST_SILENCE_MS = 60_000;
+const SHORTEST_SILENCE_MS = 5_000;
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
 
@@ -63,6 +66,7 @@ export async function connectS3(
 ): Promise<S3Connection> {
   const ca =
     config.caFile === undefined ? undefined : await readFile(resolve(options.baseDirectory, config.caFile));
+  const { patienceMs = PATIENCE_MS } = options;
   const client = new S3Client({
     region: config.region,
     forcePathStyle: config.pathStyle,
@@ -72,7 +76,7 @@ export async function connectS3(
     requestHandler: new NodeHttpHandler({
       httpsAgent: new Agent({ keepAlive: true, maxSockets: 64, ...(ca === undefined ? {} : { ca }) }),
       connectionTimeout: 10_000,
-      socketTimeout: 60_000,
+      socketTimeout: Math.max(SHORTEST_SILENCE_MS, Math.min(LONGEST_SILENCE_MS, patienceMs)),
     }),
   });
   const where = `${config.endpoint ?? `AWS ${config.region}`}, bucket ${config.bucket}`;
@@ -82,7 +86,7 @@ export async function connectS3(
     request: (request, signal) =>
       persist(() => request(client, { abortSignal: signal }), {
         where,
-        patienceMs: options.patienceMs ?? PATIENCE_MS,
+        patienceMs,
         signal,
       }),
     close: () => client.destroy(),
