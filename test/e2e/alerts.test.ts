@@ -11,6 +11,8 @@ import type { DatabaseConfig } from '../../src/config/schema.ts';
 import type { Catalog } from '../../src/model/backup.ts';
 import type { WatchdogReport } from '../../src/model/problem.ts';
 import type { Message } from '../../src/notify/channel.ts';
+import { type ArchivedLog, listArchivedLogs } from '../../src/repository/logs.ts';
+import { listManifests } from '../../src/repository/manifests.ts';
 import { removeTopology, writeTopology } from '../../src/repository/topology.ts';
 import { type Received, startReceiver } from '../http-receiver.ts';
 import { deleteOrders, startRecovery } from './accident.ts';
@@ -47,6 +49,8 @@ beforeAll(async () => {
       config.notify = { channels: [{ webhook: channel }], deadManSwitch };
       config.databases.shop.verify = 'off';
       config.databases.shop.drill = 'off';
+      // Logs are closed, and holes settled, soon.
+      config.databases.shop.tiers = { log: { maxAge: '4s' } };
     },
   });
   await stack.json('backup', 'shop', '--tier', 'physical', '--wait');
@@ -123,6 +127,8 @@ test('Prometheus hears what the watchdog knows, beside what the SDK says of the 
   expect(told.get('holdfast_problems{severity="critical"}')).toBe(0);
   expect(told.get('holdfast_missed_runs{database="shop"}')).toBe(0);
   expect(told.get('holdfast_log_gaps{database="shop"}')).toBe(0);
+  expect(told.get('holdfast_archive_failing{database="shop"}')).toBe(0);
+  expect(told.get('holdfast_archive_waiting{database="shop"}')).toBeGreaterThanOrEqual(0);
   expect(told.has('holdfast_watchdog_last_run_timestamp_seconds')).toBe(true);
   expect([...told.keys()].some((key) => key.startsWith('temporal_worker_task_slots_available{'))).toBe(true);
   expect([...told.keys()].some((key) => /^temporal_activity_.*_total\{/.test(key))).toBe(true);
@@ -232,6 +238,50 @@ test('a schedule that somebody deleted is found, told, and makes status --all fa
   await stack.json('schedules', 'apply');
   await expect.poll(problems).toEqual([]);
   expect((await stack.holdfast('status', '--all')).code).toBe(0);
+});
+
+test('a log that somebody removes is told, begins a new full backup, and is no problem once a person knows', async () => {
+  // Behind the base, so that it is needed, and with later ones archived.
+  const [base] = (await listManifests(stack.repository, 'shop')).filter(({ tier }) => tier === 'physical');
+  const stopLog = base?.positions.stopLog ?? '';
+  let victim: ArchivedLog | undefined;
+  await expect
+    .poll(async () => {
+      const logs = await listArchivedLogs(stack.repository, 'shop');
+      const behind = logs.filter(({ kind, name }) => kind === 'segment' && name > stopLog);
+      victim = behind.toSorted((a, b) => (a.name < b.name ? -1 : 1))[0];
+      return behind.length;
+    })
+    .toBeGreaterThan(2);
+  const { key, name } = victim as ArchivedLog;
+  await stack.repository.remove(key);
+  const gap = `${name}..${name}`;
+
+  const first = (await watch()).problems.map((problem) => problem.key);
+  expect(first).not.toContain(`gap/shop/${name}-${name}`);
+  await expect.poll(problems).toContain(`gap/shop/${name}-${name}`);
+  await expect
+    .poll(titles)
+    .toContain(`1 log of shop is missing, ${name}: no moment in between can be recovered`);
+  const backup = stack.temporal.workflow.getHandle(`backup/physical/shop/gap-${name}-${name}`);
+  expect(await backup.result()).toMatchObject({ tier: 'physical', kind: 'full' });
+  await expect.poll(problems).not.toContain(`gap/shop/${name}-${name}`);
+
+  const listed = await stack.holdfast('gap', 'list', 'shop');
+  expect([listed.code, listed.stdout.replaceAll(/\s+/g, ' ')]).toEqual([
+    1,
+    expect.stringMatching(new RegExp(`1 missing, .*${name}, timeline 1; recoverable again from \\S+F on`)),
+  ]);
+  const wrong = await stack.holdfast('gap', 'acknowledge', 'shop', '--gap', 'A..B', '--reason', 'x');
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining(`HINT: its gaps are ${gap}`)]);
+  const word = ['--reason', 'INC-42: removed by hand', '--by', 'ana'];
+  await stack.json('gap', 'acknowledge', 'shop', '--gap', gap, ...word);
+  expect((await stack.holdfast('gap', 'list')).code).toBe(0);
+  const catalog = await stack.json<Catalog>('catalog', 'shop');
+  expect(catalog.gaps).toMatchObject([
+    { firstMissing: name, count: 1, acknowledged: { by: 'ana', reason: 'INC-42: removed by hand' } },
+  ]);
+  expect(catalog.intervals.length).toBeGreaterThan(1);
 });
 
 test('where a database was moved, commands follow it, and its old primary is a problem when it answers again', async () => {
