@@ -7,6 +7,9 @@ import { isNotFound } from '../failure.ts';
 import type { Repository } from '../repository.ts';
 import type { AuditedVersion, AuditFacts } from './facts.ts';
 
+/** Nothing in them can be read without a thaw. */
+const ARCHIVES = ['GLACIER', 'DEEP_ARCHIVE'];
+
 export type KeyState = AuditFacts['keys'][string];
 
 /** A key by its own name: the configuration may have it with or without what AWS puts before it. */
@@ -61,7 +64,9 @@ export async function tryKey(
   closed: readonly AuditedVersion[],
   signal: AbortSignal,
 ): Promise<KeyState | 'unknown'> {
-  const readable = closed.find(({ sizeBytes, storageClass }) => sizeBytes > 0 && storageClass === 'STANDARD');
+  const readable = closed.find(
+    ({ sizeBytes, storageClass }) => sizeBytes > 0 && !ARCHIVES.includes(storageClass),
+  );
   if (readable === undefined) return 'unknown';
   const command = () =>
     new GetObjectCommand({

@@ -1,5 +1,6 @@
 import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
 import type { LoadedConfig } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
 import type { AuditFinding } from '../../model/audit.ts';
 import type { Manifest } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
@@ -14,7 +15,7 @@ import type { Repository } from '../repository.ts';
 import type { AuditedDatabase, AuditedVersion, AuditFacts } from './facts.ts';
 import { askVersions, versionsToAsk } from './heads.ts';
 import { readKeys } from './key-states.ts';
-import { listEverything } from './listing.ts';
+import { listEverything, type Refused } from './listing.ts';
 import { nodesOf, type Published } from './nodes.ts';
 import { byKey, orphansOf } from './orphans.ts';
 import { policyOf } from './policy.ts';
@@ -47,48 +48,15 @@ export async function readAuditFacts(
   repository: Repository,
   options: ReadOptions,
 ): Promise<AuditReading> {
-  const { signal, progress, now } = options;
+  const { signal, progress } = options;
+  const now = options.now.getTime();
   const findings: AuditFinding[] = [];
-  progress({ phase: 'reading the settings of the bucket' });
-  const settings = await readBucketSettings(repository.connection, signal).catch((error: unknown) => {
-    findings.push(unlooked.settings(refusalOf(error)));
-    return null;
-  });
-
+  const settings = await readSettings(repository, options, findings);
   const views = Object.keys(config.databases).map((name) => describeDatabase(config, name));
-  const published = new Map<string, Manifest[]>();
-  progress({ phase: 'reading the manifests' });
-  await mapBounded(views, DATABASES_AT_ONCE, async (view) => {
-    try {
-      const found = await readManifests(repository, view.name, now);
-      published.set(view.name, manifestsOf(view, found.manifests));
-      findings.push(...found.unreadable.map(({ backup }) => unlooked.manifest(view.name, backup)));
-    } catch (error) {
-      findings.push(unlooked.database(view.name, refusalOf(error)));
-    }
-  });
-
-  const tree = emptyTree();
-  const refused = await listEverything(repository, (found) => addTo(tree, found), {
-    signal,
-    progress: (keys) => progress({ phase: 'listing every version', done: keys }),
-  });
-  const databases: AuditedDatabase[] = [];
-  for (const view of views) {
-    const own = published.get(view.name);
-    if (own === undefined) continue;
-    const stopped = refused.find(({ prefix }) => concerns(prefix, view));
-    if (stopped !== undefined) {
-      findings.push(unlooked.database(view.name, stopped.why));
-      continue;
-    }
-    const { name, stanza } = view;
-    const policy = policyOf(view, config.repository);
-    databases.push({ name, stanza, policy, nodes: nodesOf(view, tree, withVersions(own, tree)) });
-  }
-  findings.push(
-    ...refused.filter((one) => !views.some((view) => concerns(one.prefix, view))).map(unlooked.prefix),
-  );
+  // Before the listing: what a manifest names is there when it is listed.
+  const manifests = await readManifestsOf(repository, views, options, findings);
+  const { tree, refused } = await listTree(repository, options);
+  const databases = databasesOf(config, views, { manifests, tree, refused }, findings);
 
   const ours = new Set(views.flatMap(stanzasOf));
   const toolFiles = [...tree.stanzas]
@@ -101,29 +69,96 @@ export async function readAuditFacts(
   });
   const closed = [...asked, ...manifestsOfUnread(views, databases, tree)];
   const keys = await readKeys(repository, { config: config.repository, directory, closed, signal });
+  findings.push(...keys.findings);
   // Of a key that opens nothing more important things are said than that nobody knows its objects' locks.
   const isExplained = Object.values(keys.states).some((state) => state !== 'enabled');
   if (unasked.first !== null && !isExplained) findings.push(unlooked.objects(unasked.count, unasked.first));
-  findings.push(...keys.findings);
 
   const { bucket, prefix, region } = config.repository;
   const { versioning = 'enabled', objectLock = null, rules = [] } = settings ?? {};
   return {
     facts: {
-      now: now.getTime(),
+      now,
       repository: { bucket, prefix, region },
-      bucket: { versioning, objectLock },
-      rules,
-      kmsKeyId: keys.configured,
-      keys: keys.states,
-      databases,
-      toolFiles,
-      orphans: orphansOf(tree, views, databases, now.getTime()),
+      ...{ bucket: { versioning, objectLock }, rules },
+      ...{ kmsKeyId: keys.configured, keys: keys.states },
+      ...{ databases, toolFiles },
+      orphans: orphansOf(tree, views, databases, now),
       looked: { ...tree.looked, headed: asked.length - unasked.count },
     },
     settings,
     findings,
   };
+}
+
+async function readSettings(
+  { connection }: Repository,
+  { signal, progress }: ReadOptions,
+  findings: AuditFinding[],
+): Promise<BucketSettings | null> {
+  progress({ phase: 'reading the settings of the bucket' });
+  try {
+    return await readBucketSettings(connection, signal);
+  } catch (error) {
+    findings.push(unlooked.settings(refusalOf(error)));
+    return null;
+  }
+}
+
+/** By database; one that cannot be read is not in it. */
+async function readManifestsOf(
+  repository: Repository,
+  views: readonly DatabaseView[],
+  { now, progress }: ReadOptions,
+  findings: AuditFinding[],
+): Promise<Map<string, Manifest[]>> {
+  progress({ phase: 'reading the manifests' });
+  const manifests = new Map<string, Manifest[]>();
+  await mapBounded(views, DATABASES_AT_ONCE, async (view) => {
+    try {
+      const found = await readManifests(repository, view.name, now);
+      manifests.set(view.name, manifestsOf(view, found.manifests));
+      findings.push(...found.unreadable.map(({ backup }) => unlooked.manifest(view.name, backup)));
+    } catch (error) {
+      findings.push(unlooked.database(view.name, refusalOf(error)));
+    }
+  });
+  return manifests;
+}
+
+async function listTree(
+  repository: Repository,
+  { signal, progress }: ReadOptions,
+): Promise<{ tree: Tree; refused: Refused[] }> {
+  const tree = emptyTree();
+  const refused = await listEverything(repository, (found) => addTo(tree, found), {
+    signal,
+    progress: (keys) => progress({ phase: 'listing every version', done: keys }),
+  });
+  return { tree, refused };
+}
+
+/** Every database that could be read. */
+function databasesOf(
+  config: Config,
+  views: readonly DatabaseView[],
+  of: { manifests: ReadonlyMap<string, Manifest[]>; tree: Tree; refused: readonly Refused[] },
+  findings: AuditFinding[],
+): AuditedDatabase[] {
+  const isOfOne = ({ prefix }: Refused) => views.some((view) => concerns(prefix, view));
+  findings.push(...of.refused.filter((one) => !isOfOne(one)).map(unlooked.prefix));
+  return views.flatMap((view) => {
+    const { name, stanza } = view;
+    const manifests = of.manifests.get(name);
+    if (manifests === undefined) return [];
+    const stopped = of.refused.find(({ prefix }) => concerns(prefix, view));
+    if (stopped !== undefined) {
+      findings.push(unlooked.database(name, stopped.why));
+      return [];
+    }
+    const nodes = nodesOf(view, of.tree, withVersions(manifests, of.tree));
+    return [{ name, stanza, policy: policyOf(view, config.repository), nodes }];
+  });
 }
 
 /** What a refusal says; everything else is a failure of the whole audit. */

@@ -137,6 +137,8 @@ test('a lifecycle rule that kills a base is found in the bucket, with its day', 
     ...{ severity: 'critical', database: 'shop', firstDay: dies },
     what: expect.stringContaining('tidy'),
   });
+  // The logical backup is locked for an hour, and promised for a month.
+  expect(findings.find(({ code }) => code === 'lock-short')).toMatchObject({ database: 'shop' });
 });
 
 test('what was critical at the last audit is kept for those that read the repository alone', async () => {
