@@ -8,9 +8,9 @@ import type { Repository, WriteOptions } from './repository.ts';
 import { abortUpload } from './uploads.ts';
 
 const MIB = 1024 * 1024;
-/** S3 copies 5 GB at a time; of one request that takes this long a connection would be taken for dead. */
-const LARGEST_WHOLE = 1024 * MIB;
-const PART_BYTES = 512 * MIB;
+/** S3 itself copies 5 GB at a time; where many copies share a slow disk, a request of more than this would be taken for dead. */
+const LARGEST_WHOLE = 256 * MIB;
+const PART_BYTES = 128 * MIB;
 /** S3's own limit. */
 const MOST_PARTS = 10_000;
 const PARTS_AT_ONCE = 4;
