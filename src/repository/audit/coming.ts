@@ -74,17 +74,16 @@ const START_HINT =
 function nothingServes(serving: readonly Serving[], hole: Span, { now }: Horizon): string {
   const there = serving.filter(({ from }) => from <= hole.from);
   if (there.length === 0) return 'there is no full or differential backup yet that logs lead on from';
-  const whole = there.filter(({ to }) => to > Math.max(now, hole.from));
-  const newest = whole[0];
-  if (newest !== undefined)
-    return `only from ${new Date(newest.from).toISOString().slice(0, 16)}Z on everything can be recovered; what is older is damaged, or its logs are`;
+  const whole = there.find(({ to }) => to > Math.max(now, hole.from));
+  if (whole !== undefined)
+    return `only from ${new Date(whole.from).toISOString().slice(0, 16)}Z on everything can be recovered; what is older is damaged, or its logs are`;
   return 'no base is whole together with all logs since its start';
 }
 
 function reasonOf({ base, limit }: Serving): string {
   const what: Record<Limit['what'], string> = {
     base: nameOf(base),
-    needed: `${limit.culprit === null || !('promisedUntil' in limit.culprit) ? 'what it needs' : nameOf(limit.culprit)}, which ${nameOf(base)} needs`,
+    needed: `${limit.gone === null ? 'what' : `${nameOf(limit.gone)}, which`} ${nameOf(base)} needs`,
     logs: `logs that ${nameOf(base)} needs`,
     archive: `the logs from ${nameOf(base)} on`,
   };
@@ -99,23 +98,22 @@ export function tellMonths(
   const [first] = months;
   if (first === undefined) return [];
   const { month, from, made } = first;
+  // What makes one now ends with the month: of a past one it stays lost.
+  let [why, hint] = ['none was made', `holdfast backup ${database} --tier snapshot makes one of this month`];
   const ended = made.find(({ restorable }) => restorable.at <= from);
-  const why =
-    ended === undefined || ended.restorable.at === Number.NEGATIVE_INFINITY
-      ? made.length === 0
-        ? 'none was made'
-        : `${nameOf((made[0] as BackupLife).backup)} cannot be restored`
-      : `${describeCause(ended.restorable.cause)} removes ${nameOf(ended.backup)}`;
+  if (ended !== undefined) {
+    const { at, cause } = ended.restorable;
+    const isLost = at === Number.NEGATIVE_INFINITY;
+    why = isLost
+      ? `${nameOf(ended.backup)} cannot be restored`
+      : `${describeCause(cause)} removes ${nameOf(ended.backup)}`;
+    hint = hintOf(cause);
+  }
   const others = new Set(months.map((one) => one.month)).size - 1;
   return [
     finding('critical', 'too-few', {
-      database,
+      ...{ database, hint, firstDay: firstDay(from, horizon) },
       what: `there is no snapshot of ${monthName(month)} ${when(from, horizon)}: ${why}${more(others, others === 1 ? 'month has none' : 'months have none')}`,
-      firstDay: firstDay(from, horizon),
-      hint:
-        ended === undefined || ended.restorable.at === Number.NEGATIVE_INFINITY
-          ? `holdfast backup ${database} --tier snapshot makes one now; what a past month has lost stays lost`
-          : hintOf(ended.restorable.cause),
     }),
   ];
 }

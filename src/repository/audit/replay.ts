@@ -1,5 +1,5 @@
 import type { AuditedNode } from './facts.ts';
-import { type Ending, PAST } from './fate.ts';
+import { type Ending, earlier, NEVER, PAST } from './fate.ts';
 
 /** Archived segments in a row, and until when they can be read. */
 export interface Piece {
@@ -47,21 +47,16 @@ export function stretchesOver(pieces: readonly Piece[], timeline: number): Stret
   return stretches;
 }
 
-/** Where and when a replay that begins with a segment cannot go on to the newest any more. */
-export function replaysFrom(stretches: readonly Stretch[]): (first: number, stop: number) => Break {
-  const breaks: Break[] = [];
+/** When a replay that begins with a segment cannot go on to the newest any more. */
+export function replaysFrom(stretches: readonly Stretch[]): (first: number, stop: number) => Ending {
+  const breaks: Ending[] = [];
   for (let index = stretches.length - 1; index >= 0; index -= 1) {
-    const own = stretches[index] as Stretch;
-    const behind = breaks[index + 1];
-    breaks[index] = behind !== undefined && behind.ending.at < own.ending.at ? behind : own;
+    breaks[index] = earlier((stretches[index] as Stretch).ending, breaks[index + 1] ?? NEVER);
   }
   const [oldest, newest] = [stretches[0], stretches.at(-1)];
   return (first, stop) => {
-    if (oldest === undefined || newest === undefined) return NOTHING;
-    if (first < oldest.first || stop > newest.last) return NOTHING;
-    return breaks[stretches.findIndex(({ last }) => last >= first)] ?? NOTHING;
+    if (oldest === undefined || newest === undefined) return PAST;
+    if (first < oldest.first || stop > newest.last) return PAST;
+    return breaks[stretches.findIndex(({ last }) => last >= first)] ?? PAST;
   };
 }
-
-export type Break = Pick<Stretch, 'ending' | 'node'>;
-const NOTHING: Break = { ending: PAST, node: null };

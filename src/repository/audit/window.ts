@@ -15,8 +15,8 @@ export interface Serving extends Span {
 export interface Limit {
   what: 'base' | 'needed' | 'logs' | 'archive';
   ending: Ending;
-  /** the backup that is damaged, the run of logs; null: logs to come */
-  culprit: Backup | AuditedNode | null;
+  /** the backup that is damaged; null: logs are */
+  gone: Backup | null;
 }
 
 export interface Chains {
@@ -51,7 +51,7 @@ export function chainsOf(input: ChainInput): Chains {
   const spans = bases.map((life): Serving & { readyTo: number } => {
     const { backup } = life;
     const logs = sound.limitOf(backup);
-    const cut: Limit = { what: 'archive', ending: cutOf(backup, input.cutoffs), culprit: null };
+    const cut: Limit = { what: 'archive', ending: cutOf(backup, input.cutoffs), gone: null };
     const limits = [ownLimit(life), logs, cut];
     const limit = limits.reduce((first, one) => (one.ending.at < first.ending.at ? one : first));
     const readyTo = Math.min(life.ready, ready.limitOf(backup).ending.at, cut.ending.at);
@@ -99,8 +99,8 @@ function isInArchive({ node }: Backup, archive: string): boolean {
 
 function ownLimit(life: BackupLife): Limit {
   const { backup, sound, restorable, needed } = life;
-  if (sound.at <= restorable.at) return { what: 'base', ending: sound, culprit: backup };
-  return { what: 'needed', ending: restorable, culprit: needed?.life.backup ?? backup };
+  if (sound.at <= restorable.at) return { what: 'base', ending: sound, gone: backup };
+  return { what: 'needed', ending: restorable, gone: needed?.life.backup ?? null };
 }
 
 /** When the tool has removed logs that are older than the base, and younger. */
@@ -134,14 +134,14 @@ function replayIn(
   };
   const limitOf = ({ node, startedAt }: Backup): Limit => {
     const day = Math.max(0, Math.floor((startedAt - horizon.midnight) / DAY_MS));
-    const coming: Limit = { what: 'logs', ending: toCome[day] ?? PAST, culprit: null };
+    const coming: Limit = { what: 'logs', ending: toCome[day] ?? PAST, gone: null };
     if (node === null) return coming;
-    if (node.replayFrom === undefined) return { what: 'logs', ending: PAST, culprit: null };
+    if (node.replayFrom === undefined) return { what: 'logs', ending: PAST, gone: null };
     const { timeline, first, stop } = node.replayFrom;
     const replay = replays.get(timeline) ?? replaysFrom(over(timeline));
     replays.set(timeline, replay);
-    const { ending, node: culprit } = replay(first, stop);
-    return ending.at < coming.ending.at ? { what: 'logs', ending, culprit } : coming;
+    const ending = replay(first, stop);
+    return ending.at < coming.ending.at ? { what: 'logs', ending, gone: null } : coming;
   };
   return { limitOf, over };
 }
