@@ -31,6 +31,8 @@ export type WatchReport = Pick<LogReport, 'database'> &
 export interface LogsSeen {
   timeline: number | null;
   archivedUpTo: string | null;
+  /** false: what is archived now counts once a base has begun behind what is lost, or there is a base at all */
+  anchored: boolean;
   /** the first of them */
   inFlight: LostLogs[];
   lost: LogGap[];
@@ -172,6 +174,7 @@ function reportOf(
           logs: {
             timeline: logs.timeline,
             archivedUpTo: logs.archivedUpTo,
+            anchored: logs.cursor?.anchored ?? false,
             inFlight: logs.inFlight.slice(0, MOST_RUNS),
             lost: logs.lost.slice(0, MOST_RUNS),
           },

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { describeDatabase } from '../config/describe.ts';
 import { desiredSchedules, SCHEDULE_PREFIX } from '../config/schedules.ts';
 import type { Config } from '../config/schema.ts';
+import { gapKey } from '../model/gap.ts';
 import type { Found, Problem } from '../model/problem.ts';
 import { settleMs } from '../model/tier.ts';
 import { backupProblems } from './backups.ts';
@@ -14,7 +15,7 @@ import { inFlightOf, readWatchers, type WatcherSeen, watcherProblems } from './w
 
 /** What a workflow's result can hold, by far. */
 const MOST = 200;
-/** Each is an alert and a backup: a repository that lost more than that is told by its problems. */
+/** Each is an alert and a backup: more of them wait for the next looks. */
 const MOST_GAPS = 20;
 
 /** What should have run against what did: schedules, runs, watchers, and the backups that came of them. */
@@ -57,7 +58,7 @@ export async function lookForProblems(input: {
     more: Math.max(0, problems.length - MOST),
     unread,
     gapLooks: Object.fromEntries(Object.entries(gaps.looks).slice(0, MOST)),
-    gaps: gaps.confirmed.slice(0, MOST_GAPS),
+    gaps: gaps.confirmed,
   };
 }
 
@@ -86,6 +87,8 @@ function gapsOfAll(
     all.confirmed.push(...found.confirmed);
     Object.assign(all.looks, found.looks);
   }
+  // Those that are too many count as seen once: the next look confirms them.
+  for (const { database, gap } of all.confirmed.splice(MOST_GAPS)) all.looks[gapKey(database, gap)] = 1;
   return all;
 }
 

@@ -92,7 +92,11 @@ function detailsOf(host: string, reports: readonly WatchReport[]): string {
 function rowOf(report: WatchReport): string {
   const { database, recoverableAt, rpoSeconds, lastArchivedAt, waiting, logs, problem } = report;
   const lost = (logs?.lost ?? []).map((gap) => `**lost: ${describeLost(gap)}**`);
-  const said = [...lost, ...(problem === null ? [] : [problem])].join('; ') || 'ok';
+  const waits =
+    logs === undefined || logs.anchored || lost.length > 0
+      ? []
+      : [recoverableAt == null ? 'there is no base yet' : 'a base has to begin behind the lost log'];
+  const said = [...lost, ...waits, ...(problem === null ? [] : [problem])].join('; ') || 'ok';
   const cells = [
     ...[database, recoverableAt ?? 'nothing', rpoSeconds == null ? '' : `${rpoSeconds} s`],
     ...[lastArchivedAt ?? 'never', waiting ?? '', said.replaceAll('|', '\\|')],
