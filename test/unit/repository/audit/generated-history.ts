@@ -19,6 +19,10 @@ interface History {
   /** when a new timeline began, and when the database moved to another stanza; null: never */
   switchedAt: number | null;
   movedAt: number | null;
+  /** segments that the old primary archived further on the timeline that was left */
+  leftBehind: number;
+  /** how many segments one run holds at the most */
+  runLength: number;
   /** whether runs and bases name their archive */
   isArchiveKnown: boolean;
   durations: number[];
@@ -58,6 +62,8 @@ const changes = (now: number) => ({
   holes: oneIn(8, times(now, 45, 2)).map((drawn) => drawn ?? []),
   switchedAt: oneIn(8, times(now, 30, 1)).map((drawn) => drawn?.[0] ?? null),
   movedAt: oneIn(12, times(now, 30, 1)).map((drawn) => drawn?.[0] ?? null),
+  leftBehind: fc.constantFrom(0, 0, 1, 3),
+  runLength: fc.constantFrom(4, 4, 4, 1, 3),
   isArchiveKnown: fc.boolean(),
   durations: fc.array(fc.constantFrom(0, 0, HOUR, 5 * HOUR, 30 * HOUR), { minLength: 9, maxLength: 9 }),
 });
@@ -132,17 +138,26 @@ export function nodesOf(name: string, now: number, history: History): AuditedNod
 
 type Place = { stanza: string; timeline: number; archive?: string };
 
-/** A run for each day, place and timeline, interrupted by holes; the segment of now is not archived yet. */
+/** Runs of a day, place and timeline at the most, interrupted by holes; the segment of now is not archived yet. */
 function logs(now: number, history: History, placeAt: (at: number) => Place): AuditedNode[] {
   const holes = new Set(history.holes.map(segmentAt));
   const runs: (Place & { first: number; last: number })[] = [];
-  for (let number = segmentAt(history.logsFrom); number < segmentAt(now); number += 1) {
-    if (holes.has(number)) continue;
-    const place = placeAt(number * SEGMENT_MS);
+  const hold = (number: number, place: Place) => {
+    if (holes.has(number)) return;
     const open = runs.at(-1);
     const isSame = open?.timeline === place.timeline && open.stanza === place.stanza;
-    if (open?.last === number - 1 && isSame && number % 4 !== 0) open.last = number;
+    const isNext = open?.last === number - 1 && number - open.first < history.runLength;
+    if (open !== undefined && isSame && isNext && number % 4 !== 0) open.last = number;
     else runs.push({ ...place, first: number, last: number });
+  };
+  for (let number = segmentAt(history.logsFrom); number < segmentAt(now); number += 1) {
+    hold(number, placeAt(number * SEGMENT_MS));
+  }
+  if (history.switchedAt !== null) {
+    const first = segmentAt(history.switchedAt);
+    for (let further = 0; further < history.leftBehind; further += 1) {
+      hold(first + further, placeAt((first - 1) * SEGMENT_MS));
+    }
   }
   return runs.map(({ stanza, ...segments }): AuditedNode => {
     const { timeline, first, last } = segments;

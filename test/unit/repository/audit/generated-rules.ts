@@ -10,6 +10,14 @@ const prefixes = (prefix: string) =>
       ...['', 'pgbackrest/', 'pgbackrest/archive/', 'pgbackrest/archive/shop/', 'pgbackrest/backup/'],
       ...['pgbackrest/backup/shop/', 'logical/', 'logical/shop/', 'logical/shop', 'snapshot/', 'manifest/'],
       ...['manifest/shop/', 'log/', 'other/', 'pgbackrest/backup/shop/F1', 'logical/shop/L'],
+      // These end within the last part of a key.
+      ...[
+        'pgbackrest/backup/shop/F1/da',
+        'manifest/shop/F',
+        'pgbackrest/archive/shop/archive',
+        'logical/shop/L3/note',
+      ],
+      ...['pgbackrest/archive/shop/15-1/1'],
     )
     .map((own) => prefix + own);
 

@@ -103,8 +103,10 @@ function databases(name: string, now: number, scale: number): fc.Arbitrary<Drawn
   const orderly = sensiblePolicies(scale).chain((policy) =>
     fc.record({ policy: fc.constant(policy), history: orderlyHistories(now, policy) }),
   );
-  return fc.tuple(fc.oneof(wild, orderly, orderly), accidents).map(([{ policy, history }, drawn]) => {
-    const nodes = nodesOf(name, now, history);
+  const histories = fc.oneof(wild, orderly, orderly);
+  return fc.tuple(histories, accidents, fc.boolean()).map(([{ policy, history }, drawn, isReversed]) => {
+    const inOrder = nodesOf(name, now, history);
+    const nodes = isReversed ? inOrder.toReversed() : inOrder;
     const brought = drawn.flatMap((accident) => befall(nodes, accident, now));
     return { database: { name, stanza: name, policy, nodes }, brought };
   });
