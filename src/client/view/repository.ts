@@ -1,4 +1,5 @@
 import type { BucketDifference, LackingSetting, SettingChange } from '../../repository/bucket/difference.ts';
+import { BUCKET_ASPECTS } from '../../repository/bucket/settings.ts';
 import { formatParagraph, formatTable, style } from '../output.ts';
 
 /** What `repository plan` shows: a bucket as it is, and as the configuration wants it. */
@@ -28,7 +29,9 @@ export function formatSettings(plan: BucketPlan, width: number | null): string {
   const rows = [
     ...changes.map((change) => ({ ...change, result: style('yellow', change.willBe) })),
     ...right.map((setting) => ({ ...setting, result: style('green', 'as it is') })),
-  ].filter(({ item }) => item === null);
+  ]
+    .filter(({ item }) => item === null)
+    .sort((a, b) => BUCKET_ASPECTS.indexOf(a.aspect) - BUCKET_ASPECTS.indexOf(b.aspect));
   const items = changes.filter(({ item }) => item !== null);
   const rightItems = right.filter(({ item }) => item !== null).length;
   return [
@@ -67,5 +70,6 @@ function formatLacking({ what, required }: LackingSetting): string {
 
 function section(title: string, items: readonly string[], width: number | null): string[] {
   if (items.length === 0) return [];
-  return [[`${title}:`, ...items.map((item) => formatParagraph(item, '  ', width))].join('\n')];
+  const lines = items.map((item) => `  ${formatParagraph(item, '    ', width).trimStart()}`);
+  return [[`${title}:`, ...lines].join('\n')];
 }
