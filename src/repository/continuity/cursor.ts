@@ -1,9 +1,9 @@
 import { readRecoverability } from '../catalog.ts';
-import { indexLogs, stretchesFrom } from '../chain.ts';
+import { indexLogs, nameOf, stretchesFrom } from '../chain.ts';
 import { continuityOf, usableBases } from '../continuity.ts';
 import type { History } from '../history.ts';
 import { manifestFolder } from '../layout.ts';
-import { youngestOf } from '../logs.ts';
+import { type ArchivedLog, youngestOf } from '../logs.ts';
 import type { Repository } from '../repository.ts';
 import type { LogPlace, LogRun } from './classify.ts';
 
@@ -25,12 +25,20 @@ export interface LogCursor {
   holes: LogRun[];
 }
 
+/** Where a round begins, and what is archived behind it. */
+export interface Beginning {
+  cursor: LogCursor;
+  news: ArchivedLog[];
+  /** everything was read just now: `recoverableAt` is of now */
+  isFresh: boolean;
+}
+
 /** Reads everything, as the catalog does, to begin with. Null: nothing was archived yet. */
 export async function anchor(
   repository: Repository,
   database: string,
   { history, now, signal }: { history: History; now: Date; signal?: AbortSignal },
-): Promise<LogCursor | null> {
+): Promise<Beginning | null> {
   // Before the manifests themselves: one that is written meanwhile is a reason to read again.
   const manifestsAt = await newestManifestAt(repository, database, signal);
   const known = await readRecoverability(repository, database, history, signal);
@@ -46,19 +54,25 @@ export async function anchor(
     .flatMap((base) => stretchesFrom(base, { ...index, archives: youngest }))
     .toSorted((a, b) => a.timeline - b.timeline || a.last - b.last)
     .at(-1);
-  return {
-    ...{ stanza: history.stanza, archive, segmentBytes: index.segmentBytes },
-    // Without a base nothing can be lost, and there is nothing to be seen before now.
-    seenUpTo:
-      reached === undefined
-        ? { timeline: newest, number: end.last }
-        : { timeline: reached.timeline, number: reached.last },
+  const { segmentBytes } = index;
+  // Without a base nothing can be lost, and there is nothing to be seen before now.
+  const seenUpTo =
+    reached === undefined
+      ? { timeline: newest, number: end.last }
+      : { timeline: reached.timeline, number: reached.last };
+  const cursor: LogCursor = {
+    ...{ stanza: history.stanza, archive, segmentBytes, seenUpTo },
     anchored: reached !== undefined,
     recoverableAt: continuityOf(known, now).lastRecoverableAt,
     manifestsAt,
     readAt: now.toISOString(),
     holes: [],
   };
+  const last = nameOf(seenUpTo.timeline, seenUpTo.number, segmentBytes);
+  const news = known.segments.filter(
+    (log) => log.stanza === history.stanza && log.archive === archive && log.name > last,
+  );
+  return { cursor, news, isFresh: true };
 }
 
 /** By S3's own clock; null: there is no manifest. */

@@ -5,11 +5,11 @@ import { nameOf, numberOf } from '../chain.ts';
 import { usableBases } from '../continuity.ts';
 import { type Heartbeat, listHeartbeats } from '../heartbeats.ts';
 import type { History } from '../history.ts';
-import { type ArchivedLog, listLogsAfter, newestArchive } from '../logs.ts';
+import { listLogsAfter, newestArchive } from '../logs.ts';
 import { listManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
 import { type Classified, classifySegments, type Hole, type LogPlace, type LogRun } from './classify.ts';
-import { anchor, type LogCursor, newestManifestAt } from './cursor.ts';
+import { anchor, type Beginning, type LogCursor, newestManifestAt } from './cursor.ts';
 import { lostGaps } from './gaps.ts';
 
 /** What the repository says of the logs of one database in one round. */
@@ -51,20 +51,13 @@ export async function lookAtLogs(
   options: LookOptions,
 ): Promise<LogRound> {
   const { now, signal } = options;
-  let cursor = await usable(repository, database, options);
-  let found = cursor === null ? null : await news(repository, cursor, signal);
-  if (cursor !== null && found?.length === 0 && options.cursor === cursor) {
-    // Nothing is archived here any more, perhaps because the cluster was replaced.
-    if ((await newestArchive(repository, cursor.stanza, signal)) !== cursor.archive) {
-      cursor = await anchor(repository, database, options);
-      found = cursor === null ? null : await news(repository, cursor, signal);
-    }
-  }
-  if (cursor === null || found === null) return NOTHING;
+  const beginning = await begin(repository, database, options);
+  if (beginning === null) return NOTHING;
+  const { cursor, news } = beginning;
   const { segmentBytes } = cursor;
   const classified = classifySegments({
     from: cursor.seenUpTo,
-    archived: found.flatMap(({ kind, name, archivedAt }) => {
+    archived: news.flatMap(({ kind, name, archivedAt }) => {
       const place = kind === 'segment' ? placeOf(name, segmentBytes) : null;
       return place === null ? [] : [{ ...place, archivedAt: Date.parse(archivedAt) }];
     }),
@@ -74,7 +67,9 @@ export async function lookAtLogs(
     settleMs: options.settleMs,
   });
   const lost = classified.timelines.flatMap((one) => one.lost);
-  const recoverableAt = await measure(repository, database, { cursor, classified, signal });
+  const recoverableAt = beginning.isFresh
+    ? cursor.recoverableAt
+    : await measure(repository, database, { cursor, classified, signal });
   const proven = provenUpTo(classified, cursor.seenUpTo);
   const last = [...proven].at(-1) ?? [cursor.seenUpTo.timeline, cursor.seenUpTo.number];
   return {
@@ -97,30 +92,29 @@ const NOTHING: LogRound = {
   ...{ cursor: null, timeline: null, archivedUpTo: null, inFlight: [], lost: [], recoverableAt: null },
 };
 
-/** The cursor of the round before, or a new one where it does not tell the truth any more. */
-async function usable(
+/** From the cursor of the round before, or from everything where it does not tell the truth any more. */
+async function begin(
   repository: Repository,
   database: string,
   options: LookOptions,
-): Promise<LogCursor | null> {
+): Promise<Beginning | null> {
   const { cursor, history, now, lateMs, signal } = options;
   if (cursor === null || cursor.stanza !== history.stanza) return anchor(repository, database, options);
   const isLate = cursor.recoverableAt !== null && now.getTime() - Date.parse(cursor.recoverableAt) > lateMs;
   if (isLate && now.getTime() - Date.parse(cursor.readAt) > READ_AGAIN_MS) {
     return anchor(repository, database, options);
   }
-  if (cursor.anchored) return cursor;
-  const isNew = (await newestManifestAt(repository, database, signal)) !== cursor.manifestsAt;
-  return isNew ? anchor(repository, database, options) : cursor;
-}
-
-function news(
-  repository: Repository,
-  { stanza, archive, seenUpTo, segmentBytes }: LogCursor,
-  signal: AbortSignal | undefined,
-): Promise<ArchivedLog[]> {
+  if (!cursor.anchored && (await newestManifestAt(repository, database, signal)) !== cursor.manifestsAt) {
+    return anchor(repository, database, options);
+  }
+  const { stanza, archive, seenUpTo, segmentBytes } = cursor;
   const log = nameOf(seenUpTo.timeline, seenUpTo.number, segmentBytes);
-  return listLogsAfter(repository, { stanza, archive, log }, signal);
+  const news = await listLogsAfter(repository, { stanza, archive, log }, signal);
+  // Nothing is archived here any more, perhaps because the cluster was replaced.
+  if (news.length === 0 && (await newestArchive(repository, stanza, signal)) !== archive) {
+    return anchor(repository, database, options);
+  }
+  return { cursor, news, isFresh: false };
 }
 
 /** The newest heartbeat among the logs that nothing is missing before. */
