@@ -21,6 +21,7 @@ import { listManifests } from '../../src/repository/manifests.ts';
 import { applyRepair } from '../../src/repository/repair/apply.ts';
 import { planRepair, type RepairPlan } from '../../src/repository/repair/plan.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import { startS3Proxy } from '../e2e/s3-proxy.ts';
 import { quietly, type Recovery, recover, STANZA, startRecovery } from './postgres-recovery-fixture.ts';
 import { shopOf } from './postgres-shop.ts';
 import { collect } from './repository/fixture.ts';
@@ -44,7 +45,11 @@ const plan = (repository = admin): Promise<RepairPlan> =>
   planRepair(repository, deps.config, ['shop'], { now: new Date(), run: quietly });
 
 async function backUp(tier: 'physical' | 'logical'): Promise<string> {
-  const { takePhysicalBackup, takeLogicalBackup } = createProtectionActivities(deps);
+  // A lock that ends within the second is refused: the bucket's default has to do.
+  const { lock: _, ...unlocked } = deps.config.config.repository;
+  const config = { ...deps.config, config: { ...deps.config.config, repository: unlocked } };
+  const { takePhysicalBackup } = createProtectionActivities({ ...deps, config });
+  const { takeLogicalBackup } = createProtectionActivities(deps);
   const environment = new MockActivityEnvironment();
   const physical = { database: 'shop', kind: 'full' as const, madeBy };
   const made =
@@ -79,10 +84,11 @@ beforeAll(async () => {
     repository: { ...repository, adminCredentials: root, lock: { mode: 'GOVERNANCE' as const } },
   };
   const credentials = await roleOf(recovery.s3, 'writer', writerPolicy(config));
-  deps = { ...shop.deps, config: { ...shop.loaded, config } };
+  const asWriter = { ...config, repository: { ...config.repository, credentials } };
+  deps = { ...shop.deps, config: { ...shop.loaded, config: asWriter } };
   const options = { baseDirectory: shop.loaded.directory, patienceMs: 5_000 };
   admin = await openRepository(config.repository, { ...options, use: 'admin' });
-  writer = await openRepository({ ...config.repository, credentials }, { ...options, use: 'backup' });
+  writer = await openRepository(asWriter.repository, { ...options, use: 'backup' });
   await admin.connection.request((s3) =>
     s3.send(
       new PutObjectLockConfigurationCommand({
@@ -180,11 +186,20 @@ describe('the writer role deletes and overwrites every key', () => {
     expect(failed[0]).toMatchObject({ hint: expect.stringContaining('adminCredentials') });
   });
 
-  it('until it is repaired: everything is what it was, and the expired backup stays gone', async () => {
+  it('until it is repaired, while S3 answers 503 half of the time: everything is what it was', async () => {
+    const proxy = await startS3Proxy(recovery.directory, recovery.s3.endpoint);
+    proxy.refuseEvery(2);
+    const { repository } = deps.config.config;
+    const through = await openRepository(
+      { ...repository, endpoint: proxy.endpoint },
+      { use: 'admin', baseDirectory: deps.config.directory },
+    );
     const { mends, lost } = await plan();
     expect(lost).toEqual([]);
     expect(mends.some(({ key, good }) => key.includes(`/${expired}/`) && good !== null)).toBe(false);
-    const repaired = await applyRepair(admin, mends, { now: new Date(), run: quietly });
+    const repaired = await applyRepair(through, mends, { now: new Date(), run: quietly });
+    through.close();
+    await proxy.end();
     expect(repaired.failed).toEqual([]);
     expect(repaired.copied).toBe(mends.filter(({ copy }) => copy).length);
     expect(await plan()).toMatchObject({ mends: [], lost: [], doubts: [] });

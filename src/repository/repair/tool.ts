@@ -51,13 +51,14 @@ export async function toolTree(
     keep((await read(`${archive}${name}`))[0]?.version ?? null);
 
   const published = new Map(stored.map(({ manifest, version }) => [manifest.id, version.lastModified]));
+  const newest = [...published.keys()].sort().at(-1) ?? '';
   const byLabel = new Map(needed.map((manifest) => [manifest.id, manifest]));
   const isNeeded = neededLogs(needed, manifests, keeps);
   const backupOf = (key: string, versions: readonly ListedVersion[]): Judgement => {
     const label = key.slice(backups.length).split('/')[0] ?? '';
     const manifest = byLabel.get(label);
-    // The tool would take what it finds there for a backup of its own.
-    if (manifest === undefined && published.has(label) && isOnRemoved(versions))
+    // The tool would take what it finds there for a backup of its own. One that is under way may write a key anew.
+    if (manifest === undefined && label < newest && isOnRemoved(versions))
       return { gone: `expired backups of ${database}` };
     if (manifest === undefined) return files.get(key) ?? null;
     // Written before the manifest was, and never again.

@@ -53,6 +53,24 @@ describe('manifests', () => {
     expect(await listManifests(repository, 'bank', new Date(Date.parse(tomorrow) + 1_000))).toEqual([]);
   });
 
+  test('of physical ones below markers those count that the tool cannot have expired', async () => {
+    const fulls = ['f1', 'f2', 'f3'].map((id, n) =>
+      base(id, n, n * 10_000, { database: 'park', lockedUntil: tomorrow }),
+    );
+    const diffs = ['f1', 'f3'].map((full, n) =>
+      base(`${full}-diff`, n + 3, (n + 3) * 10_000, {
+        ...{ database: 'park', lockedUntil: tomorrow, kind: 'diff', dependsOn: [full] },
+      }),
+    );
+    for (const manifest of [...fulls, ...diffs]) {
+      await writeManifest(repository, manifest);
+      await repository.remove(manifestKey('park', manifest.id));
+    }
+    // What was removed is not there again because somebody has written to its key.
+    await repository.put(manifestKey('park', 'f1'), 'rubbish');
+    expect((await listManifests(repository, 'park')).map(({ id }) => id)).toEqual(['f3-diff', 'f3', 'f2']);
+  });
+
   test('of two attempts at a backup one is published, and stays', async () => {
     const [first, second] = [1, 2].map((n) => base('twice', n, n * 10_000, { database: 'twins' }));
     const written = await Promise.all(
