@@ -98,7 +98,8 @@ function requiredLocks(outlook: Outlook): { backup: Backup; until: number }[] {
     if (root === backup || root.node === null) continue;
     until.set(root, Math.max(until.get(root) ?? root.promisedUntil, backup.promisedUntil));
   }
-  return [...until].map(([backup, at]) => ({ backup, until: at }));
+  const required = [...until].map(([backup, at]) => ({ backup, until: at }));
+  return required.filter((one) => one.until > outlook.horizon.now);
 }
 
 /** The tool reads its own files for each of its backups. */

@@ -12,15 +12,22 @@ export function tellPresent(outlook: Outlook, world: World): AuditFinding[] {
   return [...tellMissing(outlook, promised), ...tellCovered(outlook, promised, world), ...tellLogs(outlook)];
 }
 
-/** Backups that are there, and whose retention has not ended. */
+/** Backups that are there and promised, or that something promised needs, be it still to be made. */
 export function promisedBackups({ lives, horizon }: Outlook): Backup[] {
-  return [...lives.keys()].filter(({ node, promisedUntil }) => node !== null && promisedUntil > horizon.now);
+  const promised = new Set<Backup>();
+  const add = (backup: Backup) => {
+    if (promised.has(backup)) return;
+    promised.add(backup);
+    for (const need of backup.needs) add(need);
+  };
+  for (const backup of lives.keys()) if (backup.promisedUntil > horizon.now) add(backup);
+  return [...lives.keys()].filter((backup) => backup.node !== null && promised.has(backup));
 }
 
 const RESTORE_HINT =
   'holdfast catalog shows what can be restored instead; holdfast backup makes a new one, as soon as the cause is known';
 
-function tellMissing({ database: { name } }: Outlook, promised: readonly Backup[]): AuditFinding[] {
+function tellMissing(outlook: Outlook, promised: readonly Backup[]): AuditFinding[] {
   const lacking = promised.filter(({ node, lacks }) => (node?.missing.length ?? 0) + lacks.length > 0);
   const [first] = lacking;
   if (first === undefined) return [];
@@ -30,16 +37,23 @@ function tellMissing({ database: { name } }: Outlook, promised: readonly Backup[
     key === undefined
       ? `needs ${lacks[0]}, which is not in the repository`
       : `has lost ${plural(node?.missing.length ?? 0, 'object')} that it cannot be restored without (${key})`;
-  const what = `${nameOf(first)} ${lost}${needing(first, promised)}${more(lacking.length - 1, 'backups lack something too')}`;
+  const what = `${nameOf(first)} ${lost}${needing(first, outlook)}${more(lacking.length - 1, 'backups lack something too')}`;
+  const { name } = outlook.database;
   return [finding('critical', 'missing', { database: name, what, hint: RESTORE_HINT })];
 }
 
-/** How many others are lost with it. */
-function needing(gone: Backup, promised: readonly Backup[]): string {
-  const count = promised.filter(({ needs }) => needs.includes(gone)).length;
-  return count === 0
-    ? ''
-    : `: ${plural(count, 'differential')} ${count === 1 ? 'needs' : 'need'} it and ${count === 1 ? 'is' : 'are'} lost with it`;
+/** How many others are lost with it, also of those that the schedules will make. */
+function needing(gone: Backup, { lives, horizon }: Outlook): string {
+  const others = [...lives.keys()].filter(
+    ({ needs, promisedUntil }) => needs.includes(gone) && promisedUntil > horizon.now,
+  );
+  const there = others.filter(({ node }) => node !== null).length;
+  const planned = others.length - there;
+  const lost = `${plural(there, 'differential')} ${there === 1 ? 'needs it and is' : 'need it and are'} lost with it`;
+  return [
+    ...(there === 0 ? [] : [`: ${lost}`]),
+    ...(planned === 0 ? [] : [`; ${plural(planned, 'differential')} to be made would build on it`]),
+  ].join('');
 }
 
 interface Covered {
@@ -66,7 +80,7 @@ function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World
     const on = code === 'overwritten' ? 'a newer version lies' : 'a delete marker lies';
     const effect =
       isLost === 'true'
-        ? `what lies below is not seen any more, and it cannot be restored${needing(first.backup, promised)}`
+        ? `what lies below is not seen any more, and it cannot be restored${needing(first.backup, outlook)}`
         : 'it can be restored all the same, by its versions';
     return finding(isLost === 'true' ? 'critical' : 'warning', code, {
       database: outlook.database.name,

@@ -56,11 +56,19 @@ describe('gone, deleted and overwritten', () => {
     const [full, logical] = found(facts, 'behind-marker');
     expect(full).toMatchObject({ severity: 'critical', firstDay: null });
     expect(full?.what).toContain(
-      'what lies below is not seen any more, and it cannot be restored: 6 differentials need it and are lost with it; 3 more backups lie below the same',
+      'what lies below is not seen any more, and it cannot be restored: 4 differentials need it and are lost with it; 4 more backups lie below the same',
     );
     expect(logical).toMatchObject({ severity: 'warning' });
     expect(logical?.what).toContain('it can be restored all the same, by its versions');
     expect(audit(facts).calendars[0]?.spans[0]).toMatchObject({ fulls: 0, differentials: 0, logicals: 30 });
+  });
+
+  test('the newest full is damaged: what the schedules make until the next one builds on it', () => {
+    const key = 'pgbackrest/backup/shop/202611222030F/backup.manifest';
+    const facts = changed((node) => (node.id === '202611222030F' ? { ...node, missing: [key] } : node));
+    expect(found(facts, 'missing')[0]?.what).toContain(
+      ': 2 differentials need it and are lost with it; 4 differentials to be made would build on it',
+    );
   });
 
   test('a marker on a manifest that is not locked takes the backup out of the catalog', () => {
