@@ -14,11 +14,14 @@ export interface ArchiveRuns {
   nodes: AuditedNode[];
 }
 
+/** A log that is still on its way arrives before this, and later ones may be there already. */
+const SETTLE_MS = 15 * 60_000;
+
 /** The archives of a database in all its stanzas, the youngest incarnation of each first. */
 export function runsIn(
   database: Pick<DatabaseView, 'name' | 'stanza' | 'former'>,
   tree: Tree,
-  segmentBytes: number,
+  at: { segmentBytes: number; now: number },
 ): ArchiveRuns[] {
   const archives = stanzasOf(database).flatMap((stanza) => {
     const until = database.former.find((place) => place.stanza === stanza)?.until;
@@ -35,7 +38,7 @@ export function runsIn(
   return archives.map(({ stanza, name, logs }) => {
     const id = `${stanza}/${name}`;
     const suffix = archives.length === 1 ? '' : ` of ${id}`;
-    return { id, stanza, name, nodes: runsOf(logs, segmentBytes).map((run) => nodeOf(run, id, suffix)) };
+    return { id, stanza, name, nodes: runsOf(logs, at).map((run) => nodeOf(run, id, suffix)) };
   });
 }
 
@@ -46,8 +49,14 @@ interface Numbered extends HeldLog {
   number: number;
 }
 
-/** Logs in a row that share a fate: nothing that happens to a bucket by days tells one of a run from another. */
-function runsOf(logs: readonly HeldLog[], segmentBytes: number): Numbered[][] {
+/**
+ * Logs in a row that share a fate: nothing that happens to a bucket by days tells one of a run from another. They end
+ * before a hole that may yet be filled.
+ */
+function runsOf(
+  logs: readonly HeldLog[],
+  { segmentBytes, now }: { segmentBytes: number; now: number },
+): Numbered[][] {
   const numbered = logs.flatMap((log): Numbered[] => {
     const segment = parseSegmentName(log.name, segmentBytes);
     return segment === null ? [] : [{ ...log, timeline: segment.timeline, number: Number(segment.number) }];
@@ -55,8 +64,13 @@ function runsOf(logs: readonly HeldLog[], segmentBytes: number): Numbered[][] {
   numbered.sort((a, b) => a.timeline - b.timeline || a.number - b.number);
   const runs: Numbered[][] = [];
   let fate = '';
+  /** of which timeline nothing more counts */
+  let open: number | null = null;
   for (const log of numbered) {
     const last = runs.at(-1)?.at(-1);
+    const isBehindHole = last?.timeline === log.timeline && last.number < log.number - 1;
+    if (isBehindHole && log.version.writtenAt + SETTLE_MS > now) open = log.timeline;
+    if (open === log.timeline) continue;
     const own = fateOf(log.version);
     // Twice in the archive under another checksum: either will do.
     if (last?.timeline === log.timeline && last.number === log.number) continue;

@@ -19,10 +19,11 @@ export function nodesOf(
   database: Pick<DatabaseView, 'name' | 'stanza' | 'former'>,
   tree: Tree,
   published: readonly Published[],
+  now: number,
 ): AuditedNode[] {
   const manifests = published.map(({ manifest }) => manifest);
   const { segmentBytes } = indexLogs({ manifests, segments: [], heartbeats: [] });
-  const archives = runsIn(database, tree, segmentBytes);
+  const archives = runsIn(database, tree, { segmentBytes, now });
   const own = tree.databases.get(database.name);
   return [
     ...published.map((one) => {

@@ -56,7 +56,7 @@ export async function readAuditFacts(
   // Before the listing: what a manifest names is there when it is listed.
   const manifests = await readManifestsOf(repository, views, options, findings);
   const { tree, refused } = await listTree(repository, options);
-  const databases = databasesOf(config, views, { manifests, tree, refused }, findings);
+  const databases = databasesOf(config, views, { manifests, tree, refused, now }, findings);
 
   const ours = new Set(views.flatMap(stanzasOf));
   const toolFiles = [...tree.stanzas]
@@ -142,7 +142,7 @@ async function listTree(
 function databasesOf(
   config: Config,
   views: readonly DatabaseView[],
-  of: { manifests: ReadonlyMap<string, Manifest[]>; tree: Tree; refused: readonly Refused[] },
+  of: { manifests: ReadonlyMap<string, Manifest[]>; tree: Tree; refused: readonly Refused[]; now: number },
   findings: AuditFinding[],
 ): AuditedDatabase[] {
   const isOfOne = ({ prefix }: Refused) => views.some((view) => concerns(prefix, view));
@@ -156,7 +156,7 @@ function databasesOf(
       findings.push(unlooked.database(name, stopped.why));
       return [];
     }
-    const nodes = nodesOf(view, of.tree, withVersions(manifests, of.tree));
+    const nodes = nodesOf(view, of.tree, withVersions(manifests, of.tree), of.now);
     return [{ name, stanza, policy: policyOf(view, config.repository), nodes }];
   });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Manifest } from '../../../../src/model/backup.ts';
 import type { AuditedVersion } from '../../../../src/repository/audit/facts.ts';
+import { versionsToAsk } from '../../../../src/repository/audit/heads.ts';
 import { nodesOf, type Published } from '../../../../src/repository/audit/nodes.ts';
 import { orphansOf } from '../../../../src/repository/audit/orphans.ts';
 import { placeOf } from '../../../../src/repository/audit/place.ts';
@@ -30,7 +31,7 @@ function treeOf(...versions: AuditedVersion[]) {
 
 const HERE = { name: 'shop', stanza: 'shop', former: [] };
 const runs = (tree: ReturnType<typeof emptyTree>, database: Parameters<typeof nodesOf>[0] = HERE) =>
-  nodesOf(database, tree, []).map(({ id, segments, versions }) => [id, segments, versions.length]);
+  nodesOf(database, tree, [], NOW).map(({ id, segments, versions }) => [id, segments, versions.length]);
 
 const published = (more: Partial<Manifest>): Published => {
   const manifest = {
@@ -83,6 +84,20 @@ describe('logs', () => {
     ]);
   });
 
+  test('end before a hole that a log on its way may fill, and not before one that has settled', () => {
+    const late = { writtenAt: NOW - 60_000 };
+    const tree = treeOf(
+      ...[3, 5].map((number) => version(logKey(number))),
+      ...[7, 8].map((number) => version(logKey(number), late)),
+      version(logKey(7, { timeline: 2 }), late),
+    );
+    expect(runs(tree).map(([id]) => id)).toEqual([
+      `logs ${log(3)}..${log(3)}`,
+      `logs ${log(5)}..${log(5)}`,
+      `logs ${log(7, 2)}..${log(7, 2)}`,
+    ]);
+  });
+
   test('of two archives are told apart, and a base has its own', () => {
     const tree = treeOf(
       ...[3, 4].map((number) => version(logKey(number))),
@@ -92,7 +107,7 @@ describe('logs', () => {
       `logs ${log(3)}..${log(4)} of shop/16-2`,
       `logs ${log(3)}..${log(4)} of shop/15-1`,
     ]);
-    const [base] = nodesOf(HERE, tree, [published({})]);
+    const [base] = nodesOf(HERE, tree, [published({})], NOW);
     expect(base?.replayFrom).toEqual({ archive: 'shop/15-1', timeline: 1, first: 3, stop: 4 });
   });
 
@@ -112,8 +127,8 @@ describe('logs', () => {
       version(logKey(3), { versionId: 'again', writtenAt: older.writtenAt + 60_000 }),
       version(logKey(3), { versionId: 'forged', writtenAt: NOW, sizeBytes: 7 }),
     ];
-    expect(nodesOf(HERE, treeOf(again, older), [])[0]?.versions).toEqual([again]);
-    expect(nodesOf(HERE, treeOf(forged, older), [])[0]?.versions).toEqual([older]);
+    expect(nodesOf(HERE, treeOf(again, older), [], NOW)[0]?.versions).toEqual([again]);
+    expect(nodesOf(HERE, treeOf(forged, older), [], NOW)[0]?.versions).toEqual([older]);
   });
 });
 
@@ -126,8 +141,24 @@ test("a base is the versions of its end: the tool's drafts before it and forgeri
     version(key, { versionId: 'good', writtenAt: at - 1, noncurrentSince: at + 1, under: 'version' }),
     version(key, { versionId: 'draft', writtenAt: at - 2, noncurrentSince: at - 1, under: 'version' }),
   ];
-  const [base] = nodesOf(HERE, treeOf(forged, good, draft), [one]);
+  const [base] = nodesOf(HERE, treeOf(forged, good, draft), [one], NOW);
   expect(base).toMatchObject({ versions: [one.version, good], missing: [] });
+});
+
+test('of ours everything is asked for its lock, of what a tool wrote a sample, unless all is wanted', () => {
+  const logs = Array.from({ length: 600 }, (_, at) => version(logKey(at)));
+  const own = [version('manifest/shop/a.json'), version('pgbackrest/backup/shop/a/backup.manifest')];
+  const databases = [{ nodes: [{ versions: logs }, { versions: own }] }] as never;
+  const file = version('pgbackrest/archive/shop/archive.info');
+  expect(versionsToAsk(databases, [file], false)).toEqual([
+    file,
+    logs[0],
+    logs[256],
+    logs[512],
+    logs[599],
+    ...own,
+  ]);
+  expect(versionsToAsk(databases, [file], true)).toHaveLength(603);
 });
 
 test('a stanza that was left long ago is an orphan once nothing of it is promised', () => {
