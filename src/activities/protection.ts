@@ -14,7 +14,8 @@ import { lockDate, lockObjects } from './locking.ts';
 import { measureBackup } from './measuring.ts';
 import { type BackupSummary, keepRelations, mirrorTool, publish, summaryOf } from './publish.ts';
 import { asActivity } from './run.ts';
-import { WATCH_PATIENCE_MS, type WatchHost, type WatchReport, watchAll } from './watch.ts';
+import { WATCH_PATIENCE_MS, type WatchHost, watchAll } from './watch.ts';
+import type { WatchReport } from './watch-report.ts';
 
 type MadeBy = Manifest['madeBy'];
 

@@ -9,7 +9,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { WatchReport } from '../activities/watch.ts';
+import type { WatchReport } from '../activities/watch-report.ts';
 import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
 import { describeLost, gapKey } from '../model/gap.ts';
 import { parseInput } from '../model/input.ts';

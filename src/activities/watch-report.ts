@@ -1,0 +1,102 @@
+import type { DatabaseView } from '../config/describe.ts';
+import type { LogReport } from '../engines/contract/backup.ts';
+import type { LogGap } from '../model/backup.ts';
+import { formatDuration } from '../model/duration.ts';
+import type { LostLogs } from '../model/gap.ts';
+import type { LogTier } from '../model/tier.ts';
+import type { LogCursor } from '../repository/continuity/cursor.ts';
+import type { LogRound } from '../repository/continuity/round.ts';
+
+/** A round of the log watcher at one database, small: a host may have a thousand. `problem` in words where there is one. */
+export type WatchReport = Pick<LogReport, 'database'> &
+  Partial<Pick<LogReport, 'at' | 'lastArchivedLog' | 'lastArchivedAt' | 'waiting' | 'switched'>> & {
+    problem: string | null;
+    /** measured: the newest moment that could be recovered now, and what would be lost; absent: nobody could look */
+    recoverableAt?: string | null;
+    rpoSeconds?: number | null;
+    logs?: LogsSeen;
+    /** what the next round begins with */
+    cursor?: LogCursor;
+  };
+
+export interface LogsSeen {
+  timeline: number | null;
+  archivedUpTo: string | null;
+  /** false: what is archived now counts once a base has begun behind what is lost, or there is a base at all */
+  anchored: boolean;
+  /** the first of them */
+  inFlight: LostLogs[];
+  lost: LogGap[];
+}
+
+const MOST_RUNS = 5;
+const LONGEST_PROBLEM = 400;
+
+/** What a round has found out; null is what could not be asked, and `trouble` says why. */
+export interface WatchFindings {
+  server: LogReport | null;
+  logs: LogRound | null;
+  trouble: readonly string[];
+  now: Date;
+}
+
+export function reportOf(
+  { name, objectives, tiers }: Pick<DatabaseView, 'name' | 'objectives' | 'tiers'>,
+  { server, logs, trouble, now }: WatchFindings,
+): WatchReport {
+  const recoverableAt = logs?.recoverableAt ?? null;
+  const lostMs = recoverableAt === null ? null : Math.max(0, now.getTime() - Date.parse(recoverableAt));
+  const problem =
+    [
+      ...trouble,
+      ...(server === null ? [] : archiverProblem(server, tiers.log?.maxAgeMs ?? Number.POSITIVE_INFINITY)),
+      ...lateProblem(lostMs, objectives.rpoMs, tiers.log),
+    ].join('; ') || null;
+  return {
+    database: name,
+    ...(server === null ? {} : saidByServer(server)),
+    ...(logs === null
+      ? {}
+      : {
+          recoverableAt,
+          rpoSeconds: lostMs === null ? null : Math.round(lostMs / 1_000),
+          logs: {
+            timeline: logs.timeline,
+            archivedUpTo: logs.archivedUpTo,
+            anchored: logs.cursor?.anchored ?? false,
+            inFlight: logs.inFlight.slice(0, MOST_RUNS),
+            lost: logs.lost.slice(0, MOST_RUNS),
+          },
+          ...(logs.cursor === null ? {} : { cursor: logs.cursor }),
+        }),
+    problem:
+      problem !== null && problem.length > LONGEST_PROBLEM
+        ? `${problem.slice(0, LONGEST_PROBLEM)}…`
+        : problem,
+  };
+}
+
+const saidByServer = ({ at, lastArchivedLog, lastArchivedAt, waiting, switched }: LogReport) => ({
+  ...{ at, lastArchivedLog, lastArchivedAt, waiting, switched },
+});
+
+/** Said before the RPO is broken: the archiver's own message, or the age of the newest archived log. */
+function archiverProblem(report: LogReport, maxAgeMs: number): string[] {
+  const { failure, lastArchivedAt, at } = report;
+  if (failure !== null) return [`archiving fails since ${failure.at}: ${failure.message}`];
+  if (lastArchivedAt === null) return ['nothing was archived yet'];
+  const age = Date.parse(at) - Date.parse(lastArchivedAt);
+  return age > maxAgeMs ? [`the newest archived log is ${Math.round(age / 1_000)} s old`] : [];
+}
+
+/** Said whatever the server thinks of its archiver: what counts is what lies in the repository. */
+function lateProblem(lostMs: number | null, rpoMs: number, log: LogTier | null): string[] {
+  if (lostMs === null || lostMs <= warningMs(rpoMs, log)) return [];
+  const lost = formatDuration(Math.round(lostMs / 1_000) * 1_000);
+  return [`if it were lost now, the last ${lost} would be gone, of an RPO of ${formatDuration(rpoMs)}`];
+}
+
+/** Three quarters of the RPO: time to do something. Never less than what can be lost with everything in order. */
+export function warningMs(rpoMs: number, log: LogTier | null): number {
+  return Math.max(0.75 * rpoMs, log?.worstMs ?? 0);
+}
