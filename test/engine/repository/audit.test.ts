@@ -54,6 +54,8 @@ afterAll(async () => {
   await fixture?.dispose();
 });
 
+const quietly = { signal: new AbortController().signal, progress: () => {} };
+
 const nodesOf = async (options: Parameters<typeof readFacts>[1] = {}) => {
   const { facts, findings } = await readFacts(fixture, options);
   const nodes = new Map(facts.databases[0]?.nodes.map((node) => [node.id, node]));
@@ -125,8 +127,7 @@ test('a lifecycle rule that kills a base is found in the bucket, with its day', 
   await client.send(
     new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [rule] } }),
   );
-  const run = { signal: new AbortController().signal, progress: () => {} };
-  const options = { ...run, now: new Date(), thorough: false };
+  const options = { ...quietly, now: new Date(), thorough: false };
   const { findings } = await auditRepository(configOf(fixture), repository, options);
   await client.send(new DeleteBucketLifecycleCommand({ Bucket }));
   client.destroy();
@@ -285,6 +286,11 @@ test('a key that opens nothing any more is found by reading, and so is one in a 
     const { facts, findings } = await readFacts(fixture);
     expect(facts.keys).toEqual({ [server.kmsKeyId]: 'disabled' });
     expect(findings).toMatchObject([{ code: 'not-looked-at', database: 'shop' }]);
+    const options = { ...quietly, now: new Date(), thorough: false };
+    const report = await auditRepository(configOf(fixture), repository, options);
+    expect(report.findings.filter(({ code }) => code === 'key-unusable')).toMatchObject([
+      { severity: 'critical', what: expect.stringContaining(server.kmsKeyId) },
+    ]);
   } finally {
     await again.stop();
   }
