@@ -26,7 +26,7 @@ export function tellBroken(database: string, broken: readonly Broken[], horizon:
 
 function early(group: readonly Broken[]): string {
   const [{ from, to }] = group as [Broken];
-  return `${formatDuration(to - from)} before its retention ends (${dayOf(to)})${more(group.length - 1, group.length === 2 ? 'goes too early' : 'go too early')}`;
+  return `${formatDuration(to - from)} before its retention ends (${dayOf(to)})${more(group.length - 1, 'goes too early', 'go too early')}`;
 }
 
 function needed(group: readonly Broken[]): string {
@@ -36,7 +36,7 @@ function needed(group: readonly Broken[]): string {
   const kinds = [...Map.groupBy(victims, ({ victim }) => victim.kind)];
   const who = kinds.map(([kind, ofKind]) => countOf(ofKind.length, kind)).join(' and ');
   const others = new Set(group.map((one) => one.gone)).size - 1;
-  return `${who} ${victims.length === 1 ? 'needs' : 'need'} it until ${until}${more(others, others === 1 ? 'goes the same way' : 'go the same way')}`;
+  return `${who} ${victims.length === 1 ? 'needs' : 'need'} it until ${until}${more(others, 'goes the same way', 'go the same way')}`;
 }
 
 /** The first day on which the window does not hold, and what breaks it. */
@@ -62,7 +62,7 @@ export function tellWindow(
       ? [nothingServes(serving, hole, horizon), START_HINT]
       : [reasonOf(limit), hintOf(limit.limit.ending.cause)];
   const begun = hole.from <= horizon.now ? 'now' : `from ${dayOf(hole.from)} on`;
-  const what = `${window} is not kept ${begun}, ${long}: ${why}${more(holes.length - 1, holes.length === 2 ? 'time' : 'times')}`;
+  const what = `${window} is not kept ${begun}, ${long}: ${why}${more(holes.length - 1, 'time', 'times')}`;
   return [
     finding('critical', 'window-broken', { database, what, firstDay: firstDay(hole.from, horizon), hint }),
   ];
@@ -113,7 +113,7 @@ export function tellMonths(
   return [
     finding('critical', 'too-few', {
       ...{ database, hint, firstDay: firstDay(from, horizon) },
-      what: `there is no snapshot of ${monthName(month)} ${when(from, horizon)}: ${why}${more(others, others === 1 ? 'month has none' : 'months have none')}`,
+      what: `there is no snapshot of ${monthName(month)} ${when(from, horizon)}: ${why}${more(others, 'month has none', 'months have none')}`,
     }),
   ];
 }
@@ -128,7 +128,8 @@ export function tellThaw(
   const [first] = spans;
   if (first === undefined) return [];
   const from = first.from <= horizon.now ? 'now' : `from ${dayOf(first.from)} on`;
-  const until = first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}${more(spans.length - 1, 'times')}`;
+  const until =
+    first.to >= horizon.end ? '' : `, until ${dayOf(first.to)}${more(spans.length - 1, 'time', 'times')}`;
   return [
     finding('warning', 'archived', {
       database,
@@ -162,7 +163,7 @@ export function tellUnlisted(
   return [
     finding('critical', 'archived', {
       database,
-      what: `${by} the manifest of ${nameOf(backup)} ${when(at, horizon)}: without it the catalog does not know the backup${more(hidden.length - 1, 'go the same way')}`,
+      what: `${by} the manifest of ${nameOf(backup)} ${when(at, horizon)}: without it the catalog does not know the backup${more(hidden.length - 1, 'goes the same way', 'go the same way')}`,
       firstDay: firstDay(at, horizon),
       hint: hintOf(unlisted.cause),
     }),

@@ -21,14 +21,14 @@ export function tellEncryption({ name, nodes }: AuditedDatabase, kmsKeyId: strin
     ...bare.slice(0, 1).map(({ key, encrypted }) =>
       finding('warning', 'not-encrypted', {
         database: name,
-        what: `${key} is ${encrypted === true ? "encrypted with the store's own key" : 'not encrypted'}, and ${kmsKeyId} is configured${more(bare.length - 1, 'are like it')}`,
+        what: `${key} is ${encrypted === true ? "encrypted with the store's own key" : 'not encrypted'}, and ${kmsKeyId} is configured${more(bare.length - 1, 'is like it', 'are like it')}`,
         hint: again,
       }),
     ),
     ...foreign.slice(0, 1).map(({ key, kmsKeyId: other }) =>
       finding('warning', 'wrong-key', {
         database: name,
-        what: `${key} is encrypted with ${other}, and ${kmsKeyId} is configured${more(foreign.length - 1, 'are like it')}`,
+        what: `${key} is encrypted with ${other}, and ${kmsKeyId} is configured${more(foreign.length - 1, 'is like it', 'are like it')}`,
         hint: `keep ${other} for as long as these are needed: without it they cannot be read. ${again}`,
       }),
     ),

@@ -78,7 +78,7 @@ function tellLoose(
         : `the lock on ${version.key} of ${name} ends on ${dayOf(ends)}, ${formatDuration(until - ends)} before it is needed no more (${dayOf(until)})`;
   return finding('warning', code, {
     database,
-    what: `${what}${more(loose.length - 1, loose.length === 2 ? 'object is as loose' : 'objects are as loose')}`,
+    what: `${what}${more(loose.length - 1, 'object is as loose', 'objects are as loose')}`,
     firstDay: ends === null || isWeaker ? null : firstDay(ends, horizon),
     hint:
       code === 'not-locked'

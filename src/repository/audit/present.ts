@@ -37,7 +37,7 @@ function tellMissing(outlook: Outlook, promised: readonly Backup[]): AuditFindin
     key === undefined
       ? `needs ${lacks[0]}, which is not in the repository`
       : `has lost ${plural(node?.missing.length ?? 0, 'object')} that it cannot be restored without (${key})`;
-  const what = `${nameOf(first)} ${lost}${needing(first, outlook)}${more(lacking.length - 1, 'backups lack something too')}`;
+  const what = `${nameOf(first)} ${lost}${needing(first, outlook)}${more(lacking.length - 1, 'backup lacks something too', 'backups lack something too')}`;
   const { name } = outlook.database;
   return [finding('critical', 'missing', { database: name, what, hint: RESTORE_HINT })];
 }
@@ -84,7 +84,7 @@ function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World
         : 'it can be restored all the same, by its versions';
     return finding(isLost === 'true' ? 'critical' : 'warning', code, {
       database: outlook.database.name,
-      what: `${on} on top of ${plural(first.versions.length, 'object')} of ${nameOf(first.backup)} (${first.versions[0]?.key}): ${effect}${more(ofFate.length - 1, 'backups lie below the same')}`,
+      what: `${on} on top of ${plural(first.versions.length, 'object')} of ${nameOf(first.backup)} (${first.versions[0]?.key}): ${effect}${more(ofFate.length - 1, 'backup lies below the same', 'backups lie below the same')}`,
       hint: 'holdfast repository repair shows what it would take away, asks, and puts the good versions back on top; see who deleted or overwrote them',
     });
   });

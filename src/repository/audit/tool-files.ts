@@ -7,7 +7,7 @@ import { type Ending, type Fate, NEVER, PAST } from './fate.ts';
 import { fateOfVersion, type World } from './life.ts';
 import type { Outlook } from './outlook.ts';
 import { promisedBackups } from './present.ts';
-import { describeCause, finding, firstDay, hintOf, when } from './words.ts';
+import { describeCause, finding, firstDay, hintOf, plural, when } from './words.ts';
 
 /** A file that the tool reads at every step; its copy beside it will do. */
 interface Pair {
@@ -133,7 +133,7 @@ function tellAbsent(outlook: Outlook, { key }: Pair): AuditFinding[] {
   if (count === 0) return [];
   const absent = finding('critical', 'missing', {
     database: name,
-    what: `${key} is not in the repository: ${READ}; ${count} physical backups depend on it`,
+    what: `${key} is not in the repository: ${READ}; ${plural(count, 'physical backup')} that ${count === 1 ? 'is' : 'are'} promised cannot be restored without it`,
     hint: 'holdfast repository repair brings it back where a version of it is left; else restore it from a copy of the bucket',
   });
   return [absent];

@@ -55,8 +55,10 @@ export function keyOf(cause: Cause): string {
   return cause.by === 'rule' ? `rule ${cause.rule.prefix} ${cause.rule.id}` : cause.by;
 }
 
-/** `; 3 more do`, or nothing. */
-export const more = (count: number, words: string): string => (count > 0 ? `; ${count} more ${words}` : '');
+/** `; 1 more does`, `; 3 more do`, or nothing. */
+export function more(count: number, one: string, many: string): string {
+  return count > 0 ? `; ${count} more ${count === 1 ? one : many}` : '';
+}
 
 /** `1 object`, `2 objects`. */
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
