@@ -15,6 +15,7 @@ import { readManifest } from '../../src/repository/manifests.ts';
 import { objectsOf } from '../../src/repository/objects.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { readRetention } from '../../src/repository/retention.ts';
+import { startS3Proxy } from '../e2e/s3-proxy.ts';
 import { ByHand } from './by-hand.ts';
 import { mirroredDependencies, openMirrored } from './postgres-mirrored.ts';
 import { MAJOR, type Recovery, startRecovery } from './postgres-recovery-fixture.ts';
@@ -113,10 +114,14 @@ test('a differential is copied with its full and their logs; an attempt that was
   expect(await takeSnapshot(new MockActivityEnvironment(), differential)).toEqual(summary);
 });
 
-test('a dump is copied in exactly the versions of its manifest', async () => {
+test('a dump is copied in exactly the versions of its manifest, by a store that refuses half of the requests', async () => {
   const source = await manifestOf(dump);
   for (const { key } of objectsOf(source)) await repository.put(key, 'forged');
+  const proxy = await startS3Proxy(recovery.directory, recovery.s3.endpoint);
+  deps.config.config.repository.endpoint = proxy.endpoint;
+  proxy.refuseEvery(2);
   const { id } = await takeSnapshot(new MockActivityEnvironment(), dump);
+  await proxy.end();
   const manifest = await manifestOf(id);
   expect(manifest.copyOf).toEqual({ tier: 'logical', id: dump });
   const folder = snapshotFolder('shop', id);
@@ -146,7 +151,13 @@ test('both restore by their own commands when nothing but their folders is left'
   const place = join(recovery.directory, 'dump-by-hand');
   await mkdir(place);
   expect(logical).not.toContain('logical/shop');
-  await writeFile(join(place, 'restore.sh'), blocksOf(logical ?? '').join('\n'));
+  // It names the store by the way on which it was copied.
+  await writeFile(
+    join(place, 'restore.sh'),
+    blocksOf(logical ?? '')
+      .join('\n')
+      .replace(/AWS_ENDPOINT_URL=\S+/, `AWS_ENDPOINT_URL=${recovery.s3.endpoint}`),
+  );
   const programs = await dumpPrograms(MAJOR);
   execFileSync('sh', ['-c', `aws() { node ${AWS} "$@"; }; . ./restore.sh`], {
     ...{ cwd: place, stdio: ['ignore', 'pipe', 'pipe'] },
