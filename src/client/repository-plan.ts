@@ -3,16 +3,22 @@ import { join, resolve } from 'node:path';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { HoldfastError } from '../model/failure.ts';
+import type { Run } from '../model/progress.ts';
+import { readAuditFacts } from '../repository/audit/read.ts';
 import { desiredSettings } from '../repository/bucket/desired.ts';
 import { difference } from '../repository/bucket/difference.ts';
+import { type Foreseen, foresee } from '../repository/bucket/foresee.ts';
 import { restorePolicy, writerPolicy } from '../repository/bucket/policies.ts';
 import { readBucketSettings } from '../repository/bucket/read.ts';
 import { lifecycleOf } from '../repository/lifecycle/rules.ts';
 import { openRepository, type Repository } from '../repository/repository.ts';
+import { withRepository } from './recoverable.ts';
 import type { BucketPlan } from './view/repository.ts';
 
 /** A person waits: an S3 that does not answer within this is away. */
 const PATIENCE_MS = 10_000;
+/** And longer where thousands of answers are read, any of which may be slow. */
+const FORESEE_PATIENCE_MS = 60_000;
 
 /** Opens the repository with the credentials that may change it, for one command. */
 export async function asAdmin<T>(
@@ -52,7 +58,20 @@ export async function planBucket({ connection }: Repository, config: Config): Pr
     ...difference(await readBucketSettings(connection), desiredSettings(config)),
     lines,
     policies: { writer: writerPolicy(config), restore: restorePolicy(config) },
+    foreseen: null,
   };
+}
+
+/** Plays the year ahead with the settings of now and with the planned ones: every version is listed for it. */
+export async function foreseePlan(loaded: LoadedConfig, run: Run): Promise<Foreseen> {
+  const options = { ...run, now: new Date(), thorough: false };
+  const { facts } = await withRepository(
+    loaded,
+    (repository) => readAuditFacts(loaded, repository, options),
+    FORESEE_PATIENCE_MS,
+  );
+  run.progress({ phase: 'playing a year forward, twice' });
+  return foresee(facts, desiredSettings(loaded.config));
 }
 
 /** Writes the documents for the roles, `writer.json` and `restore.json`; returns their paths. */

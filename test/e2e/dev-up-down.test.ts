@@ -136,10 +136,12 @@ test('its bucket is as the configuration wants it; what another wants is planned
   expect(nothing.exitCode).toBe(0);
   expect(JSON.parse(nothing.stdout)).toMatchObject({ changes: [], kept: [] });
 
-  const plan = await repository('plan', '--config', longer, '--policies', join(state, 'policies'));
+  const policies = join(state, 'policies');
+  const plan = await repository('plan', '--config', longer, '--policies', policies, '--foresee');
   expect(plan.exitCode).toBe(3);
+  expect(plan.stdout).toContain('a year played forward');
   expect(plan.stdout).toMatch(/~ holdfast-logical: .*31 days.* -> .*41 days/);
-  const writer = JSON.parse(await readFile(join(state, 'policies', 'writer.json'), 'utf8'));
+  const writer = JSON.parse(await readFile(join(policies, 'writer.json'), 'utf8'));
   expect(writer.Version).toBe('2012-10-17');
 
   const unasked = await repository('apply', '--config', longer);

@@ -1,12 +1,18 @@
 import { Command } from 'commander';
 import { isWanted } from '../confirm.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
+import { interruptible, reporter } from '../long-command.ts';
 import { action, type CommandContext, openContext, withGlobalOptions } from '../options.ts';
 import { terminalWidth } from '../output.ts';
 import { formatApplied, formatBucketPlan, formatSettings } from '../view/repository.ts';
 import { auditCommand } from './repository-audit.ts';
 import { checkCommand } from './repository-check.ts';
 import { repairCommand } from './repository-repair.ts';
+
+interface PlanOptions {
+  policies?: string;
+  foresee?: true;
+}
 
 export function repositoryCommand(): Command {
   return new Command('repository')
@@ -28,22 +34,37 @@ function planCommand(): Command {
       'Compare the bucket with what the configuration wants, setting by setting. Changes nothing. Exit code 0 where there is nothing to do, 3 where there is.',
     )
     .option('--policies <folder>', 'write the policies of both roles there: writer.json and restore.json')
-    .addHelpText('after', '\nExample:\n  holdfast repository plan --policies ./policies');
+    .option(
+      '--foresee',
+      'play the year ahead with and without the change: what it would lose; lists every version',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  holdfast repository plan --policies ./policies
+  holdfast repository plan --foresee`,
+    );
   return withGlobalOptions(command).action(
-    action(async ({ policies }: { policies?: string }, self: Command) => {
-      const context = await openContext(self);
-      const { asAdmin, planBucket, writePolicies } = await import('../repository-plan.ts');
-      const plan = await asAdmin(context.config, (repository) =>
-        planBucket(repository, context.config.config),
-      );
-      const written = policies === undefined ? [] : await writePolicies(policies, plan.policies);
-      const text = [formatBucketPlan(plan, terminalWidth()), ...written.map((path) => `written: ${path}`)];
-      context.print(plan, text.join('\n'));
-      const { requireSupport } = await import('../../repository/bucket/apply.ts');
-      requireSupport(plan, plan.bucket);
-      return plan.changes.length === 0 ? EXIT.done : EXIT.waiting;
-    }),
+    action(async (options: PlanOptions, self: Command) => plan(await openContext(self, 'if known'), options)),
   );
+}
+
+async function plan({ config, output, print }: CommandContext, options: PlanOptions): Promise<ExitCode> {
+  const { asAdmin, foreseePlan, planBucket, writePolicies } = await import('../repository-plan.ts');
+  const { requireSupport } = await import('../../repository/bucket/apply.ts');
+  const settings = await asAdmin(config, (repository) => planBucket(repository, config.config));
+  const progress = output === 'text' ? reporter() : () => {};
+  const foreseen =
+    options.foresee === true
+      ? await interruptible((signal) => foreseePlan(config, { signal, progress }))
+      : null;
+  const found = { ...settings, foreseen };
+  const written = options.policies === undefined ? [] : await writePolicies(options.policies, found.policies);
+  const text = [formatBucketPlan(found, terminalWidth()), ...written.map((path) => `written: ${path}`)];
+  print(found, text.join('\n'));
+  requireSupport(found, found.bucket);
+  return found.changes.length === 0 ? EXIT.done : EXIT.waiting;
 }
 
 function applyCommand(): Command {
@@ -55,7 +76,9 @@ function applyCommand(): Command {
     .option('--yes', 'do not ask')
     .addHelpText('after', '\nExample:\n  holdfast repository apply --yes');
   return withGlobalOptions(command).action(
-    action(async ({ yes }: { yes?: true }, self: Command) => apply(await openContext(self), yes === true)),
+    action(async ({ yes }: { yes?: true }, self: Command) =>
+      apply(await openContext(self, 'if known'), yes === true),
+    ),
   );
 }
 

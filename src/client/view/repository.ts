@@ -1,4 +1,6 @@
+import type { AuditFinding } from '../../model/audit.ts';
 import type { BucketDifference, LackingSetting, SettingChange } from '../../repository/bucket/difference.ts';
+import type { Foreseen } from '../../repository/bucket/foresee.ts';
 import { BUCKET_ASPECTS } from '../../repository/bucket/settings.ts';
 import { formatParagraph, formatTable, style } from '../output.ts';
 
@@ -9,14 +11,17 @@ export interface BucketPlan extends BucketDifference {
   lines: string[];
   /** documents for the roles of those who write and of those who restore */
   policies: { writer: object; restore: object };
+  /** what the year ahead loses and gains by it; null: nobody asked */
+  foreseen: Foreseen | null;
 }
 
 /** The whole plan: every setting, what stays, what cannot be had, and the arithmetic of the lifecycle. */
 export function formatBucketPlan(plan: BucketPlan, width: number | null): string {
-  const { changes, lines } = plan;
+  const { changes, lines, foreseen } = plan;
   return [
     formatSettings(plan, width),
     ...section('how long everything is kept', lines, width),
+    ...(foreseen === null ? [] : formatForeseen(foreseen, width)),
     changes.length === 0
       ? 'nothing to do: the bucket is as the configuration wants it'
       : `${changes.length} to change: holdfast repository apply`,
@@ -50,6 +55,19 @@ export function formatSettings(plan: BucketPlan, width: number | null): string {
     ),
     ...section('what this store lacks', lacking.map(formatLacking), width),
   ].join('\n\n');
+}
+
+function formatForeseen({ brings, mends }: Foreseen, width: number | null): string[] {
+  if (brings.length + mends.length === 0) return ['a year played forward: the plan changes nothing in it'];
+  return [
+    ...section('a year played forward: what the plan brings', brings.map(formatFinding), width),
+    ...section('a year played forward: what the plan mends', mends.map(formatFinding), width),
+  ];
+}
+
+function formatFinding({ severity, database, what, firstDay }: AuditFinding): string {
+  const since = firstDay === null ? '' : `from ${firstDay}: `;
+  return `${severity}, ${database ?? 'repository'}: ${since}${what}`;
 }
 
 function formatItem({ item, is, willBe }: SettingChange): string {

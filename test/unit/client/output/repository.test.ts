@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { formatApplied, formatBucketPlan } from '../../../../src/client/view/repository.ts';
+import type { AuditFinding } from '../../../../src/model/audit.ts';
 import { desiredSettings } from '../../../../src/repository/bucket/desired.ts';
 import { difference } from '../../../../src/repository/bucket/difference.ts';
+import type { Foreseen } from '../../../../src/repository/bucket/foresee.ts';
 import { restorePolicy, writerPolicy } from '../../../../src/repository/bucket/policies.ts';
 import type { BucketSettings } from '../../../../src/repository/bucket/settings.ts';
 import { lifecycleOf } from '../../../../src/repository/lifecycle/rules.ts';
@@ -12,12 +14,13 @@ type Rule = BucketSettings['rules'][number];
 const config = exampleConfig();
 const desired = desiredSettings(config);
 
-function textOf(is: Partial<BucketSettings>): string {
+function textOf(is: Partial<BucketSettings>, foreseen: Foreseen | null = null): string {
   const plan = {
     bucket: 'AWS eu-west-1, bucket backups',
     ...difference({ ...desired, ...is }, desired),
     lines: lifecycleOf(config).lines,
     policies: { writer: writerPolicy(config), restore: restorePolicy(config) },
+    foreseen,
   };
   return formatBucketPlan(plan, null);
 }
@@ -52,6 +55,18 @@ test('what a store lacks is said, and when it cannot be done without', () => {
   const text = textOf({ lacking: ['object-lock', 'public-access-block'] });
   expect(text).toMatch(/^ {2}no Object Lock: .*; the configuration requires it$/m);
   expect(text).toMatch(/^ {2}no block of public access .*let visitors in$/m);
+});
+
+test('what the year ahead loses by a plan is told, where somebody asked', () => {
+  expect(textOf({})).not.toContain('played forward');
+  expect(textOf({}, { brings: [], mends: [] })).toContain('the plan changes nothing in it');
+  const lost: AuditFinding = {
+    ...{ severity: 'critical', code: 'needed-gone', database: 'shop' },
+    ...{ what: 'a base goes', firstDay: '2027-01-14', hint: '' },
+  };
+  expect(textOf({}, { brings: [lost], mends: [] })).toMatch(
+    /what the plan brings:\n {2}critical, shop: from 2027-01-14: a base goes/,
+  );
 });
 
 test('what was done is counted', () => {
