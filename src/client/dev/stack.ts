@@ -141,9 +141,10 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       second: state.second ? { takeoverPort: state.takeoverPort } : null,
     });
     const loaded = await loadConfig(config);
-    // Before anything is written there: what comes in is locked from the first log on.
-    await protectBucket(directory, s3, loaded.config, signal);
     const taken = state.sampled ? await whereTaken(directory, s3, signal) : null;
+    const located = withTopology(loaded.config, taken === null ? [] : [taken]);
+    // Before the first log is written there: what comes in is locked.
+    await protectBucket(directory, s3, located, signal);
     if (taken === null) await ensureShop(s3);
     else await ensureTakenOver(taken);
     const configDigest = createHash('sha256')
@@ -169,10 +170,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     const description: DevDescription = {
       temporal,
       s3: withoutKey(s3),
-      ...(await describeConfig({
-        ...loaded,
-        config: withTopology(loaded.config, taken === null ? [] : [taken]),
-      })),
+      ...(await describeConfig({ ...loaded, config: located })),
       pids: pidsOf(state),
     };
     await writeDescription(directory, description);
