@@ -18,17 +18,19 @@ export function readAuditRecord(repository: Repository): Promise<AuditRecord | n
 
 /** What is critical of a database; what is so of the whole repository is so of each. */
 export function criticalOf(record: AuditRecord | null, database: string): AuditFinding[] {
-  return (record?.findings ?? []).filter(
-    (one) => one.severity === 'critical' && (one.database === null || one.database === database),
-  );
+  return criticalIn(record).filter((one) => one.database === null || one.database === database);
 }
 
 /** Critical findings as `status --all` shows problems: the audit's own run has told people of them. */
 export function auditProblems(record: AuditRecord | null): Problem[] {
-  return (record?.findings ?? [])
-    .filter(({ severity }) => severity === 'critical')
-    .map(({ code, database, what, hint }) => ({
-      ...{ key: `audit/${code}/${database ?? 'all'}/${what}`, database, severity: 'critical' },
-      ...{ what: `${what} (audit of ${record?.at})`, since: null, hint, told: 'all' },
-    }));
+  return criticalIn(record).map(({ code, database, what, hint }) => ({
+    ...{ key: `audit/${code}/${database ?? 'all'}/${what}`, database, severity: 'critical' },
+    ...{ what, since: null, hint, told: 'all' },
+  }));
+}
+
+/** With the time of the audit: it may have been long ago. */
+function criticalIn(record: AuditRecord | null): AuditFinding[] {
+  const critical = record?.findings.filter(({ severity }) => severity === 'critical') ?? [];
+  return critical.map((one) => ({ ...one, what: `${one.what} (audit of ${record?.at})` }));
 }

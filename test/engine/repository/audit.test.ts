@@ -155,8 +155,12 @@ test('what was critical at the last audit is kept for those that read the reposi
     findings: [own, all, { ...own, severity: 'info' }],
   });
   const record = await readAuditRecord(repository);
-  expect(criticalOf(record, 'shop')).toEqual([own, all]);
-  expect(criticalOf(record, 'crm')).toEqual([all]);
+  const dated = <T extends { what: string }>(one: T) => ({
+    ...one,
+    what: `${one.what} (audit of 2026-11-25T06:00:00Z)`,
+  });
+  expect(criticalOf(record, 'shop')).toEqual([dated(own), dated(all)]);
+  expect(criticalOf(record, 'crm')).toEqual([dated(all)]);
   expect(auditProblems(record)).toMatchObject([
     {
       database: 'shop',
