@@ -55,6 +55,41 @@ it('finds everything of the second site in place, line by line, and leaves nothi
   expect(left).toEqual([]);
 });
 
+it('tries what nobody may do to the bucket, and repairs what somebody did', async () => {
+  const repository = (...args: string[]) => stack.holdfast('repository', ...args);
+  const checked = await repository('check');
+  expect(checked.stdout).not.toMatch(/FAILED|HINT/);
+  expect(checked).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('OK      writer: shortens a lock: refused'),
+  });
+  expect(checked.stdout.split('\n').at(-1)).toMatch(
+    /^left behind, below delete markers and locked until .*doctor\/check-/,
+  );
+
+  expect(await repository('repair')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('nothing to repair'),
+  });
+  const keys: string[] = [];
+  for await (const { key } of stack.repository.list('pgbackrest/backup/')) keys.push(key);
+  for (const [index, key] of keys.entries())
+    await (index % 2 === 0 ? stack.repository.remove(key) : stack.repository.put(key, 'forged'));
+  expect(await repository('repair')).toMatchObject({ code: 2, stderr: expect.stringContaining('--dry-run') });
+  const shown = await repository('repair', 'shop', '--dry-run', '--output', 'json');
+  expect(shown.code).toBe(3);
+  expect((JSON.parse(shown.stdout) as { mends: unknown[] }).mends.length).toBeGreaterThan(3);
+  expect(await repository('repair', 'shop', '--yes')).toMatchObject({
+    ...{
+      code: 0,
+      stdout: expect.stringMatching(
+        /full \S+ of shop[\s\S]*removed \d+ delete markers, put \d+ versions back on top/,
+      ),
+    },
+  });
+  expect((await doctor()).code).toBe(0);
+});
+
 it('fails where a secret, the passphrase, the port and the endpoint are not as they should be', async () => {
   const { secrets, endpoint } = layoutOf(stack.directory);
   const { databases } = parse(await readFile(stack.config, 'utf8'));
