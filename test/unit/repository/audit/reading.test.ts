@@ -109,6 +109,8 @@ describe('logs', () => {
     ]);
     const [base] = nodesOf(HERE, tree, [published({})], NOW);
     expect(base?.replayFrom).toEqual({ archive: 'shop/15-1', timeline: 1, first: 3, stop: 4 });
+    const younger = treeOf(version(logKey(9, { archive: '15-3' })), version(logKey(3)), version(logKey(4)));
+    expect(nodesOf(HERE, younger, [published({})], NOW)[0]?.replayFrom?.archive).toBe('shop/15-1');
   });
 
   test('that a server archived after its database had left it are of another history', () => {
@@ -128,7 +130,9 @@ describe('logs', () => {
       version(logKey(3), { versionId: 'forged', writtenAt: NOW, sizeBytes: 7 }),
     ];
     expect(nodesOf(HERE, treeOf(again, older), [], NOW)[0]?.versions).toEqual([again]);
-    expect(nodesOf(HERE, treeOf(forged, older), [], NOW)[0]?.versions).toEqual([older]);
+    for (const one of [forged, { ...again, sizeBytes: 7 }]) {
+      expect(nodesOf(HERE, treeOf(one, older), [], NOW)[0]?.versions).toEqual([older]);
+    }
   });
 });
 
@@ -143,6 +147,17 @@ test("a base is the versions of its end: the tool's drafts before it and forgeri
   ];
   const [base] = nodesOf(HERE, treeOf(forged, good, draft), [one], NOW);
   expect(base).toMatchObject({ versions: [one.version, good], missing: [] });
+});
+
+test('a snapshot is all that lies in its folder when its manifest was written', () => {
+  const one = published({ id: 's1', tier: 'snapshot' });
+  const folder = 'snapshot/shop/s1/';
+  const [file, late] = [`${folder}pgbackrest/backup/shop/b/backup.manifest`, `${folder}later`];
+  const tree = treeOf(version(file), version(late, { writtenAt: NOW }));
+  const [node] = nodesOf(HERE, tree, [one], NOW);
+  expect(node).toMatchObject({ kind: 'snapshot', readBy: 'version', needs: [], missing: [] });
+  expect(node?.versions.map(({ key }) => key)).toEqual([one.version.key, file, late]);
+  expect(nodesOf(HERE, emptyTree(), [one], NOW)[0]).toMatchObject({ missing: [folder] });
 });
 
 test('of ours everything is asked for its lock, of what a tool wrote a sample, unless all is wanted', () => {
