@@ -20,7 +20,7 @@ export interface SettingChange {
 }
 
 /** What is not ours: it stays as it is. */
-export interface KeptSetting {
+interface KeptSetting {
   aspect: 'policy' | 'lifecycle';
   item: string;
   what: string;

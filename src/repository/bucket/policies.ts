@@ -6,7 +6,7 @@ export interface PolicyDocument {
   Statement: PolicyStatement[];
 }
 
-export interface PolicyStatement {
+interface PolicyStatement {
   Sid: string;
   Effect: 'Allow' | 'Deny';
   Principal?: '*';

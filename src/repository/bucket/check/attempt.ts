@@ -48,6 +48,19 @@ export async function mustFail(
   }
 }
 
+/** The same on a probe whose lock is to stop it: where that ended before, because S3 is slow, nothing is proved. */
+export async function mustFailLocked(
+  probe: Probe,
+  check: string,
+  whenDone: { detail: string; hint: string },
+  work: () => Promise<unknown>,
+): Promise<Finding> {
+  const finding = await mustFail(check, whenDone, work);
+  if (Date.parse(probe.lockedUntil ?? '') > Date.now()) return finding;
+  const detail = 'it could not be tried: S3 answered so slowly that the lock of the probe was over';
+  return { check, ok: false, detail, hint: 'try again when S3 answers' };
+}
+
 /** What has to work, and says how it did. */
 export const mustWork = look;
 

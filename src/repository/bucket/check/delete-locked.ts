@@ -1,5 +1,5 @@
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
-import { type Attempt, mustFail, POLICIES } from './attempt.ts';
+import { type Attempt, mustFailLocked, POLICIES } from './attempt.ts';
 
 /** A version that is locked, with the header that lifts a lock of GOVERNANCE for those who may. */
 export const deleteLocked: Attempt = async ({ writer, config, probe, signal }) => {
@@ -15,7 +15,7 @@ export const deleteLocked: Attempt = async ({ writer, config, probe, signal }) =
     hint: `deny s3:DeleteObjectVersion and s3:BypassGovernanceRetention to repository.credentials: ${POLICIES}`,
   };
   return [
-    await mustFail('writer: deletes a locked version', found, () =>
+    await mustFailLocked(probe, 'writer: deletes a locked version', found, () =>
       connection.request((s3, abort) => s3.send(command(), abort), signal),
     ),
   ];
