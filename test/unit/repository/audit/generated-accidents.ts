@@ -17,6 +17,7 @@ const KINDS = [
     'all-locked',
     'all-locked',
     'all-archived',
+    'all-held',
     'replaced',
     'replaced',
     'need',
@@ -65,6 +66,7 @@ export function befall(nodes: AuditedNode[], accident: Accident, now: number): A
     delete version.lock;
     delete version.legalHold;
   } else if (what === 'held') version.legalHold = true;
+  else if (what === 'all-held') for (const each of node.versions) each.legalHold = true;
   else if (what === 'archived') version.storageClass = 'GLACIER';
   else if (what === 'all-archived') for (const each of node.versions) each.storageClass = 'DEEP_ARCHIVE';
   else version.sizeBytes = 100;
