@@ -1,7 +1,9 @@
+import { PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { LoadedConfig } from '../../../src/config/load.ts';
 import type { Manifest } from '../../../src/model/backup.ts';
 import type { Topology } from '../../../src/model/topology.ts';
+import { audit } from '../../../src/repository/audit/audit.ts';
 import { listHeartbeats, writeHeartbeat } from '../../../src/repository/heartbeats.ts';
 import { heartbeatFolder, snapshotToolFolder, topologyKey } from '../../../src/repository/layout.ts';
 import { listManifests, writeManifest } from '../../../src/repository/manifests.ts';
@@ -12,6 +14,7 @@ import { listTopologies, writeTopology } from '../../../src/repository/topology.
 import { databaseText, exampleConfig } from '../../unit/config/example.ts';
 import { base } from '../../unit/repository/recoverability.ts';
 import { quietly } from '../postgres-recovery-fixture.ts';
+import { plantLogical, readFacts } from './audit-fixture.ts';
 import { type RepositoryFixture, startRepository } from './fixture.ts';
 
 let fixture: RepositoryFixture;
@@ -131,4 +134,32 @@ it('hides a topology that nobody can read, repairs one that was overwritten, and
 
   await repository.remove(topologyKey('shop'));
   expect(await plan()).toMatchObject({ mends: [], doubts: [{ key: topologyKey('shop') }] });
+});
+
+it('leaves a lock that an admin shortened to the audit, which finds it', async () => {
+  const until = new Date(now.getTime() + 40 * DAY_MS).toISOString();
+  const { databases } = await plantLogical(repository, 'b2', { lockedUntil: until });
+  const short = async () => {
+    const { facts } = await readFacts(fixture, { now });
+    return audit(facts, 30)
+      .findings.filter(({ code }) => code === 'lock-short')
+      .map(({ what }) => what);
+  };
+  expect(await short()).toEqual([]);
+  const [dump] = databases[0]?.objects ?? [];
+  await repository.connection.request((s3) =>
+    s3.send(
+      new PutObjectRetentionCommand({
+        ...{
+          Bucket: fixture.config.bucket,
+          Key: repository.fullKey(dump?.key ?? ''),
+          VersionId: dump?.versionId ?? '',
+        },
+        Retention: { Mode: 'GOVERNANCE', RetainUntilDate: new Date(Date.now() + 3_600_000) },
+        BypassGovernanceRetention: true,
+      }),
+    ),
+  );
+  expect(await short()).toEqual([expect.stringContaining(dump?.key ?? '')]);
+  expect((await plan()).mends).toEqual([]);
 });
