@@ -27,7 +27,10 @@ export function restoreTableCommand(): Command {
     )
     .argument('<database>', 'a database of the configuration')
     .requiredOption('--table <name>', 'a table to bring back, as schema.table; may be repeated', collect)
-    .option('--backup <id>', 'a logical backup of holdfast catalog, or a snapshot of one (default: the newest)');
+    .option(
+      '--backup <id>',
+      'a logical backup of holdfast catalog, or a snapshot of one (default: the newest)',
+    );
   for (const option of RESTORE_OPTIONS) command.addOption(option);
   command
     .requiredOption('--reason <text>', 'why; kept in the evidence')
