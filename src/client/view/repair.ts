@@ -49,7 +49,7 @@ function summarize(mends: readonly Mend[]): string {
   const hidden = mends.filter(({ good }) => good === null).length;
   return [
     `${countOf(mends.length, 'key')} to repair: ${countOf(markers, 'delete marker')} to remove`,
-    `${countOf(copies, 'version')} to put back on top of what was written over them`,
+    `${countOf(copies, 'version')} to put back on top of what was written over ${copies === 1 ? 'it' : 'them'}`,
     ...(hidden === 0 ? [] : [`${countOf(hidden, 'key')} to remove again, that had been removed before`]),
   ].join(', ');
 }
