@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { AuditedNode, AuditedPolicy, AuditedVersion } from '../../../../src/repository/audit/facts.ts';
 import { DAY, HOUR } from './generated-basics.ts';
-import { fires } from './model-schedule.ts';
+import { timesBetween } from './model-schedule.ts';
 
 /** Four segments a day. */
 const SEGMENT_MS = 6 * HOUR;
@@ -69,11 +69,8 @@ const changes = (now: number) => ({
 });
 
 function pastTimes(crons: string[], now: number, days: number): number[] {
-  const found: number[] = [];
-  for (let at = Math.floor(now / 900_000) * 900_000; at > now - days * DAY; at -= 900_000) {
-    if (fires(crons, at)) found.unshift(at);
-  }
-  return found;
+  const tomorrow = (Math.floor(now / DAY) + 1) * DAY;
+  return timesBetween(crons, tomorrow - (days + 1) * DAY, tomorrow).filter((at) => at <= now);
 }
 
 /** Some on midnights, and some a little beside. */

@@ -5,13 +5,23 @@ import { DAY } from './model-store.ts';
 /** When anything is made between two midnights. */
 export function dueBetween(now: number, database: AuditedDatabase, from: number, to: number): number[] {
   const { fulls, diffs, logicals } = database.policy;
-  const crons = [...fulls, ...diffs, ...logicals];
-  const minutes = [...new Set([...crons.flatMap((cron) => read(cron).minutes), SNAPSHOT_MINUTE])];
-  const days = Array.from({ length: (to - from) / DAY }, (_, day) => from + day * DAY);
-  return days
-    .flatMap((day) => minutes.map((minute) => day + minute * 60_000))
-    .filter((at) => fires(crons, at) || isSnapshotTime(now, database, at));
+  const evenings = daysBetween(from, to).map((day) => day + SNAPSHOT_MINUTE * 60_000);
+  return [
+    ...timesBetween([...fulls, ...diffs, ...logicals], from, to),
+    ...evenings.filter((at) => isSnapshotTime(now, database, at)),
+  ];
 }
+
+/** When schedules fire between two midnights, in order. */
+export function timesBetween(crons: readonly string[], from: number, to: number): number[] {
+  const minutes = [...new Set(crons.flatMap((cron) => read(cron).minutes))].sort((a, b) => a - b);
+  return daysBetween(from, to)
+    .flatMap((day) => minutes.map((minute) => day + minute * 60_000))
+    .filter((at) => fires(crons, at));
+}
+
+const daysBetween = (from: number, to: number): number[] =>
+  Array.from({ length: (to - from) / DAY }, (_, day) => from + day * DAY);
 
 export function fires(crons: readonly string[], at: number): boolean {
   if (crons.length === 0 || at % 60_000 !== 0) return false;

@@ -3,7 +3,7 @@ import { test } from 'vitest';
 import { compare } from './comparison.ts';
 import { facts } from './generators.ts';
 
-const RUNS = Number(process.env.HOLDFAST_AUDIT_RUNS ?? 1_500);
+const RUNS = Number(process.env.HOLDFAST_AUDIT_RUNS ?? 1_200);
 
 /** Most trouble shows within two weeks; ends of months and of retentions want longer. */
 const horizons = fc.oneof(
@@ -28,7 +28,7 @@ test(
   () => {
     fc.assert(
       fc.property(facts(3), (given) => compare(given, 366)),
-      { numRuns: Math.ceil(RUNS / 150) },
+      { numRuns: Math.ceil(RUNS / 200) },
     );
   },
   PATIENCE,
