@@ -13,7 +13,7 @@ const horizons = fc.oneof(
 );
 
 /** Far more than it takes: `npm run test:long` asks for very many runs. */
-const PATIENCE = 20_000 + RUNS * 60;
+const PATIENCE = 60_000 + RUNS * 100;
 
 test(
   `the audit and the walk agree on ${RUNS} repositories over weeks and months`,
