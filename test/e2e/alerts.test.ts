@@ -50,7 +50,7 @@ beforeAll(async () => {
       config.databases.shop.verify = 'off';
       config.databases.shop.drill = 'off';
       // Logs are closed, and holes settled, soon.
-      config.databases.shop.tiers = { log: { maxAge: '4s' } };
+      config.databases.shop.tiers = { log: { maxAge: '12s' } };
     },
   });
   await stack.json('backup', 'shop', '--tier', 'physical', '--wait');
