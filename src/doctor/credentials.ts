@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import type { SecretReference } from '../config/schema/primitives.ts';
+import { readSecret } from '../config/secrets.ts';
 import { formatDuration, parseDuration } from '../model/duration.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { type Check, type Installation, lookAtEach } from './check.ts';
@@ -10,13 +12,17 @@ import { secretsIn } from './secrets.ts';
 const run = promisify(execFile);
 const READABLE_BY_OTHERS = 0o077;
 
-/** Where secrets are, who else can read them, and how old they are: `secrets` of the configuration says what is allowed. */
+/** Every secret: it is there, only its owner can read it, and it is not too old; `secrets` of the configuration says what is allowed. */
 export const checkCredentials: Check<Installation> = ({ loaded }) => {
   const { repository, notify, databases, secrets } = loaded.config;
   return lookAtEach(
     secretsIn({ repository, notify, databases }),
-    ({ path }) => `place of ${path}`,
+    ({ path }) => `secret ${path}`,
     async ({ path, reference }) => {
+      if (isForAdmins(path) && !(await isHere(reference, loaded.directory))) {
+        return 'is not on this machine: only `holdfast repository` needs it';
+      }
+      await readSecret(reference, loaded.directory);
       const place = 'env' in reference ? 'env' : 'file';
       if (!secrets.places.includes(place)) {
         throw new HoldfastError(
@@ -27,7 +33,7 @@ export const checkCredentials: Check<Installation> = ({ loaded }) => {
           },
         );
       }
-      if ('env' in reference) return `variable ${reference.env}: its age cannot be known`;
+      if ('env' in reference) return `in the variable ${reference.env}: its age cannot be known`;
       const file = resolve(loaded.directory, reference.file);
       const { mode, mtimeMs } = await stat(file);
       if ((mode & READABLE_BY_OTHERS) !== 0) {
@@ -49,10 +55,21 @@ export const checkCredentials: Check<Installation> = ({ loaded }) => {
           },
         );
       }
-      return `${file}, ${ageOf(mtimeMs, secrets.rotateAfter, file)}`;
+      return `in the file ${file}, ${ageOf(mtimeMs, secrets.rotateAfter, file)}`;
     },
   );
 };
+
+/** Workers never read these, and had better not have them. */
+const isForAdmins = (path: string): boolean => path.startsWith('repository.adminCredentials.');
+
+const isHere = (reference: SecretReference, directory: string): Promise<boolean> =>
+  'env' in reference
+    ? Promise.resolve(process.env[reference.env] !== undefined)
+    : stat(resolve(directory, reference.file)).then(
+        () => true,
+        () => false,
+      );
 
 function ageOf(writtenMs: number, rotateAfter: string | undefined, file: string): string {
   const age = Math.max(1_000, Date.now() - writtenMs);

@@ -39,7 +39,6 @@ const SITE_CHECKS: readonly Check[] = [
 
 /** In the same order, for a whole installation. */
 const CHECKS: readonly Check<Installation>[] = [
-  (of) => checkSecrets({ ...of, takeovers: takeoversOf(of.databases) }),
   checkCredentials,
   checkVersions,
   checkServers,
@@ -69,13 +68,6 @@ export async function* examineInstallation(
   // Side by side, and told in their order.
   const running = CHECKS.map((check) => check(installation));
   for (const findings of running) yield* await findings;
-}
-
-/** A database may be taken over at several sites: the secrets of its endpoints are needed at each. */
-function takeoversOf(databases: readonly DatabaseView[]): Patient['takeovers'] {
-  return databases.flatMap((database) =>
-    Object.values(database.config.takeover).map((takeover) => ({ database, takeover })),
-  );
 }
 
 /** Everything that a recovery at a site needs of this machine, line by line as it is found. */

@@ -1,14 +1,11 @@
 import { type SecretReference, secretReferenceSchema } from '../config/schema/primitives.ts';
 import { describeReference, readSecret } from '../config/secrets.ts';
-import { type Check, lookAtEach, type Patient } from './check.ts';
+import { type Check, lookAtEach } from './check.ts';
 
 /** Every secret that a worker of this site reads, by its path in the configuration; the values are not shown. */
-export const checkSecrets: Check<Pick<Patient, 'loaded' | 'databases' | 'takeovers'>> = ({
-  loaded,
-  databases,
-  takeovers,
-}) => {
-  const { repository, notify } = loaded.config;
+export const checkSecrets: Check = ({ loaded, databases, takeovers }) => {
+  const { notify } = loaded.config;
+  const { adminCredentials: _, ...repository } = loaded.config.repository;
   const own = databases.map(({ name, config }): [string, unknown] => {
     const { endpoints, ...rest } = config;
     const switched = takeovers.some(({ database }) => database.name === name);
