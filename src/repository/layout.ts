@@ -21,6 +21,8 @@ export const FOLDERS = {
   topology: 'topology/',
   doctor: 'doctor/',
   audit: 'audit/',
+  /** which versions repairs have put back: written by admins alone */
+  repair: 'repair/',
 } as const;
 
 export const logFolder = (database: string): string => `${FOLDERS.log}${database}/`;

@@ -70,6 +70,7 @@ export interface Repository {
    * latest version, or the newest real one when a delete marker lies on top. Null where there is none.
    */
   getText(object: string | ReadableObject, signal?: AbortSignal): Promise<string | null>;
+  /** The same, parsed. Of a key over which somebody has written what is no JSON, the newest version that is. */
   getJson<T>(object: string | ReadableObject, signal?: AbortSignal): Promise<T | null>;
   /** The content in this version; goes on where it broke off while S3 was away. Not compared to the sha256. */
   stream(object: Pick<StoredObject, 'key' | 'versionId' | 'sizeBytes'>, signal?: AbortSignal): Readable;
@@ -170,7 +171,13 @@ function repositoryOver(connection: S3Connection, config: RepositoryConfig): Rep
 
     async getJson<T>(object: Parameters<Repository['getText']>[0], signal?: AbortSignal) {
       const text = await repository.getText(object, signal);
-      return text === null ? null : (JSON.parse(text) as T);
+      if (text === null) return null;
+      try {
+        return JSON.parse(text) as T;
+      } catch (error) {
+        if (!(error instanceof SyntaxError) || typeof object !== 'string') throw error;
+        return belowForgery<T>(repository, object, signal);
+      }
     },
 
     stream: (object, signal) => readObject(connection, { ...object, key: fullKey(object.key) }, signal),
@@ -236,6 +243,20 @@ function repositoryOver(connection: S3Connection, config: RepositoryConfig): Rep
     close: () => connection.close(),
   };
   return repository;
+}
+
+/** Of a key that somebody has written something else over: the newest version that can be read. */
+async function belowForgery<T>(repository: Repository, key: string, signal?: AbortSignal): Promise<T | null> {
+  for await (const version of repository.versions(key, signal)) {
+    if (version.key !== key || version.isDeleteMarker || version.isLatest) continue;
+    const text = await repository.getText({ key, versionId: version.versionId }, signal);
+    try {
+      return JSON.parse(text ?? '') as T;
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  return null;
 }
 
 function writeParameters(config: RepositoryConfig, options: WriteOptions): WriteParameters {

@@ -11,6 +11,8 @@ import { fingerprint } from '../../src/engines/postgres/fingerprint.ts';
 import { closeLog } from '../../src/engines/postgres/log.ts';
 import { runPgbackrest } from '../../src/engines/postgres/pgbackrest.ts';
 import type { Catalog, Manifest } from '../../src/model/backup.ts';
+import { audit } from '../../src/repository/audit/audit.ts';
+import { readAuditFacts } from '../../src/repository/audit/read.ts';
 import { mapBounded } from '../../src/repository/bounded.ts';
 import { writerPolicy } from '../../src/repository/bucket/policies.ts';
 import { readCatalog } from '../../src/repository/catalog.ts';
@@ -43,6 +45,13 @@ const catalog = () =>
   readCatalog(admin, 'shop', { ...describeDatabase(deps.config.config, 'shop'), now: new Date(0) });
 const plan = (repository = admin): Promise<RepairPlan> =>
   planRepair(repository, deps.config, ['shop'], { now: new Date(), run: quietly });
+
+/** What the audit says of things that lie under others, and of what that does to the window. */
+async function covered(): Promise<string[]> {
+  const reading = await readAuditFacts(deps.config, admin, { ...quietly, now: new Date(), thorough: false });
+  const told = ['behind-marker', 'overwritten', 'missing', 'window-broken'];
+  return audit(reading.facts, 2).findings.flatMap(({ code }) => (told.includes(code) ? code : []));
+}
 
 async function backUp(tier: 'physical' | 'logical'): Promise<string> {
   // A lock that ends within the second is refused: the bucket's default has to do.
@@ -132,6 +141,8 @@ describe('the writer role deletes and overwrites every key', () => {
   });
 
   it('cannot delete a single version', async () => {
+    // What a repair has put back is vouched for there.
+    await expect(writer.put('repair/forged.json', '{}')).rejects.toMatchObject({ type: 'RepositoryRefused' });
     const versions = await collect(admin.versions(''));
     const refused = await mapBounded(versions, 16, ({ key, versionId }) =>
       writer.remove(key, versionId).then(
@@ -196,6 +207,9 @@ describe('the writer role deletes and overwrites every key', () => {
     );
     const { mends, lost } = await plan();
     expect(lost).toEqual([]);
+    expect(await covered()).toEqual(
+      expect.arrayContaining(['behind-marker', 'overwritten', 'window-broken']),
+    );
     expect(mends.some(({ key, good }) => key.includes(`/${expired}/`) && good !== null)).toBe(false);
     const repaired = await applyRepair(through, mends, { now: new Date(), run: quietly });
     through.close();
@@ -204,6 +218,8 @@ describe('the writer role deletes and overwrites every key', () => {
     expect(repaired.copied).toBe(mends.filter(({ copy }) => copy).length);
     expect(await plan()).toMatchObject({ mends: [], lost: [], doubts: [] });
     expect(await catalog()).toEqual(before);
+    // What was put back is told from what was written over a backup: by what the repair has left.
+    expect(await covered()).toEqual([]);
 
     const place = await recovery.provision('after');
     const { access } = await recover(recovery, place, full, { latest: true }, { lastLog });

@@ -13,6 +13,8 @@ export interface AuditedVersion {
   noncurrentSince: number | null;
   /** what lies on top of it; null: nothing */
   under: 'marker' | 'version' | null;
+  /** a repair has put a copy of it back on top */
+  repaired?: boolean;
   /** `undefined`: not asked */
   lock?: { mode: LockMode; until: number } | null;
   legalHold?: boolean;

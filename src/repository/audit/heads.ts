@@ -1,11 +1,11 @@
 import { HoldfastError } from '../../model/failure.ts';
 import { mapBounded } from '../bounded.ts';
 import { isNotFound } from '../failure.ts';
-import { TOOL_FOLDER } from '../layout.ts';
 import type { Repository } from '../repository.ts';
 import { readRetention } from '../retention.ts';
 import type { AuditedDatabase, AuditedVersion } from './facts.ts';
 import { keyName } from './keys.ts';
+import { isReadByTool } from './put-back.ts';
 
 /** Of a tool's folder, and of a run of logs: every so many, and the last. They are written by one program in a row. */
 const SAMPLE_EVERY = 256;
@@ -19,9 +19,13 @@ export function versionsToAsk(
 ): AuditedVersion[] {
   const wanted = new Set<AuditedVersion>(toolFiles);
   for (const { nodes } of databases) {
-    for (const { versions } of nodes) {
+    for (const { kind, versions } of nodes) {
       const sampled = versions.filter(({ key }) => isOfTool(key));
-      for (const version of versions) if (thorough || !isOfTool(version.key)) wanted.add(version);
+      for (const version of versions) {
+        // What lies under something lives as long as its lock.
+        const isCovered = kind !== 'logs' && version.under !== null;
+        if (thorough || isCovered || !isOfTool(version.key)) wanted.add(version);
+      }
       for (let at = 0; at < sampled.length; at += SAMPLE_EVERY) wanted.add(sampled[at] as AuditedVersion);
       const last = sampled.at(-1);
       if (last !== undefined) wanted.add(last);
@@ -32,7 +36,7 @@ export function versionsToAsk(
 
 /** Its own manifest says what all of a backup is: that is asked for always. */
 function isOfTool(key: string): boolean {
-  return key.split('/').includes(TOOL_FOLDER) && !/\/backup\.manifest(?:\.copy)?$/.test(key);
+  return isReadByTool(key) && !/\/backup\.manifest(?:\.copy)?$/.test(key);
 }
 
 /** Those that could not be asked, and what was said of the first. */

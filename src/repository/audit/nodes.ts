@@ -54,7 +54,8 @@ function snapshotNode(one: Published, own: Held): AuditedNode {
   return {
     ...node,
     kind: 'snapshot',
-    readBy: 'version',
+    // Of a copied tool's tree the tool reads the keys.
+    readBy: manifest.copyOf?.tier === 'physical' ? 'key' : 'version',
     versions: [...versions, ...others],
     missing: held.length === 0 ? [folder] : missing,
   };

@@ -21,7 +21,7 @@ export type Place =
   | { kind: 'unknown'; folder: string };
 
 /** Of the whole installation, not of one database. */
-const OWN: readonly string[] = [FOLDERS.doctor, FOLDERS.audit];
+const OWN: readonly string[] = [FOLDERS.doctor, FOLDERS.audit, FOLDERS.repair];
 const OURS: readonly string[] = Object.values(FOLDERS);
 const LABEL = /^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$/;
 

@@ -66,7 +66,9 @@ function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World
   const groups = new Map<string, Covered[]>();
   for (const backup of promised) {
     const { versions = [], readBy = 'key' } = backup.node ?? {};
-    const covered = versions.filter(({ noncurrentSince }) => noncurrentSince !== null);
+    const covered = versions.filter(
+      ({ noncurrentSince, repaired }) => noncurrentSince !== null && repaired !== true,
+    );
     const byFate = Map.groupBy(covered, (version) => {
       const isLost = fateOfVersion(version, readBy, world).unreadable.at === Number.NEGATIVE_INFINITY;
       return `${version.under === 'version' ? 'overwritten' : 'behind-marker'} ${isLost}`;

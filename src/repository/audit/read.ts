@@ -11,6 +11,7 @@ import type { BucketSettings } from '../bucket/settings.ts';
 import { manifestsOf, stanzasOf } from '../history.ts';
 import { TOOL_FOLDER } from '../layout.ts';
 import { readManifests } from '../manifests.ts';
+import { readCopies } from '../repair/copies.ts';
 import type { Repository } from '../repository.ts';
 import type { AuditedDatabase, AuditedVersion, AuditFacts } from './facts.ts';
 import { askVersions, versionsToAsk } from './heads.ts';
@@ -19,6 +20,7 @@ import { listEverything, type Refused } from './listing.ts';
 import { nodesOf, type Published } from './nodes.ts';
 import { byKey, orphansOf } from './orphans.ts';
 import { policyOf } from './policy.ts';
+import { withRepairs } from './put-back.ts';
 import { addTo, emptyTree, type Tree } from './tree.ts';
 import { unlooked } from './unlooked.ts';
 
@@ -131,7 +133,8 @@ async function listTree(
   { signal, progress }: ReadOptions,
 ): Promise<{ tree: Tree; refused: Refused[] }> {
   const tree = emptyTree();
-  const refused = await listEverything(repository, (found) => addTo(tree, found), {
+  const copies = await readCopies(repository, signal);
+  const refused = await listEverything(repository, (found) => addTo(tree, withRepairs(found, copies)), {
     signal,
     progress: (keys) => progress({ phase: 'listing every version', done: keys }),
   });

@@ -1,4 +1,5 @@
 import type { RepositoryConfig } from '../../config/schema.ts';
+import { FOLDERS } from '../layout.ts';
 
 /** A policy document of IAM, or of a bucket. */
 export interface PolicyDocument {
@@ -57,6 +58,12 @@ export function writerPolicy({ repository }: { repository: Place }): PolicyDocum
       'NeverForGood',
       ['s3:DeleteObjectVersion', 's3:BypassGovernanceRetention', 's3:PutObjectLegalHold'],
       objects,
+    ),
+    // Who writes over backups must not be able to vouch for it.
+    deny(
+      'NoRepairs',
+      ['s3:PutObject', 's3:DeleteObject'],
+      objects.map((all) => `${all.slice(0, -1)}${FOLDERS.repair}*`),
     ),
     deny(
       'NoSettings',

@@ -82,7 +82,7 @@ export function lifecycleOf(config: Config): Lifecycle {
     ...(['manifest', 'verification'] as const).map((what) =>
       expiring(what, FOLDERS[what], recordDays(databases), NONCURRENT_DAYS.records),
     ),
-    ...(['evidence', 'drill', 'acknowledgement'] as const).map((what) =>
+    ...(['evidence', 'drill', 'acknowledgement', 'repair'] as const).map((what) =>
       expiring(what, FOLDERS[what], trailDays(databases), NONCURRENT_DAYS.records),
     ),
     // What is removed here at its own time has to be gone then: it is production's rows.

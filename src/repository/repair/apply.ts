@@ -5,6 +5,7 @@ import { mapBounded } from '../bounded.ts';
 import { copyObject } from '../copy.ts';
 import type { Repository } from '../repository.ts';
 import type { Mend } from './area.ts';
+import { type PutBack, recordCopies } from './copies.ts';
 
 export interface Repaired {
   copied: number;
@@ -35,6 +36,7 @@ export async function applyRepair(
   for (let done = 0; done < total; done += MARKERS_AT_ONCE) {
     run.progress({ phase: 'putting versions back on top', done, total });
     const portion = mends.slice(done, done + MARKERS_AT_ONCE);
+    const copies: PutBack[] = [];
     const fail = (key: string, error: unknown) => {
       run.signal.throwIfAborted();
       const { message } = error as Error;
@@ -47,13 +49,16 @@ export async function applyRepair(
           await repository.remove(mend.key);
           repaired.hidden += 1;
         } else if (mend.copy) {
-          await putBack(repository, { ...mend, ...mend.good }, now, run.signal);
+          const to = await putBack(repository, { ...mend, ...mend.good }, now, run.signal);
+          const { versionId: from } = mend.good;
+          if (from !== null && to !== null) copies.push({ key: mend.key, from, to });
           repaired.copied += 1;
         }
       } catch (error) {
         fail(mend.key, error);
       }
     });
+    await recordCopies(repository, copies, now);
     // Without the copy, what was written over it would be read.
     const uncovered = portion.filter(({ key }) => !repaired.failed.some((failure) => failure.key === key));
     repaired.markersRemoved += await removeMarkers(repository, uncovered, fail, run.signal);
@@ -66,14 +71,15 @@ async function putBack(
   version: Pick<Mend, 'key' | 'lockedUntil'> & NonNullable<Mend['good']>,
   now: Date,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | null> {
   const { key, versionId, sizeBytes, lockedUntil, storageClass } = version;
   const isLocked = lockedUntil !== null && Date.parse(lockedUntil) > now.getTime();
-  await copyObject(repository, { key, versionId, sizeBytes }, key, {
+  const copy = await copyObject(repository, { key, versionId, sizeBytes }, key, {
     ...(isLocked ? { lockedUntil } : {}),
     ...(storageClass === 'STANDARD' ? {} : { storageClass }),
     signal,
   });
+  return copy.versionId;
 }
 
 /** Returns how many are gone; one that was gone already counts. */

@@ -44,6 +44,15 @@ test('a delete marker and a newer version on top stop nobody who knows the versi
   ]);
 });
 
+test('a record that something was written over is read as it was, and one that never was one is none', async () => {
+  await repository.put('record/one.json', '{"at": 1}');
+  await repository.put('record/one.json', '{"at": 2}');
+  await repository.put('record/one.json', 'gone');
+  expect(await repository.getJson('record/one.json')).toEqual({ at: 2 });
+  await repository.put('record/two.json', 'gone');
+  expect(await repository.getJson('record/two.json')).toBeNull();
+});
+
 test('an object with other content than its sha256 is refused', async () => {
   const stored = await repository.put('c/object', 'content');
   await expect(repository.getText({ ...stored, sha256: '0'.repeat(64) })).rejects.toMatchObject({

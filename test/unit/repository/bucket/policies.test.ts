@@ -56,7 +56,9 @@ test('objects of other prefixes are not theirs', () => {
   const resources = Statement.filter(({ Action }) => Action.includes('s3:PutObject')).flatMap(
     ({ Resource }) => Resource,
   );
-  expect(new Set(resources)).toEqual(new Set(['arn:aws:s3:::backups/fleet/*']));
+  expect(new Set(resources)).toEqual(
+    new Set(['arn:aws:s3:::backups/fleet/*', 'arn:aws:s3:::backups/fleet/repair/*']),
+  );
 });
 
 test.each([
