@@ -1,9 +1,11 @@
 import { DeleteObjectsCommand } from '@aws-sdk/client-s3';
+import type { StoredObject } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { mapBounded } from '../bounded.ts';
 import { copyObject } from '../copy.ts';
 import type { Repository } from '../repository.ts';
+import { lockUntil, readRetention } from '../retention.ts';
 import type { Mend } from './area.ts';
 import { type PutBack, recordCopies } from './copies.ts';
 
@@ -79,7 +81,20 @@ async function putBack(
     ...(storageClass === 'STANDARD' ? {} : { storageClass }),
     signal,
   });
+  if (lockedUntil === null) await keepLock(repository, { key, versionId }, copy, { now, signal });
   return copy.versionId;
+}
+
+/** A copy has the bucket's own retention: where no backup names a date, that of the version that it is of counts too. */
+async function keepLock(
+  repository: Repository,
+  from: Pick<StoredObject, 'key' | 'versionId'>,
+  copy: Pick<StoredObject, 'key' | 'versionId'>,
+  { now, signal }: { now: Date; signal: AbortSignal },
+): Promise<void> {
+  const { lock } = await readRetention(repository, from, signal);
+  if (lock === null || Date.parse(lock.until) <= now.getTime()) return;
+  await lockUntil(repository, copy, lock.until, signal);
 }
 
 /** Returns how many are gone; one that was gone already counts. */
