@@ -99,8 +99,12 @@ function identityOf(credentials: Credentials | 'none' | null): S3ClientConfig {
     const nobody = { accessKeyId: '', secretAccessKey: '' };
     return { credentials: nobody, signer: { sign: async (request) => request } };
   }
-  const { sessionToken, ...keys } = credentials;
-  return { credentials: { ...keys, ...(sessionToken === null ? {} : { sessionToken }) } };
+  return { credentials: forSdk(credentials) };
+}
+
+/** As clients of the SDK want them. */
+export function forSdk({ sessionToken, ...keys }: Credentials) {
+  return { ...keys, ...(sessionToken === null ? {} : { sessionToken }) };
 }
 
 /** Asks again with growing waits (up to 10 s) until the patience is over or the signal aborts. */

@@ -122,6 +122,15 @@ export const toolArchiveFolder = (stanza: string): string => `${TOOL_FOLDER}/arc
 /** pgBackRest's tree of backups for one stanza: a folder for each, named by its label. */
 export const toolBackupFolder = (stanza: string): string => `${TOOL_FOLDER}/backup/${stanza}/`;
 
+/** What the tool reads of a stanza before anything else: of each pair, the file and its copy, one is enough. */
+export function toolInfoKeys(stanza: string): { archive: string[]; backup: string[] } {
+  const both = (key: string) => [key, `${key}.copy`];
+  return {
+    archive: both(`${toolArchiveFolder(stanza)}archive.info`),
+    backup: both(`${toolBackupFolder(stanza)}backup.info`),
+  };
+}
+
 /** A workflow id as one part of a key or path: `pitr/shop/x` becomes `pitr%2Fshop%2Fx`; one of dots is no way up. */
 export function encodeId(workflowId: string): string {
   return /^\.+$/.test(workflowId) ? workflowId.replaceAll('.', '%2E') : encodeURIComponent(workflowId);

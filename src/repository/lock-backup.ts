@@ -1,9 +1,10 @@
 import type { Run } from '../model/progress.ts';
 import { mapBounded } from './bounded.ts';
 import { isNotFound } from './failure.ts';
-import { manifestFolder, toolArchiveFolder, toolBackupFolder } from './layout.ts';
+import { manifestFolder, toolBackupFolder, toolInfoKeys } from './layout.ts';
 import type { ListedVersion, Repository } from './repository.ts';
 import { lockUntil, readRetention } from './retention.ts';
+import { currentVersions } from './stacks.ts';
 
 const LOCKS_AT_ONCE = 16;
 const TOOL_MANIFEST = 'backup.manifest';
@@ -65,24 +66,12 @@ export async function lockToolFiles(
   until: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const files = [`${toolBackupFolder(stanza)}backup.info`, `${toolArchiveFolder(stanza)}archive.info`];
-  for (const key of files.flatMap((file) => [file, `${file}.copy`])) {
+  const { backup, archive } = toolInfoKeys(stanza);
+  for (const key of [...backup, ...archive]) {
     await lockUntil(repository, { key, versionId: null }, until, signal).catch((error: unknown) => {
       if (!isNotFound(error)) throw error;
     });
   }
-}
-
-async function currentVersions(
-  repository: Repository,
-  prefix: string,
-  signal: AbortSignal,
-): Promise<ListedVersion[]> {
-  const found: ListedVersion[] = [];
-  for await (const version of repository.versions(prefix, signal)) {
-    if (version.isLatest && !version.isDeleteMarker) found.push(version);
-  }
-  return found;
 }
 
 async function isLocked(

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../model/failure.ts';
 import type { ListedVersion, Repository } from './repository.ts';
+import { byKey } from './stacks.ts';
 
 /**
  * Removes versions and delete markers for good, as they are listed. Where the credentials may not remove a version a
@@ -10,22 +11,9 @@ export async function removeVersions(
   versions: AsyncIterable<ListedVersion>,
 ): Promise<string[]> {
   const removed: string[] = [];
-  for await (const [key, same] of byKey(versions))
+  for await (const { key, versions: same } of byKey(versions))
     if (await removeKey(repository, key, same)) removed.push(key);
   return removed;
-}
-
-async function* byKey(versions: AsyncIterable<ListedVersion>): AsyncGenerator<[string, ListedVersion[]]> {
-  let same: ListedVersion[] = [];
-  for await (const version of versions) {
-    const [first] = same;
-    if (first !== undefined && first.key !== version.key) {
-      yield [first.key, same];
-      same = [];
-    }
-    same.push(version);
-  }
-  if (same[0] !== undefined) yield [same[0].key, same];
 }
 
 /** Markers go last, and only when nothing is left under them: without them it would be seen again. */

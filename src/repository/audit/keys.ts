@@ -2,13 +2,11 @@ import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import type { RepositoryConfig } from '../../config/schema.ts';
 import { HoldfastError } from '../../model/failure.ts';
-import type { Credentials } from '../client.ts';
+import { type Credentials, forSdk } from '../client.ts';
 import { isNotFound } from '../failure.ts';
 import type { Repository } from '../repository.ts';
 import type { AuditedVersion, AuditFacts } from './facts.ts';
-
-/** Nothing in them can be read without a thaw. */
-const ARCHIVES = ['GLACIER', 'DEEP_ARCHIVE'];
+import { isArchive } from './fate.ts';
 
 export type KeyState = AuditFacts['keys'][string];
 
@@ -30,15 +28,7 @@ export async function describeKey(
   const { region, credentials } = options;
   const client = new KMSClient({
     region,
-    ...(credentials === null
-      ? {}
-      : {
-          credentials: {
-            accessKeyId: credentials.accessKeyId,
-            secretAccessKey: credentials.secretAccessKey,
-            ...(credentials.sessionToken === null ? {} : { sessionToken: credentials.sessionToken }),
-          },
-        }),
+    ...(credentials === null ? {} : { credentials: forSdk(credentials) }),
   });
   try {
     const { KeyMetadata: found } = await client.send(new DescribeKeyCommand({ KeyId: key }), {
@@ -64,9 +54,7 @@ export async function tryKey(
   closed: readonly AuditedVersion[],
   signal: AbortSignal,
 ): Promise<KeyState | 'unknown'> {
-  const readable = closed.find(
-    ({ sizeBytes, storageClass }) => sizeBytes > 0 && !ARCHIVES.includes(storageClass),
-  );
+  const readable = closed.find(({ sizeBytes, storageClass }) => sizeBytes > 0 && !isArchive(storageClass));
   if (readable === undefined) return 'unknown';
   const command = () =>
     new GetObjectCommand({

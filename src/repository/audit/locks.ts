@@ -1,11 +1,11 @@
 import type { AuditFinding } from '../../model/audit.ts';
 import { formatDuration } from '../../model/duration.ts';
+import { toolInfoKeys } from '../layout.ts';
 import { type Backup, isBase, isInStanza, isManifest, rootOf } from './backup.ts';
 import { DAY_MS, dayOf } from './calendar.ts';
 import type { AuditedVersion, AuditFacts } from './facts.ts';
 import type { Outlook } from './outlook.ts';
 import { promisedBackups } from './present.ts';
-import { toolFileKeys } from './tool-files.ts';
 import { finding, firstDay, more, nameOf, plural } from './words.ts';
 
 /** Clocks and roundings: a lock that is so much shorter is not. */
@@ -46,7 +46,7 @@ export function tellLocks(
   for (const { node, until } of requiredLogLocks(outlook)) {
     for (const version of node.versions) look('the logs', version, until);
   }
-  const { archive, backup } = toolFileKeys(outlook.database.stanza);
+  const { archive, backup } = toolInfoKeys(outlook.database.stanza);
   const until = lastPromise(outlook);
   for (const version of [...archive, ...backup].map((key) => toolFiles.get(key))) {
     if (version !== undefined && until > outlook.horizon.now) look('the tool itself', version, until);

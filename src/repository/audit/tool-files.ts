@@ -1,5 +1,5 @@
 import type { AuditFinding } from '../../model/audit.ts';
-import { toolArchiveFolder, toolBackupFolder } from '../layout.ts';
+import { toolInfoKeys } from '../layout.ts';
 import { isBase, isInStanza } from './backup.ts';
 import type { Horizon } from './calendar.ts';
 import type { AuditedVersion } from './facts.ts';
@@ -52,17 +52,8 @@ export function lookAtToolFiles(
   return told;
 }
 
-/** The keys of a stanza's files: of each pair one is enough. */
-export function toolFileKeys(stanza: string): { archive: string[]; backup: string[] } {
-  const both = (key: string) => [key, `${key}.copy`];
-  return {
-    archive: both(`${toolArchiveFolder(stanza)}archive.info`),
-    backup: both(`${toolBackupFolder(stanza)}backup.info`),
-  };
-}
-
 function pairsOf({ database, lives }: Outlook, toolFiles: ReadonlyMap<string, AuditedVersion>): Pair[] {
-  const keys = toolFileKeys(database.stanza);
+  const keys = toolInfoKeys(database.stanza);
   const pair = (of: readonly string[], rewritten: number[]): Pair => ({
     key: of[0] ?? '',
     versions: of.map((key) => toolFiles.get(key)).filter((file) => file !== undefined),

@@ -1,5 +1,6 @@
 import { mapBounded } from '../bounded.ts';
 import type { ListedVersion, Repository } from '../repository.ts';
+import { byKey } from '../stacks.ts';
 import { coveringOf } from './key.ts';
 import { isSameContent } from './same.ts';
 
@@ -95,21 +96,6 @@ async function mendOf(
     ...{ key, of, lockedUntil, markers, copy },
     good: { versionId, sizeBytes, writtenAt: lastModified, storageClass },
   };
-}
-
-async function* byKey(
-  versions: AsyncIterable<ListedVersion>,
-): AsyncGenerator<{ key: string; versions: ListedVersion[] }> {
-  let same: ListedVersion[] = [];
-  for await (const version of versions) {
-    const key = same[0]?.key;
-    if (key !== undefined && key !== version.key) {
-      yield { key, versions: same };
-      same = [];
-    }
-    same.push(version);
-  }
-  if (same[0] !== undefined) yield { key: same[0].key, versions: same };
 }
 
 async function* portions<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {

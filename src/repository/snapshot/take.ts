@@ -4,13 +4,13 @@ import type { Run } from '../../model/progress.ts';
 import { mapBounded } from '../bounded.ts';
 import { copyObject } from '../copy.ts';
 import { snapshotFolder } from '../layout.ts';
-import type { ListedVersion, Repository } from '../repository.ts';
+import { SMALLEST_MOVED_BYTES } from '../lifecycle/charges.ts';
+import type { Repository } from '../repository.ts';
 import { lockUntil } from '../retention.ts';
+import { currentVersions } from '../stacks.ts';
 import { type Contents, contentsOf, copiedKey, type Item } from './contents.ts';
 
 const COPIES_AT_ONCE = 16;
-/** S3 charges an object in its colder classes as this large at least, and pgBackRest's lists are read at any time. */
-const SMALLEST_ARCHIVED = 128 * 1024;
 
 export interface SnapshotOrder {
   id: string;
@@ -74,7 +74,9 @@ async function copyAll(
   { folder, order }: { folder: string; order: SnapshotOrder },
   run: Run,
 ): Promise<Map<string, Copy>> {
-  const before = await latestIn(repository, folder, run);
+  // An earlier attempt's.
+  const there = await currentVersions(repository, folder, run.signal);
+  const before = new Map(there.map((version) => [version.key, version]));
   const total = items.reduce((sum, { from }) => sum + from.sizeBytes, 0);
   let done = 0;
   const onBytes = (bytes: number) => {
@@ -96,17 +98,5 @@ async function copyAll(
   return new Map(copies.map(({ key, versionId }) => [key, { key, versionId }]));
 }
 
-const isSmall = ({ from, atHand }: Item): boolean => atHand || from.sizeBytes <= SMALLEST_ARCHIVED;
-
-/** What is there already and not removed: an earlier attempt's. */
-async function latestIn(
-  repository: Repository,
-  folder: string,
-  run: Run,
-): Promise<Map<string, ListedVersion>> {
-  const found = new Map<string, ListedVersion>();
-  for await (const version of repository.versions(folder, run.signal)) {
-    if (version.isLatest && !version.isDeleteMarker) found.set(version.key, version);
-  }
-  return found;
-}
+/** S3 charges an object in its colder classes as this large at least, and pgBackRest's lists are read at any time. */
+const isSmall = ({ from, atHand }: Item): boolean => atHand || from.sizeBytes <= SMALLEST_MOVED_BYTES;

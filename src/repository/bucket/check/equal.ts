@@ -11,7 +11,8 @@ import { mustWork } from './attempt.ts';
 /** Whether the bucket's settings are those that the configuration wants. */
 export function settingsAreRight(admin: Repository, config: Config, signal: AbortSignal): Promise<Finding> {
   return mustWork('settings', async () => {
-    const found = difference(await readBucketSettings(admin.connection, signal), desiredSettings(config));
+    const desired = desiredSettings(config);
+    const found = difference(await readBucketSettings(admin.connection, signal), desired);
     const missing = found.lacking.filter(({ required }) => required).map(({ what }) => what);
     const wrong = found.changes.map(
       ({ aspect, item, is, willBe }) => `${item ?? aspect} is ${is}, not ${willBe}`,
@@ -23,6 +24,6 @@ export function settingsAreRight(admin: Repository, config: Config, signal: Abor
     }
     const lacking = found.lacking.map(({ aspect }) => aspect);
     const but = lacking.length === 0 ? '' : `; this store has no ${lacking.join(', ')}`;
-    return `as the configuration wants them, with ${countOf(desiredSettings(config).rules.length, 'lifecycle rule')}${but}`;
+    return `as the configuration wants them, with ${countOf(desired.rules.length, 'lifecycle rule')}${but}`;
   });
 }
