@@ -3,7 +3,7 @@ import { describeDatabase } from '../config/describe.ts';
 import type { DatabaseConfig } from '../config/schema.ts';
 import { productionFolderOf } from '../config/takeover.ts';
 import type { ToolRepository } from '../engines/contract/backup.ts';
-import type { Engine } from '../engines/engine.ts';
+import type { Engine, PhysicalTools } from '../engines/engine.ts';
 import type { InstanceStore } from '../instances/instance.ts';
 import { localInstances } from '../instances/local.ts';
 import type { ServerAccess } from '../model/access.ts';
@@ -69,6 +69,18 @@ export function instancesOf(deps: Dependencies, site: string): InstanceStore {
   const { directory, user, reserveBytes } = found;
   const production = productionFolderOf(deps.config.config, site);
   return localInstances({ site, host: deps.host, directory, user, reserveBytes, production });
+}
+
+/** What backups of files need of the engine. Throws NotSupported where it has none. */
+export function physicalOf(engine: Engine, database: string): PhysicalTools {
+  if (engine.physical !== null) return engine.physical;
+  throw new HoldfastError(
+    'NotSupported',
+    `${database} has no physical backups: ${engine.kind} has none yet`,
+    {
+      hint: 'its bases are logical backups: holdfast backup --tier logical, holdfast restore pitr',
+    },
+  );
 }
 
 /** The section that physical backups and logs need. Throws InvalidConfiguration where there is none. */

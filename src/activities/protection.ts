@@ -8,7 +8,14 @@ import { logicalAttemptFolder, logicalFolder, relationsKey } from '../repository
 import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openSink } from '../repository/sink.ts';
-import { databaseOf, postgresOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
+import {
+  databaseOf,
+  physicalOf,
+  postgresOf,
+  productionAccess,
+  toolRepositoryOf,
+  withRepository,
+} from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { lockDate, lockObjects } from './locking.ts';
 import { measureBackup } from './measuring.ts';
@@ -64,11 +71,12 @@ export const createProtectionActivities = (deps: Dependencies) => ({
     return asActivity((run) =>
       withRepository(deps, 'backup', async (repository) => {
         const { engine, stanza, config, tiers, retention } = databaseOf(deps, input.database);
+        const physical = physicalOf(engine, input.database);
         const { dataDirectory, systemUser } = postgresOf(input.database, config);
         const tool = await toolRepositoryOf(deps, 'backup');
-        const askTool = () => engine.listBackups({ repository: tool, stanza, systemUser }, run);
+        const askTool = () => physical.listBackups({ repository: tool, stanza, systemUser }, run);
         const known = { made: await askTool(), next: input.kind, now: Date.now() };
-        const backup = await engine.backup(
+        const backup = await physical.backup(
           {
             access: await productionAccess(deps, input.database),
             repository: tool,

@@ -15,6 +15,7 @@ import type { Repository } from '../repository/repository.ts';
 import {
   databaseOf,
   instancesOf,
+  physicalOf,
   postgresOf,
   productionAccess,
   toolRepositoryOf,
@@ -47,7 +48,7 @@ export const createTakeoverActivities = (deps: Dependencies) => ({
   async promoteInstance(input: NewServer): Promise<{ timeline: number }> {
     return asActivity(async (run) => {
       const { engine } = databaseOf(deps, input.database);
-      return engine.promote(await findInstance(deps, input.instance), run);
+      return physicalOf(engine, input.database).promote(await findInstance(deps, input.instance), run);
     });
   },
 
@@ -71,7 +72,7 @@ export const createTakeoverActivities = (deps: Dependencies) => ({
         settings,
         tls = null,
       } = takeoverOf(deps.config.config, database, instance.site);
-      const server = await engine.takeOver(
+      const server = await physicalOf(engine, database).takeOver(
         {
           ...{ place, name: database, stanza, serverMajor: base.serverMajor },
           repository: await toolRepositoryOf(deps, 'backup'),

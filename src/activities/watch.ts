@@ -98,8 +98,11 @@ async function watch(
 
 async function askServer(deps: Dependencies, name: string, run: Run): Promise<LogReport> {
   const { engine, config, tiers } = databaseOf(deps, name);
+  if (engine.logs.kind === 'shipped') {
+    throw new HoldfastError('NotSupported', `the logs of ${name} cannot be shipped yet`);
+  }
   const { dataDirectory, log } = postgresOf(name, config);
-  return engine.watchLog(
+  return engine.logs.watch(
     {
       ...{ database: name, access: await productionAccess(deps, name), dataDirectory },
       serverLog: log ?? null,

@@ -24,7 +24,7 @@ export const checkServerPrograms: Check = (patient) =>
 /** The backup tool, run as a restore runs it: its program, the credentials, the passphrase and the stanza. */
 export const checkBackupTool: Check = (patient) =>
   lookAtEach(
-    patient.databases,
+    patient.databases.filter(({ config }) => patient.engines[config.engine]?.physical !== null),
     ({ name }) => `backup tool for ${name}`,
     async ({ name, config, stanza }) => {
       const { loaded, site, run } = patient;
@@ -32,7 +32,7 @@ export const checkBackupTool: Check = (patient) =>
         ...{ use: 'restore', baseDirectory: loaded.directory },
       });
       const systemUser = loaded.config.sites[site]?.user ?? null;
-      const backups = await patient.engines[config.engine]?.listBackups(
+      const backups = await patient.engines[config.engine]?.physical?.listBackups(
         { repository, stanza, systemUser },
         run,
       );

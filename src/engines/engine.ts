@@ -45,6 +45,7 @@ import type {
   TakenOver,
   TakeOverInput,
 } from './contract/restore.ts';
+import type { LogShipping } from './contract/ship.ts';
 
 /**
  * The engine contract. An engine is plain code: it takes an AbortSignal and a progress callback (`Run`),
@@ -84,25 +85,19 @@ export interface Engine {
     run: Run,
   ): Promise<LogicalDump>;
 
-  /** Takes a physical backup on the database's host. An unfinished one of an earlier attempt is the tool's to resume. */
-  backup(input: BackupInput, run: Run): Promise<PhysicalBackup>;
+  /** Backups of files by a tool, and servers made of them. Null: this engine has none, and its bases are logical backups. */
+  readonly physical: PhysicalTools | null;
 
-  /** All physical backups that the tool knows in the repository; works without the server. Empty where there are none. */
-  listBackups(
-    input: { repository: ToolRepository; stanza: string; systemUser: string | null },
-    run: Run,
-  ): Promise<PhysicalBackup[]>;
+  /** How its logs come into the repository: the server archives them itself, and is watched, or they are shipped. */
+  readonly logs: ArchivedLogs | ({ kind: 'shipped' } & LogShipping);
 
-  /** A round of the watcher: archiver's state, a heartbeat commit, and a log switch when the last is older than `maxAgeMs / 2`. */
-  watchLog(input: WatchInput, run: Run): Promise<LogReport>;
+  /**
+   * Closes the current log, so that every moment before now can be recovered once it is in the repository. Where the
+   * server archives by itself, a heartbeat is committed first: recovery to a time needs a commit after it.
+   */
+  closeLog(access: ServerAccess, run: Run): Promise<ClosedLog>;
 
-  /** Commits a heartbeat and closes the current log, so that every moment before now can be recovered once it is archived. */
-  closeLog(
-    access: ServerAccess,
-    run: Run,
-  ): Promise<{ at: string; position: string; log: string; timeline: number; xid?: string }>;
-
-  /** Restores files into an instance's place. A second run goes on from what the first left. */
+  /** Restores a base into an instance's place. A second run goes on from what the first left. */
   restore(input: RestoreInput, run: Run): Promise<void>;
 
   /**
@@ -113,20 +108,6 @@ export interface Engine {
 
   /** Starts the restored server isolated, replays to the target, pauses there and asserts the position. */
   replay(input: ReplayInput, run: Run): Promise<ReplayResult>;
-
-  /**
-   * Ends the recovery of an isolated copy that is paused at its target, on a timeline of its own: it stays isolated.
-   * Done already is success.
-   */
-  promote(place: InstancePlace, run: Run): Promise<{ timeline: number }>;
-
-  /**
-   * Makes a server that {@link replay} brought to its target, and whose files were moved since, production: starts it
-   * with what clients need, ends its recovery on a new timeline, and archives into its own stanza. A second run goes on
-   * from where the first was killed; done already is success. Throws InstanceLost, ToolFailed, RepositoryUnavailable,
-   * RepositoryRefused, NotSupported, NotEnoughSpace.
-   */
-  takeOver(input: TakeOverInput, run: Run): Promise<TakenOver>;
 
   /**
    * Who a server is: to recognise one that was left behind. `writable`: it is no standby, whatever its settings say to
@@ -218,4 +199,44 @@ export interface Engine {
     options: { hash: string; tables: string[] | null },
     run: Run,
   ): Promise<{ schema: string; schemaSha256: string; tables: TableFingerprint[] }>;
+}
+
+export interface ClosedLog {
+  at: string;
+  position: string;
+  log: string;
+  timeline: number;
+  /** absent: the server counts no transactions, or nothing was committed */
+  xid?: string;
+}
+
+export interface ArchivedLogs {
+  kind: 'archived';
+  /** A round of the watcher: archiver's state, a heartbeat commit, and a log switch when the last is older than `maxAgeMs / 2`. */
+  watch(input: WatchInput, run: Run): Promise<LogReport>;
+}
+
+export interface PhysicalTools {
+  /** Takes a physical backup on the database's host. An unfinished one of an earlier attempt is the tool's to resume. */
+  backup(input: BackupInput, run: Run): Promise<PhysicalBackup>;
+
+  /** All physical backups that the tool knows in the repository; works without the server. Empty where there are none. */
+  listBackups(
+    input: { repository: ToolRepository; stanza: string; systemUser: string | null },
+    run: Run,
+  ): Promise<PhysicalBackup[]>;
+
+  /**
+   * Ends the recovery of an isolated copy that is paused at its target, on a timeline of its own: it stays isolated.
+   * Done already is success.
+   */
+  promote(place: InstancePlace, run: Run): Promise<{ timeline: number }>;
+
+  /**
+   * Makes a server that {@link Engine.replay} brought to its target, and whose files were moved since, production:
+   * starts it with what clients need, ends its recovery on a new timeline, and archives into its own stanza. A second
+   * run goes on from where the first was killed; done already is success. Throws InstanceLost, ToolFailed,
+   * RepositoryUnavailable, RepositoryRefused, NotSupported, NotEnoughSpace.
+   */
+  takeOver(input: TakeOverInput, run: Run): Promise<TakenOver>;
 }

@@ -39,6 +39,8 @@ export interface LogPositions {
   /** first and last log that the backup itself needs to become consistent */
   startLog: string | null;
   stopLog: string | null;
+  /** of MySQL and MariaDB: every transaction that is in the snapshot, as a GTID set; null: the server has none. Absent: another engine's */
+  gtid?: string | null;
 }
 
 /** One database of a server in a logical backup: one object (or several parts of it) each. */

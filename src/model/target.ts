@@ -15,7 +15,13 @@ const position = { exclusive: z.boolean().optional(), timeline: z.number().int()
 const kinds = {
   time: z.strictObject({ time: timeSchema, ...position }),
   lsn: z.strictObject({
-    lsn: z.string().regex(/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/, 'must be an LSN such as 0/3000148'),
+    // PostgreSQL's, or a file and a position in it, which is how MySQL and MariaDB name a place in their logs.
+    lsn: z
+      .string()
+      .regex(
+        /^(?:[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}|[^\s:/]+\.\d+:\d+)$/,
+        'must be an LSN such as 0/3000148, or of MySQL a position such as binlog.000004:1234',
+      ),
     ...position,
   }),
   xid: z.strictObject({ xid: z.string().regex(/^\d+$/, 'must be a transaction id in digits'), ...position }),

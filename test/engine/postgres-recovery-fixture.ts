@@ -7,7 +7,7 @@ import type { ClientBase } from 'pg';
 import { type RunningPostgres, startPostgres } from '../../src/client/dev/postgres.ts';
 import { type S3Server, startS3 } from '../../src/client/dev/s3.ts';
 import type { ToolRepository } from '../../src/engines/contract/backup.ts';
-import type { InstancePlace, ReplayInput } from '../../src/engines/contract/restore.ts';
+import type { InstancePlace, ReplayArchivedInput } from '../../src/engines/contract/restore.ts';
 import { withConnection } from '../../src/engines/postgres/connection.ts';
 import { runPgbackrest } from '../../src/engines/postgres/pgbackrest.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
@@ -176,8 +176,8 @@ export function replayInput(
   recovery: Recovery,
   place: InstancePlace,
   target: Target,
-  change: Partial<ReplayInput> = {},
-): ReplayInput {
+  change: Partial<ReplayArchivedInput> = {},
+): ReplayArchivedInput {
   return {
     place,
     repository: recovery.readOnly,
@@ -199,7 +199,7 @@ export async function recover(
   place: InstancePlace,
   backup: string,
   target: Target,
-  change: Partial<ReplayInput> = {},
+  change: Partial<ReplayArchivedInput> = {},
 ) {
   await restore(restoreInput(recovery, place, backup), quietly);
   return replay(replayInput(recovery, place, target, change), quietly);

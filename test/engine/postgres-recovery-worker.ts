@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import type { ReplayInput, RestoreInput, TakeOverInput } from '../../src/engines/contract/restore.ts';
+import type { ReplayArchivedInput, RestoreFilesInput, TakeOverInput } from '../../src/engines/contract/restore.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
 import { takeOver } from '../../src/engines/postgres/takeover/take-over.ts';
@@ -18,6 +18,6 @@ const run = {
     if (phase === lastPhase) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   },
 };
-if (step === 'restore') await restore(input as RestoreInput, run);
-else if (step === 'replay') await replay(input as ReplayInput, run);
+if (step === 'restore') await restore(input as RestoreFilesInput, run);
+else if (step === 'replay') await replay(input as ReplayArchivedInput, run);
 else await takeOver(input as TakeOverInput, run);

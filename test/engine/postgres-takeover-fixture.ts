@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { freePort } from '../../src/client/dev/ports.ts';
-import type { ReplayInput, TakeOverInput } from '../../src/engines/contract/restore.ts';
+import type { ReplayArchivedInput, TakeOverInput } from '../../src/engines/contract/restore.ts';
 import { serverPid } from '../../src/engines/postgres/instance-processes.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
@@ -23,7 +23,7 @@ export async function restoreAndMove(
   id: string,
   backup: string,
   target: Target,
-  change: Partial<ReplayInput> = {},
+  change: Partial<ReplayArchivedInput> = {},
 ) {
   const place = await recovery.provision(id);
   const serverMajor = change.serverMajor ?? MAJOR;

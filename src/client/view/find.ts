@@ -12,15 +12,19 @@ export function restoreCommandOf(
   const conflict = lostRows(candidate) ? [] : ['--conflict', 'restore-changed'];
   const words = [
     ...['holdfast', 'restore', 'pitr', database, ...targetOptions(candidate), '--table', table, ...conflict],
-    ...['--reason', `transaction ${candidate.xid} ${describeCandidate(candidate, table)}`, ...again],
+    ...['--reason', `transaction ${nameOf(candidate)} ${describeCandidate(candidate, table)}`, ...again],
   ];
   return words.map(shellQuote).join(' ');
 }
 
 /** By its place in the log, which tells what base to start from: where a transaction id lies only a replay finds. */
 function targetOptions({ target }: Candidate): string[] {
-  return ['--lsn', target.lsn, '--exclusive'];
+  const place = 'gtid' in target ? ['--gtid', target.gtid] : ['--lsn', target.lsn];
+  return [...place, '--exclusive'];
 }
+
+/** What people call the transaction: the server's number for it, or else its place in the log. */
+const nameOf = ({ xid, gtid, lsn }: Candidate): string => xid ?? gtid ?? lsn;
 
 function lostRows({ whole, deleted }: Candidate): boolean {
   return deleted > 0 || whole === 'dropped' || whole === 'truncated';
@@ -59,7 +63,7 @@ export function formatFind(result: FindResult, again: readonly string[], width: 
   if (likeliest !== null) {
     const others = candidates.length > 1 ? ' (for another one, put its target there)' : '';
     parts.push(
-      `to just before transaction ${likeliest.xid}, which ${describeCandidate(likeliest, table)}${others}:\n${restoreCommandOf(result, likeliest, again)}`,
+      `to just before transaction ${nameOf(likeliest)}, which ${describeCandidate(likeliest, table)}${others}:\n${restoreCommandOf(result, likeliest, again)}`,
     );
   }
   return parts.join('\n\n');
@@ -67,11 +71,12 @@ export function formatFind(result: FindResult, again: readonly string[], width: 
 
 function formatCandidates(candidates: readonly Candidate[]): string {
   const hasOwn = candidates.some(({ by }) => by !== undefined);
+  const hasGtids = candidates.some(({ gtid }) => gtid !== undefined);
   return formatTable(
     [
       { head: 'committed at' },
-      { head: 'xid', align: 'right' },
-      { head: 'LSN' },
+      { head: hasGtids ? 'GTID' : 'xid', align: 'right' },
+      { head: 'position' },
       { head: 'deleted', align: 'right' },
       { head: 'updated', align: 'right' },
       { head: 'whole' },
@@ -79,9 +84,16 @@ function formatCandidates(candidates: readonly Candidate[]): string {
       ...(hasOwn ? [{ head: 'done by' }] : []),
     ],
     candidates.map((candidate) => {
-      const { at, xid, lsn, deleted, updated } = candidate;
+      const { at, xid, gtid, lsn, deleted, updated } = candidate;
       const counts = [formatCount(deleted), formatCount(updated)];
-      const known = [at, xid, lsn, ...counts, describeWhole(candidate), targetOptions(candidate).join(' ')];
+      const known = [
+        at,
+        xid ?? gtid ?? '-',
+        lsn,
+        ...counts,
+        describeWhole(candidate),
+        targetOptions(candidate).join(' '),
+      ];
       return hasOwn ? [...known, candidate.by ?? '-'] : known;
     }),
   );

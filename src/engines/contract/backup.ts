@@ -29,6 +29,7 @@ export interface ObjectSink {
 
 export interface ServerFacts {
   version: string;
+  /** PostgreSQL's major version; of MySQL and MariaDB the series as a number: 8.0 is 800, 10.11 is 1011 */
   major: number;
   systemIdentifier: string;
   /** data bytes of the whole server, and of each db that can be connected to and is not a template */

@@ -6,6 +6,7 @@ import type { Target } from '../../model/target.ts';
 import type { ToolRepository } from './backup.ts';
 import type { TableComparison } from './change.ts';
 import type { InstancePlace } from './restore.ts';
+import type { ShippedContent } from './ship.ts';
 
 export interface ExportInput {
   restored: ServerAccess;
@@ -45,25 +46,37 @@ export interface LogFile {
   path: string;
 }
 
-export interface FindInput {
+/** A search in archived logs, which a tool fetches, or in shipped ones. */
+export type FindInput = FindArchivedInput | FindShippedInput;
+
+interface Search {
+  /** ISO 8601: only what committed from `since` to `until` counts */
+  since: string;
+  until: string;
+  /** what Holdfast itself has committed in production */
+  own: OwnTransaction[];
+  /** the candidates with the most rows are kept, and fewer deleted and updated rows than `minRows` make none */
+  limit: number;
+  minRows: number;
+}
+
+export interface FindArchivedInput extends Search {
   repository: ToolRepository;
   stanza: string;
   serverMajor: number;
   segmentBytes: number;
-  /** ISO 8601: only what committed from `since` to `until` counts */
-  since: string;
-  until: string;
   /** the logs to read, in order; where one is missing between two of them, the reading starts anew */
   logs: LogFile[];
   /** every place where the table's data was known to lie, oldest first */
   relations: TableRelation[];
-  /** what Holdfast itself has committed in production */
-  own: OwnTransaction[];
   /** an empty directory for fetched logs, a few at a time: removed by the caller */
   directory: string;
-  /** the candidates with the most rows are kept, and fewer deleted and updated rows than `minRows` make none */
-  limit: number;
-  minRows: number;
+}
+
+/** These logs name tables themselves: `db.table` in the form of model/table.ts. */
+export interface FindShippedInput extends Search {
+  table: string;
+  logs: ShippedContent[];
 }
 
 /** An import or undo. Transaction ids come again, also after a recovery: it committed between two moments, ISO 8601. */
@@ -96,11 +109,14 @@ export interface KnownRelations {
 
 /** A transaction that may have been the accident. */
 export interface Candidate {
-  xid: string;
+  /** its number on the server; null: the server's logs have none (MySQL: the GTID, where there is one) */
+  xid: string | null;
   /** of its commit */
   at: string;
+  /** where it begins or commits in the log: an LSN, or `binlog.000004:1234` */
   lsn: string;
   timeline: number;
+  gtid?: string;
   deleted: number;
   updated: number;
   inserted: number;
@@ -111,7 +127,7 @@ export interface Candidate {
   /** the runbook of Holdfast whose import or undo it is */
   by?: string;
   /** just before it, ready for pointInTimeRecovery */
-  target: Extract<Target, { lsn: string }>;
+  target: Extract<Target, { lsn: string } | { gtid: string }>;
 }
 
 export interface CountInput {

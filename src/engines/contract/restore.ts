@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ServerAccess } from '../../model/access.ts';
 import type { Target } from '../../model/target.ts';
 import type { ToolRepository } from './backup.ts';
+import type { ShippedContent } from './ship.ts';
 
 /** What a restore needs to know of the server that is to come up: read from the restored files themselves. */
 export interface InstancePlace {
@@ -11,7 +12,10 @@ export interface InstancePlace {
   user: string | null;
 }
 
-export interface RestoreInput {
+/** A base, with its place: files in a backup tool's repository, or dumps of ours. */
+export type RestoreInput = RestoreFilesInput | RestoreDumpsInput;
+
+export interface RestoreFilesInput {
   place: InstancePlace;
   repository: ToolRepository;
   stanza: string;
@@ -19,6 +23,23 @@ export interface RestoreInput {
   serverMajor: number;
   /** null: all */
   databases: string[] | null;
+}
+
+export interface RestoreDumpsInput {
+  place: InstancePlace;
+  backup: string;
+  serverMajor: number;
+  /** text of the backup's accounts; null: there is none in the backup */
+  globals: string | null;
+  /** every db of the backup */
+  dumps: DumpSource[];
+}
+
+/** A db's dump from its first byte, as it lies in the repository. */
+export interface DumpSource {
+  database: string;
+  open(signal: AbortSignal): Readable;
+  sizeBytes: number;
 }
 
 export interface RestoreTablesInput {
@@ -42,7 +63,7 @@ export interface RestoreTablesInput {
   open(signal: AbortSignal): Readable;
   sizeBytes: number;
   /** further dbs of the same backup, restored as a whole into the same server */
-  others?: Pick<RestoreTablesInput, 'database' | 'open' | 'sizeBytes'>[];
+  others?: DumpSource[];
 }
 
 export interface RestoredTables extends ReplayResult {
@@ -53,7 +74,21 @@ export interface RestoredTables extends ReplayResult {
   notices: string[];
 }
 
-export interface ReplayInput {
+/** Logs, with their place: in a backup tool's repository, which fetches them itself, or shipped by us. */
+export type ReplayInput = ReplayArchivedInput | ReplayShippedInput;
+
+export interface ReplayShippedInput {
+  place: InstancePlace;
+  serverMajor: number;
+  target: Target;
+  /** where the base stands: a position in a log, and its GTIDs where the server has them */
+  from: { position: string; gtid: string | null };
+  /** every log from the base's position to the target, in order; none: the base alone reaches it */
+  logs: ShippedContent[];
+  database: string;
+}
+
+export interface ReplayArchivedInput {
   place: InstancePlace;
   repository: ToolRepository;
   stanza: string;
@@ -110,10 +145,13 @@ export interface TakenOver {
 export interface ReplayResult {
   /** access to the paused, read-only server through its private socket */
   access: ServerAccess;
-  /** `postgresql://user@/db?host=…`, without a password */
+  /** `postgresql://user@/db?host=…` or `mysql://user@/db?socket=…`, without a password */
   url: string;
   /** where it stopped, for people and the evidence */
   position: string;
+  /** the same for programs: an LSN, or `binlog.000004:1234` */
   lsn: string;
+  /** of MySQL and MariaDB: every transaction that is in the copy; null: the server has no GTIDs */
+  gtid?: string | null;
   lastTransactionAt: string | null;
 }

@@ -4,7 +4,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import { parseLsn } from '../../model/wal.ts';
-import type { ReplayInput, ReplayResult } from '../contract/restore.ts';
+import type { ReplayArchivedInput, ReplayResult } from '../contract/restore.ts';
 import { raise, readParameters } from './control-data.ts';
 import { endStrays, serverPid } from './instance-processes.ts';
 import { requireIsolation } from './isolation.ts';
@@ -34,7 +34,7 @@ const STARTS = 6;
  * on; else it throws InstanceLost, and the files have to be restored again. Throws TargetNotReached, LogGap,
  * TargetNotRecoverable, NotEnoughSpace, RepositoryUnavailable, RepositoryRefused.
  */
-export async function replay(input: ReplayInput, run: Run): Promise<ReplayResult> {
+export async function replay(input: ReplayArchivedInput, run: Run): Promise<ReplayResult> {
   const { place } = input;
   await prepareLayout(place);
   const before = await readReplayState(place);
@@ -57,7 +57,7 @@ export async function replay(input: ReplayInput, run: Run): Promise<ReplayResult
 /** A server of an earlier attempt that is on its way to the same target, or there. */
 async function waitForRunning(
   state: ReplayState,
-  input: ReplayInput,
+  input: ReplayArchivedInput,
   run: Run,
 ): Promise<(ReplayState & { reached: Reached }) | null> {
   const pid = await serverPid(input.place);
@@ -71,7 +71,7 @@ async function waitForRunning(
 
 async function startAndWait(
   before: ReplayState | null,
-  input: ReplayInput,
+  input: ReplayArchivedInput,
   run: Run,
 ): Promise<ReplayState & { reached: Reached }> {
   const { place, serverMajor, durable = false } = input;
@@ -100,13 +100,13 @@ async function startAndWait(
   });
 }
 
-async function keep<T extends ReplayState>(input: ReplayInput, state: T): Promise<T> {
+async function keep<T extends ReplayState>(input: ReplayArchivedInput, state: T): Promise<T> {
   await writeReplayState(input.place, state);
   return state;
 }
 
 /** `latest` is replayed as a standby: at the end of the logs it waits, where a recovery would promote. */
-async function writeSignal({ place, target }: ReplayInput): Promise<void> {
+async function writeSignal({ place, target }: ReplayArchivedInput): Promise<void> {
   const { data } = layoutOf(place);
   const [wanted, other] =
     'latest' in target ? ['standby.signal', 'recovery.signal'] : ['recovery.signal', 'standby.signal'];
@@ -115,7 +115,7 @@ async function writeSignal({ place, target }: ReplayInput): Promise<void> {
 }
 
 /** The repository for restore_command: in the environment of the server and nowhere on the disk. */
-function archiveEnvironment({ place, repository, stanza }: ReplayInput): Record<string, string> {
+function archiveEnvironment({ place, repository, stanza }: ReplayArchivedInput): Record<string, string> {
   const { data, spool, locks, logs } = layoutOf(place);
   return {
     ...repositoryEnvironment(repository),
@@ -132,7 +132,7 @@ function archiveEnvironment({ place, repository, stanza }: ReplayInput): Record<
   };
 }
 
-async function requireUsable(before: ReplayState, input: ReplayInput): Promise<void> {
+async function requireUsable(before: ReplayState, input: ReplayArchivedInput): Promise<void> {
   requireNoProduction(input.place, before);
   const again = (why: string) =>
     new HoldfastError(
@@ -154,7 +154,7 @@ async function requireUsable(before: ReplayState, input: ReplayInput): Promise<v
 }
 
 /** `latest` is another place once a later log is in the repository. */
-function isSame(before: ReplayState, input: ReplayInput): boolean {
+function isSame(before: ReplayState, input: ReplayArchivedInput): boolean {
   const { target, timeline, lastLog } = input;
   if (before.timeline !== timeline || JSON.stringify(before.target) !== JSON.stringify(target)) return false;
   return !('latest' in target) || (lastLog ?? '') <= (before.lastLog ?? '');

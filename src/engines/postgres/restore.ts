@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Progress, Run } from '../../model/progress.ts';
-import type { RestoreInput } from '../contract/restore.ts';
+import type { RestoreFilesInput } from '../contract/restore.ts';
 import { runPgbackrest } from './pgbackrest.ts';
 import { layoutOf, prepareLayout } from './place.ts';
 import { readReplayState, removeReplayState, requireNoProduction } from './replay-state.ts';
@@ -16,7 +16,7 @@ const PROCESSES = 2;
  * keeps the files that are right already. Throws UnknownBackup, NotEnoughSpace, ChecksumMismatch,
  * BackupUnusable, RepositoryUnavailable, RepositoryRefused.
  */
-export async function restore(input: RestoreInput, run: Run): Promise<void> {
+export async function restore(input: RestoreFilesInput, run: Run): Promise<void> {
   const { place, backup } = input;
   requireNoProduction(place, await readReplayState(place));
   await stop(place);
@@ -54,7 +54,7 @@ export async function restore(input: RestoreInput, run: Run): Promise<void> {
   await requireMajor(input);
 }
 
-function argumentsOf({ place, backup, databases }: RestoreInput): string[] {
+function argumentsOf({ place, backup, databases }: RestoreFilesInput): string[] {
   return [
     `--set=${backup}`,
     '--type=none',
@@ -69,7 +69,7 @@ function argumentsOf({ place, backup, databases }: RestoreInput): string[] {
  * pgBackRest goes on only in a folder with its manifest or a PG_VERSION. One that was killed before it had
  * written either leaves folders in which it refuses to work.
  */
-async function removeUnusableRemains({ place }: RestoreInput): Promise<void> {
+async function removeUnusableRemains({ place }: RestoreFilesInput): Promise<void> {
   const { data, tablespaces, spool, locks } = layoutOf(place);
   await rm(join(data, 'postmaster.pid'), { force: true });
   for (const folder of [spool, locks]) await rm(folder, { recursive: true, force: true });
@@ -128,7 +128,7 @@ function restoreFailure(error: unknown, backup: string, readable: boolean): unkn
   return error;
 }
 
-async function requireMajor({ place, serverMajor, backup }: RestoreInput): Promise<void> {
+async function requireMajor({ place, serverMajor, backup }: RestoreFilesInput): Promise<void> {
   const version = (await readFile(join(layoutOf(place).data, 'PG_VERSION'), 'utf8')).trim();
   if (Number(version) === serverMajor) return;
   throw new HoldfastError(

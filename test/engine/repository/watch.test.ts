@@ -203,7 +203,7 @@ function hostOf(
   return {
     config: { config, directory: '/', path: '/holdfast.yaml' } as Dependencies['config'],
     client: {} as Dependencies['client'],
-    engines: { postgres: { watchLog } as unknown as Engine },
+    engines: { postgres: { logs: { kind: 'archived', watch: watchLog } } as unknown as Engine },
     ...{ logger: pino({ enabled: false }), metrics: NO_METRICS, host: 'db1' },
   };
 }

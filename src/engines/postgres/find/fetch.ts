@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { HoldfastError } from '../../../model/failure.ts';
-import type { FindInput, LogFile } from '../../contract/read.ts';
+import type { FindArchivedInput, LogFile } from '../../contract/read.ts';
 import { startTool } from '../../process.ts';
 import { startRepositoryFile } from '../pgbackrest.ts';
 
@@ -18,7 +18,7 @@ const DECOMPRESSION: Record<string, [string, ...string[]]> = {
  * Puts one archived log into the directory, whole, under its own name. (`archive-get` would want a data directory
  * of the server; the repository's files can be had without one.)
  */
-export async function fetchLog(input: FindInput, log: LogFile, signal: AbortSignal): Promise<void> {
+export async function fetchLog(input: FindArchivedInput, log: LogFile, signal: AbortSignal): Promise<void> {
   const { repository, stanza, directory } = input;
   const extension = /-[0-9a-f]{40}\.(\w+)$/.exec(log.path)?.[1];
   const decompression = extension === undefined ? undefined : DECOMPRESSION[extension];

@@ -1,11 +1,11 @@
 import type { Run } from '../../../model/progress.ts';
-import type { FindInput, Found } from '../../contract/read.ts';
+import type { FindArchivedInput, Found } from '../../contract/read.ts';
 import { likeliest } from './rank.ts';
 import { readLogs } from './read.ts';
 import { Search } from './search.ts';
 
 /** Engine.find: reads archived logs with pg_waldump. Production is not asked; nothing but the directory is written. */
-export async function find(input: FindInput, run: Run): Promise<Found> {
+export async function find(input: FindArchivedInput, run: Run): Promise<Found> {
   const search = new Search({
     ...{ relations: input.relations, serverMajor: input.serverMajor },
     ...{ since: Date.parse(input.since), until: Date.parse(input.until) },
@@ -13,7 +13,7 @@ export async function find(input: FindInput, run: Run): Promise<Found> {
   });
   await readLogs(input, (record, timeline) => search.read(record, timeline), run);
   const candidates = search.candidates();
-  const cut = candidates.filter(({ xid }) => search.cut.has(xid)).map(({ xid }) => xid);
+  const cut = candidates.flatMap(({ xid }) => (xid !== null && search.cut.has(xid) ? [xid] : []));
   return {
     candidates,
     likeliest: likeliest(candidates),

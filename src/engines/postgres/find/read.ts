@@ -12,7 +12,7 @@ import {
   segmentOf,
   segmentStart,
 } from '../../../model/wal.ts';
-import type { FindInput, LogFile } from '../../contract/read.ts';
+import type { FindArchivedInput, LogFile } from '../../contract/read.ts';
 import { startTool } from '../../process.ts';
 import { postgresProgram } from '../programs.ts';
 import { fetchLog } from './fetch.ts';
@@ -28,7 +28,7 @@ type NumberedLog = LogFile & { segment: Segment };
 
 /** Reads every record of the logs in order. Throws RepositoryUnavailable, ToolMissing, ToolFailed. */
 export async function readLogs(
-  input: FindInput,
+  input: FindArchivedInput,
   onRecord: (record: LogRecord, timeline: number) => void,
   run: Run,
 ): Promise<void> {
@@ -67,7 +67,7 @@ function segmentAt(position: bigint, timeline: number, segmentBytes: number): Se
 }
 
 /** Consecutive logs of one timeline. */
-function stretchesOf({ logs, segmentBytes }: FindInput): NumberedLog[][] {
+function stretchesOf({ logs, segmentBytes }: FindArchivedInput): NumberedLog[][] {
   const stretches: NumberedLog[][] = [];
   for (const log of logs) {
     const segment = parseSegmentName(log.name, segmentBytes);
@@ -80,7 +80,11 @@ function stretchesOf({ logs, segmentBytes }: FindInput): NumberedLog[][] {
   return stretches;
 }
 
-async function fetchAll(input: FindInput, logs: readonly LogFile[], signal: AbortSignal): Promise<void> {
+async function fetchAll(
+  input: FindArchivedInput,
+  logs: readonly LogFile[],
+  signal: AbortSignal,
+): Promise<void> {
   for (let start = 0; start < logs.length; start += FETCHES_AT_ONCE) {
     const some = logs.slice(start, start + FETCHES_AT_ONCE);
     const fetched = await Promise.allSettled(some.map((log) => fetchLog(input, log, signal)));
@@ -90,7 +94,7 @@ async function fetchAll(input: FindInput, logs: readonly LogFile[], signal: Abor
 
 /** Removes what has been read: all before the log in which the last record begins. */
 async function removeBefore(
-  input: FindInput,
+  input: FindArchivedInput,
   stretch: readonly NumberedLog[],
   start: number,
   position: bigint | null,
@@ -104,7 +108,7 @@ async function removeBefore(
 
 interface Dump {
   program: string;
-  input: FindInput;
+  input: FindArchivedInput;
   from: { lsn: bigint | null; segment: Segment };
   to: string;
 }
