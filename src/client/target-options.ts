@@ -7,22 +7,27 @@ export interface TargetOptions {
   lsn?: string;
   xid?: string;
   name?: string;
+  gtid?: string;
   backup?: string;
   latest?: true;
   exclusive?: true;
   inclusive?: true;
 }
 
-const KINDS = ['time', 'lsn', 'xid', 'name', 'latest', 'backup'] as const;
+const KINDS = ['time', 'lsn', 'gtid', 'xid', 'name', 'latest', 'backup'] as const;
 
 export const TARGET_OPTIONS: readonly Option[] = [
   new Option('--time <time>', 'to a moment: ISO 8601 with an offset, such as 2026-01-31T14:05:00Z'),
-  new Option('--lsn <lsn>', 'to a log position, such as 0/3000148'),
-  new Option('--xid <id>', 'to a transaction: just before it, unless --inclusive'),
-  new Option('--name <name>', 'to a named restore point'),
+  new Option('--lsn <lsn>', 'to a log position: 0/3000148 (PostgreSQL), binlog.000004:1234 (MySQL, MariaDB)'),
+  new Option(
+    '--gtid <gtid>',
+    'to a transaction by its GTID (MySQL, MariaDB): just before it, unless --inclusive',
+  ),
+  new Option('--xid <id>', 'to a transaction by its number (PostgreSQL): just before it, unless --inclusive'),
+  new Option('--name <name>', 'to a named restore point (PostgreSQL)'),
   new Option('--latest', 'as far as the logs go'),
   new Option('--backup <id>', "to a backup's own consistent point"),
-  new Option('--exclusive', 'stop just before the target (default for --xid)'),
+  new Option('--exclusive', 'stop just before the target (default for --gtid and --xid)'),
   new Option('--inclusive', 'stop just after the target').conflicts('exclusive'),
 ];
 

@@ -21,10 +21,10 @@ interface Options {
 export function findCommand(): Command {
   const command = new Command('find')
     .description(
-      'which transactions took rows from a table: read from the archived logs, with the command that goes back to just before',
+      'which transactions took rows from a table: read from the logs in the repository, with the command that goes back to just before',
     )
     .argument('<database>', 'a database of the configuration')
-    .requiredOption('--table <name>', 'as schema.table; it may have been dropped since')
+    .requiredOption('--table <name>', 'as schema.table, of MySQL as db.table; it may have been dropped since')
     .requiredOption('--since <time>', 'ISO 8601 with an offset, or how long ago, such as 2h')
     .option('--until <time>', 'the same (default: now)')
     .option('--limit <count>', 'how many transactions are shown: those with the most rows', count, 20)
@@ -32,12 +32,14 @@ export function findCommand(): Command {
     .addHelpText(
       'after',
       `
-It fetches the archived logs of that time (16 MiB each, a few at a time) and needs pgbackrest and the pg_waldump of the
-server's major version on this machine; production is only asked where the table lies, and may be gone.
+It reads the logs of that time from the repository; production is only asked for the table's name and place, and may be
+gone. Of PostgreSQL the logs are fetched a few at a time (16 MiB each), and pgbackrest and the pg_waldump of the server's
+major version have to be on this machine. Of MySQL and MariaDB nothing is needed here.
 
 Examples:
   holdfast find shop --table public.orders --since 2h
-  holdfast find shop --table public.orders --since 2026-01-31T13:00:00Z --until 2026-01-31T14:00:00Z --min-rows 100`,
+  holdfast find shop --table public.orders --since 2026-01-31T13:00:00Z --until 2026-01-31T14:00:00Z --min-rows 100
+  holdfast find store --table shop.orders --since 2h`,
     );
   return withGlobalOptions(command).action(
     action(async (name: string, options: Options, self: Command) => {

@@ -26,7 +26,11 @@ export function restoreTableCommand(): Command {
       'Restore only these tables of a logical backup on an isolated instance, compare them with production, stop with a plan, and bring rows back only after its approval. With --export: write the tables, or with --conflict the rows that this rule would bring back, to files; production is not changed.',
     )
     .argument('<database>', 'a database of the configuration')
-    .requiredOption('--table <name>', 'a table to bring back, as schema.table; may be repeated', collect)
+    .requiredOption(
+      '--table <name>',
+      'a table to bring back, as schema.table, of MySQL as db.table; may be repeated',
+      collect,
+    )
     .option(
       '--backup <id>',
       'a logical backup of holdfast catalog, or a snapshot of one (default: the newest)',

@@ -41,7 +41,11 @@ function pitrCommand(): Command {
     )
     .argument('<database>', 'a database of the configuration');
   for (const option of TARGET_OPTIONS) command.addOption(option);
-  command.option('--table <name>', 'a table to bring back, as schema.table; may be repeated', collect);
+  command.option(
+    '--table <name>',
+    'a table to bring back, as schema.table, of MySQL as db.table; may be repeated',
+    collect,
+  );
   for (const option of RESTORE_OPTIONS) command.addOption(option);
   command
     .option(
@@ -57,6 +61,7 @@ function pitrCommand(): Command {
 Examples:
   holdfast restore pitr shop --time 2026-01-31T14:05:00Z --table public.orders --reason 'INC-42'
   holdfast restore pitr shop --xid 4711 --table public.orders --table public.order_lines --reason 'INC-42' --wait
+  holdfast restore pitr shop --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23 --table shop.orders --reason 'INC-42'
   holdfast restore pitr shop --time 2026-01-31T14:05:00Z --table public.orders --export csv:repository --reason 'INC-42'
   holdfast restore pitr shop --latest --keep-instance 4h --reason 'look at the data'`,
     );

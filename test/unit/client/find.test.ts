@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { followFrom, readMoment } from '../../../src/client/find.ts';
+import { followFrom } from '../../../src/client/find/archived.ts';
+import { readMoment } from '../../../src/client/find.ts';
 import { formatFind, restoreCommandOf } from '../../../src/client/view/find.ts';
 import type { Candidate } from '../../../src/engines/contract/read.ts';
 
