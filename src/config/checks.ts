@@ -136,16 +136,51 @@ function checkDatabase(config: Config, name: string, database: DatabaseConfig): 
 type At = (...path: (string | number)[]) => ConfigIssue['path'];
 
 function checkEngine(database: DatabaseConfig, at: At): ConfigIssue[] {
-  if (database.engine !== 'postgres') {
-    const message = `${database.engine} is not supported yet`;
-    return [
-      {
-        type: 'NotSupported',
-        path: at('engine'),
-        message,
-        hint: 'postgres is; remove this database until then',
-      },
-    ];
+  switch (database.engine) {
+    case 'postgres':
+      return checkPostgres(database, at);
+    case 'mysql':
+      return checkMysql(database, at);
+    case 'mongodb': {
+      const hint = 'postgres and mysql are; remove this database until then';
+      return [
+        {
+          type: 'NotSupported',
+          path: at('engine'),
+          message: `${database.engine} is not supported yet`,
+          hint,
+        },
+      ];
+    }
+  }
+}
+
+/** MySQL and MariaDB: their bases are logical backups. */
+function checkMysql({ postgres, mysql, tiers, takeover }: DatabaseConfig, at: At): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  if (postgres !== undefined) {
+    issues.push({ path: at('postgres'), message: 'is of PostgreSQL, and the engine is mysql' });
+  }
+  if (mysql?.logDirectory !== undefined && !isAbsolute(mysql.logDirectory)) {
+    const message = "must be an absolute path: it is meant on the database's host";
+    issues.push({ path: at('mysql', 'logDirectory'), message });
+  }
+  const missing = (path: ConfigIssue['path'], message: string, hint: string) =>
+    issues.push({ type: 'NotSupported', path, message, hint });
+  if (tiers.physical !== undefined && tiers.physical !== 'off') {
+    const hint = 'remove it: recoveries begin in logical backups, tiers.logical says how often';
+    missing(at('tiers', 'physical'), 'there are no physical backups of mysql yet', hint);
+  }
+  if (Object.keys(takeover).length > 0) {
+    const hint = 'remove it; holdfast restore pitr hands a restored server over';
+    missing(at('takeover'), 'a disaster recovery of mysql is not supported yet', hint);
+  }
+  return issues;
+}
+
+function checkPostgres(database: DatabaseConfig, at: At): ConfigIssue[] {
+  if (database.mysql !== undefined) {
+    return [{ path: at('mysql'), message: 'is of MySQL and MariaDB, and the engine is postgres' }];
   }
   if (database.postgres === undefined) {
     const hint = 'add postgres: {dataDirectory: /var/lib/postgresql/15/main}';

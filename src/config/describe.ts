@@ -1,12 +1,13 @@
 import type { z } from 'zod';
 import type { ApprovalPolicy } from '../model/decision.ts';
 import { parseDuration } from '../model/duration.ts';
+import type { EngineKind } from '../model/engine.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { nearestNames } from '../model/nearest.ts';
 import { deriveObjectives, type Objectives } from '../model/objective.ts';
 import { deriveProtection, type Protection } from '../model/protection.ts';
 import { defaultDrill, defaultVerify } from '../model/schedule-spread.ts';
-import type { Retention, Tiers } from '../model/tier.ts';
+import type { Bases, Retention, Tiers } from '../model/tier.ts';
 import type { FormerPlace, Topology } from '../model/topology.ts';
 import { approvalSchema } from './schema/approval.ts';
 import type { Config, DatabaseConfig } from './schema.ts';
@@ -23,6 +24,8 @@ export interface DatabaseView {
   verify: VerifyView | null;
   /** when it is drilled: cron, UTC; null: switched off by hand */
   drill: string | null;
+  /** of which tier the backups are that logs are replayed from; `logical`: its logs are shipped by us, not archived by the server */
+  bases: Bases;
   /** pgBackRest's name for it, where it lives now */
   stanza: string;
   /** places where it lived before, newest first: its history goes back through their stanzas */
@@ -43,6 +46,7 @@ export function describeDatabase(config: Config, name: string): DatabaseView {
     retention: retentionOf(database),
     verify: verifyOf(name, database),
     drill: drillOf(name, database),
+    bases: basesOf(database.engine),
     stanza: stanzaOf(name, database),
     former: database.topology?.former ?? [],
     topology: database.topology ?? null,
@@ -82,15 +86,26 @@ export function protectionOf(
     name,
     objectives: objectivesOf(database),
     choices: choicesOf(database),
+    bases: basesOf(database.engine),
     retention: retentionOf(database),
     databaseBytes,
   });
 }
 
-/** Snapshots are of verified backups: where nothing is verified by itself there are none, unless they are asked for. */
-function choicesOf({ tiers, verify }: DatabaseConfig): DatabaseConfig['tiers'] {
-  return verify === 'off' && tiers.snapshot === undefined ? { ...tiers, snapshot: 'off' } : tiers;
+/**
+ * Snapshots are of verified backups: where nothing is verified by itself there are none, unless they are asked for. An
+ * engine whose bases are logical backups has no physical ones.
+ */
+function choicesOf({ engine, tiers, verify }: DatabaseConfig): DatabaseConfig['tiers'] {
+  return {
+    ...tiers,
+    ...(verify === 'off' && tiers.snapshot === undefined ? { snapshot: 'off' } : {}),
+    ...(basesOf(engine) === 'logical' ? { physical: 'off' } : {}),
+  };
 }
+
+/** Of which tier the backups are that logs are replayed from. */
+export const basesOf = (engine: EngineKind): Bases => (engine === 'postgres' ? 'physical' : 'logical');
 
 export function retentionOf({ retention }: DatabaseConfig): Retention {
   return {

@@ -8,7 +8,17 @@ import { name } from './schema/primitives.ts';
 import { repositorySchema } from './schema/repository.ts';
 
 /** What can be pinned to a version. */
-export const PINNED = ['node', 'temporal', 'postgres', 'pg_dump', 'pgbackrest', 'zstd'] as const;
+export const PINNED = [
+  'node',
+  'temporal',
+  'zstd',
+  'postgres',
+  'pg_dump',
+  'pgbackrest',
+  'mysql',
+  'mariadb',
+  'mysqldump',
+] as const;
 
 export const configSchema = z.strictObject({
   version: z.literal(1),
@@ -39,8 +49,16 @@ export const configSchema = z.strictObject({
       production: z.string().min(1).optional(),
     }),
   ),
-  /** where server programs are, by major version; default: `.tools/postgres/<major>/bin`, Debian's and PATH */
-  tools: z.strictObject({ postgres: z.record(z.string(), z.string()).optional() }).default({}),
+  /**
+   * where programs are, by major version (`15`) or series (`8.0`, `mariadb-10.11`); default:
+   * `.tools/postgres/15/bin`, `.tools/mysql/8.0/bin` and alike, Debian's folders and PATH
+   */
+  tools: z
+    .strictObject({
+      postgres: z.record(z.string(), z.string()).optional(),
+      mysql: z.record(z.string(), z.string()).optional(),
+    })
+    .default({}),
   approval: z
     .strictObject({
       import: approvalSchema.prefault({}),

@@ -4,7 +4,14 @@ import type { Judgement, Refusal } from './judgement.ts';
 import type { Objectives } from './objective.ts';
 import { judgeRecoveryPoint } from './recovery-point.ts';
 import { judgeRecoveryTime } from './recovery-time.ts';
-import { deriveTiers, describeGap, type Retention, type TierChoices, type Tiers } from './tier.ts';
+import {
+  type Bases,
+  deriveTiers,
+  describeGap,
+  type Retention,
+  type TierChoices,
+  type Tiers,
+} from './tier.ts';
 
 const LONGEST_MONTH_MS = 31 * 86_400_000;
 
@@ -20,6 +27,8 @@ export interface ProtectionInput {
   objectives: Objectives;
   choices: TierChoices;
   retention: Retention;
+  /** of which tier the backups are that logs are replayed from; left out: physical */
+  bases?: Bases;
   /** bytes of the database; null: not known yet */
   databaseBytes?: number | null;
 }
@@ -28,8 +37,12 @@ export interface ProtectionInput {
 export function deriveProtection(input: ProtectionInput): Protection {
   const tiers = deriveTiers(input);
   const rpo = judgeRecoveryPoint(input.objectives, tiers);
-  const rto = judgeRecoveryTime(input.objectives, tiers, input.databaseBytes ?? null);
-  const kept = judgeRetention(input.retention, tiers);
+  const { bases = 'physical' } = input;
+  const rto = judgeRecoveryTime(input.objectives, tiers, {
+    bases,
+    databaseBytes: input.databaseBytes ?? null,
+  });
+  const kept = judgeRetention(input.retention, tiers, bases);
   return {
     tiers,
     lines: [...rpo.lines, ...rto.lines, ...kept.lines],
@@ -37,7 +50,7 @@ export function deriveProtection(input: ProtectionInput): Protection {
   };
 }
 
-function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
+function judgeRetention(retention: Retention, tiers: Tiers, bases: Bases): Judgement {
   const lines: string[] = [];
   const refusals: Refusal[] = [];
   if (tiers.log !== null) lines.push(`log: a window of ${formatDuration(retention.logMs)}`);
@@ -47,6 +60,7 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
       `logical: ${describeSchedule(tiers.logical.schedule)}, kept ${formatDuration(retention.logicalMs)}`,
     );
     if (gap > retention.logicalMs) refusals.push(tooShort('logical', retention.logicalMs, gap));
+    if (bases === 'logical') refusals.push(...logsBeyondBases(retention, tiers, bases));
   }
   if (tiers.physical !== null) {
     const { full, diff, fullGapMs, retentionFull, retentionArchive } = tiers.physical;
@@ -56,11 +70,7 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
     );
     if (fullGapMs > retention.physicalMs)
       refusals.push(tooShort('physical', retention.physicalMs, fullGapMs));
-    if (tiers.log !== null && retention.logMs > retention.physicalMs) {
-      const message = `logs are kept longer (${formatDuration(retention.logMs)}) than the bases that they need (${formatDuration(retention.physicalMs)})`;
-      const hint = 'set retention.physical to at least retention.log';
-      refusals.push({ path: ['retention', 'log'], message, hint });
-    }
+    refusals.push(...logsBeyondBases(retention, tiers, 'physical'));
   }
   if (tiers.snapshot !== null) {
     const { of, schedule } = tiers.snapshot;
@@ -76,6 +86,13 @@ function judgeRetention(retention: Retention, tiers: Tiers): Judgement {
       refusals.push(tooShort('snapshot', retention.snapshotMs, LONGEST_MONTH_MS));
   }
   return { lines, refusals };
+}
+
+function logsBeyondBases(retention: Retention, { log }: Tiers, bases: Bases): Refusal[] {
+  const keptMs = retention[`${bases}Ms`];
+  if (log === null || retention.logMs <= keptMs) return [];
+  const message = `logs are kept longer (${formatDuration(retention.logMs)}) than the bases that they need (${formatDuration(keptMs)})`;
+  return [{ path: ['retention', 'log'], message, hint: `set retention.${bases} to at least retention.log` }];
 }
 
 function tooShort(tier: 'logical' | 'physical' | 'snapshot', keptMs: number, gapMs: number): Refusal {

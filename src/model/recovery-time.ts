@@ -1,15 +1,17 @@
+import { largestGapMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
 import type { Judgement, Refusal } from './judgement.ts';
 import { describeObjective, type Objectives } from './objective.ts';
-import { describeGap, MODEL, replayMs, type Tiers } from './tier.ts';
+import { type Bases, describeGap, MODEL, replayMs, type Tiers } from './tier.ts';
 
 /** How long a restore takes with these tiers, as arithmetic for people, and why that is too long. */
 export function judgeRecoveryTime(
   objectives: Objectives,
   tiers: Tiers,
-  databaseBytes: number | null,
+  { bases, databaseBytes }: { bases: Bases; databaseBytes: number | null },
 ): Judgement {
   const rto = describeObjective('RTO', objectives);
+  if (bases === 'logical') return judgeLoading(rto, tiers);
   if (tiers.physical === null) {
     const line = `${rto}: without the physical tier a restore loads the newest dump; how long that takes is not known before a drill`;
     if (tiers.log === null) return { lines: [line], refusals: refusalsWithoutBase(tiers) };
@@ -32,6 +34,23 @@ export function judgeRecoveryTime(
     };
   }
   return judgeCopying({ before, left, objectives, databaseBytes });
+}
+
+/** Bases that are dumps: how fast they load nobody knows before, replaying their logs is arithmetic. */
+function judgeLoading(rto: string, tiers: Tiers): Judgement {
+  if (tiers.logical === null) {
+    if (tiers.log === null) return { lines: [], refusals: refusalsWithoutBase(tiers) };
+    const message = 'logs cannot be replayed without the logical tier: its backups are the bases';
+    const hint = 'remove `logical: off`, or switch the log tier off too';
+    return { lines: [], refusals: [{ path: ['tiers', 'logical'], message, hint }] };
+  }
+  const gapMs = largestGapMs(tiers.logical.schedule) ?? Number.POSITIVE_INFINITY;
+  const logs =
+    tiers.log === null
+      ? ''
+      : `, which is up to ${describeGap(gapMs)} old, and replays its logs (${formatDuration(MODEL.replayPerDayMs)} for a day of logs)`;
+  const line = `${rto}: a restore loads the newest dump${logs}; how long loading takes is not known before a drill`;
+  return { lines: [line], refusals: [] };
 }
 
 function judgeCopying(input: {

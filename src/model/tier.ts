@@ -50,7 +50,10 @@ export interface SnapshotTier {
   /** which tier it copies */
   of: 'physical' | 'logical';
 }
-/** null: switched off by hand. */
+/** Of which tier the backups are that logs are replayed from. */
+export type Bases = 'physical' | 'logical';
+
+/** null: switched off by hand, or not had by the engine. */
 export interface Tiers {
   log: LogTier | null;
   logical: LogicalTier | null;

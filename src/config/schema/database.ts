@@ -154,6 +154,12 @@ export const databaseSchema = z.strictObject({
       systemUser: z.string().min(1).default('postgres'),
     })
     .optional(),
+  mysql: z
+    .strictObject({
+      /** the folder of its binary logs on the host; left out: they are read through the server, by its own mysqlbinlog */
+      logDirectory: z.string().min(1).optional(),
+    })
+    .optional(),
   tiers: tiersSchema.default({}),
   retention: retentionSchema.prefault({}),
   verify: z
