@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import pg from 'pg';
-import { stopShop } from '../src/client/dev/shop.ts';
+import { postgresShop } from '../src/client/dev/postgres-shop.ts';
 import { sendDecision, startRun } from '../src/client/runbook.ts';
 import { runTool } from '../src/engines/process.ts';
 import { type RunbookStatus, secondsOf } from '../src/model/runbook.ts';
@@ -73,7 +73,7 @@ async function measure(
   const { rows } = await stack.production.query<{ count: string }>(ROWS);
   const known = { query: ROWS, count: (rows[0] as { count: string }).count };
   await stack.production.end();
-  await stopShop(stack.directory);
+  await postgresShop.stop(stack.directory);
 
   const load = new LoadWatch();
   const times = { ours: [] as number[], theirs: [] as number[] };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { expect } from 'vitest';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
-import { withClient } from '../../src/client/dev/stack.ts';
+import { withClient } from '../../src/client/dev/postgres-shop.ts';
 import { resolveAccess } from '../../src/config/access.ts';
 import { describeDatabase } from '../../src/config/describe.ts';
 import { loadConfig } from '../../src/config/load.ts';

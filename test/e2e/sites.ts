@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
 import { queuesOf, rolesByWorker } from '../../src/client/dev/describe-config.ts';
 import { runningPid } from '../../src/client/dev/postgres.ts';
+import { postgresShop, SYSTEM_USER } from '../../src/client/dev/postgres-shop.ts';
 import { identifyProcess, processesWithArgument } from '../../src/client/dev/process.ts';
-import { SYSTEM_USER, stopShop } from '../../src/client/dev/shop.ts';
 import { readDescription, readState, writeDescription, writeState } from '../../src/client/dev/state.ts';
 import { startWorker } from '../../src/client/dev/worker.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -55,7 +55,7 @@ export async function startOldPrimary({ directory }: Stack): Promise<void> {
 }
 
 export async function stopOldPrimary({ directory }: Stack): Promise<void> {
-  await stopShop(directory);
+  await postgresShop.stop(directory);
 }
 
 export async function killSecond(stack: Stack): Promise<void> {

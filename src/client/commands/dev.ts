@@ -1,11 +1,18 @@
 import { relative, resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_PORTS, type PortNumbers } from '../dev/choose-ports.ts';
 import { layoutOf } from '../dev/configuration.ts';
 import { inspectStack, type StackStatus } from '../dev/inspection.ts';
 import { takeDown } from '../dev/shutdown.ts';
 import type { UpResult } from '../dev/stack.ts';
-import { findStateDirectory, openStateDirectory, withStateLock } from '../dev/state.ts';
+import {
+  findStateDirectory,
+  openStateDirectory,
+  type PortName,
+  SHOP_KINDS,
+  type ShopKind,
+  withStateLock,
+} from '../dev/state.ts';
 import { untilInterrupted } from '../dev/wait.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { action, type OutputFormat, outputOf, printAnswer, withGlobalOptions } from '../options.ts';
@@ -14,8 +21,9 @@ import { formatTable, shellQuote, style, terminalWidth } from '../output.ts';
 const SAMPLE_ORDERS = 5_000;
 const STATE_HELP = 'directory of the state (default: HOLDFAST_STATE, ./.holdfast)';
 
-interface UpArguments extends Record<`${'temporal' | 'ui' | 's3' | 'postgres'}Port`, number | undefined> {
+interface UpArguments extends Record<`${PortName}Port`, number | undefined> {
   detach?: true;
+  engine?: ShopKind;
   state?: string;
   config?: string;
 }
@@ -23,7 +31,7 @@ interface UpArguments extends Record<`${'temporal' | 'ui' | 's3' | 'postgres'}Po
 /** `holdfast dev`: everything that Holdfast needs on one machine, to try it and to develop it. */
 export function devCommand(): Command {
   const command = new Command('dev').description(
-    'run everything on this machine: Temporal, S3, a PostgreSQL with sample data, a worker for each of two sites',
+    'run everything on this machine: Temporal, S3, a database with sample data, a worker for each of two sites',
   );
   command.addCommand(upCommand());
   command.addCommand(downCommand());
@@ -35,11 +43,18 @@ function upCommand(): Command {
   return withGlobalOptions(new Command('up'))
     .description('start what is not running; the state survives down and up')
     .option('--detach', 'return when everything runs; without it, Ctrl-C ends everything')
+    .addOption(
+      new Option(
+        '--engine <engine>',
+        'what the sample database is (default: what it was before, or postgres)',
+      ).choices(SHOP_KINDS),
+    )
     .option('--state <dir>', STATE_HELP)
     .option('--temporal-port <n>', `port of Temporal (default: ${DEFAULT_PORTS.temporal})`, parsePort)
     .option('--ui-port <n>', `port of Temporal's UI (default: ${DEFAULT_PORTS.ui})`, parsePort)
     .option('--s3-port <n>', `port of S3 (default: ${DEFAULT_PORTS.s3})`, parsePort)
     .option('--postgres-port <n>', `port of PostgreSQL (default: ${DEFAULT_PORTS.postgres})`, parsePort)
+    .option('--mysql-port <n>', `port of MySQL or MariaDB (default: ${DEFAULT_PORTS.mysql})`, parsePort)
     .addHelpText(
       'after',
       `
@@ -49,8 +64,11 @@ instead, which may name other databases too (copy the written one and change it)
 anew where the file is another one or has changed. Site second has a worker of its own. Where a disaster recovery
 took the database there, its server there is started, not the old one.
 
+An environment has one sample database: for another engine make another one with --state, on other ports.
+
 Examples:
   holdfast dev up --detach
+  holdfast dev up --detach --engine mysql --state .holdfast-mysql --temporal-port 0 --ui-port 0 --s3-port 0
   holdfast dev up --temporal-port 0 --ui-port 0 --s3-port 0 --postgres-port 0`,
     )
     .action(
@@ -84,6 +102,7 @@ async function up(
   const { protect } = await import('../dev/protect.ts');
   const result = await bringUp({
     directory,
+    ...(options.engine !== undefined && { shop: options.engine }),
     ports: portsOf(options),
     config: options.config === undefined ? null : resolve(options.config),
     second: true,
@@ -101,8 +120,13 @@ async function up(
 }
 
 function portsOf(options: UpArguments): Partial<PortNumbers> {
-  const { temporalPort, uiPort, s3Port, postgresPort } = options;
-  const asked = { temporal: temporalPort, ui: uiPort, s3: s3Port, postgres: postgresPort };
+  const asked: Partial<Record<PortName, number | undefined>> = {
+    temporal: options.temporalPort,
+    ui: options.uiPort,
+    s3: options.s3Port,
+    postgres: options.postgresPort,
+    mysql: options.mysqlPort,
+  };
   return Object.fromEntries(Object.entries(asked).filter(([, port]) => port !== undefined));
 }
 

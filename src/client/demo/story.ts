@@ -114,7 +114,7 @@ async function protectIt(stage: Stage): Promise<void> {
     'Nobody waits for the night: the first full physical backup and the first logical one run now.',
   );
   for (const kind of ['full', 'logical'] as const) {
-    const run = await backUp(client, kind);
+    const run = await backUp(client, config, kind);
     const { status } = await followInLines(client, run.workflowId, { narrator, until: 'end', signal });
     if (status.outcome !== 'completed') throw notCompleted(status);
     const [step] = status.steps;

@@ -1,10 +1,13 @@
 import { HoldfastError } from '../../model/failure.ts';
 import { freePort, isPortFree, portHolder } from './ports.ts';
-import { type DevState, PORT_NAMES, type PortName } from './state.ts';
+import type { DevState, PortName } from './state.ts';
 
 export type PortNumbers = Record<PortName, number>;
 
-export const DEFAULT_PORTS: PortNumbers = { temporal: 7233, ui: 8233, s3: 9443, postgres: 54_321 };
+export const DEFAULT_PORTS: PortNumbers = {
+  ...{ temporal: 7233, ui: 8233, s3: 9443 },
+  ...{ postgres: 54_321, mysql: 33_306 },
+};
 
 /** Which program listens there, and what people call it. */
 const OWNERS: Record<PortName, { program: string; title: string }> = {
@@ -12,21 +15,23 @@ const OWNERS: Record<PortName, { program: string; title: string }> = {
   ui: { program: 'temporal', title: "Temporal's UI" },
   s3: { program: 's3', title: 'S3' },
   postgres: { program: 'postgres', title: 'PostgreSQL' },
+  mysql: { program: 'mysql', title: 'MySQL' },
 };
 
 /**
- * The port of every server: the one asked for, else the one of the last time, else the default; 0 is any free one.
+ * The port of every one of these servers: the one asked for, else the one of the last time, else the default; 0 is any free one.
  * Throws `InvalidConfiguration` that names a port in use and who holds it, or a server that runs on another port.
  */
-export async function choosePorts(options: {
+export async function choosePorts<N extends PortName>(options: {
+  names: readonly N[];
   asked: Partial<PortNumbers>;
   remembered: DevState['ports'];
   defaults: PortNumbers;
   /** programs that run already keep their ports */
   running: ReadonlySet<string>;
-}): Promise<PortNumbers> {
+}): Promise<Record<N, number>> {
   const chosen: Partial<PortNumbers> = {};
-  for (const name of PORT_NAMES) {
+  for (const name of options.names) {
     const { program, title } = OWNERS[name];
     const asked = options.asked[name];
     const remembered = options.remembered[name];
@@ -43,7 +48,7 @@ export async function choosePorts(options: {
     chosen[name] =
       wanted === 0 ? await freePortBeside(Object.values(chosen)) : await requireFree(name, wanted, chosen);
   }
-  return chosen as PortNumbers;
+  return chosen as Record<N, number>;
 }
 
 /** "Any free port" is the one of the last time where that is still free. */

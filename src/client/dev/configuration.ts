@@ -1,6 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
+import type { DatabaseConfig } from '../../config/schema.ts';
 import type { S3Facts, S3Server } from './s3.ts';
 import { type WorkerName, writePrivate } from './state.ts';
 
@@ -16,16 +17,16 @@ export interface Facts {
   directory: string;
   temporal: { address: string; namespace: string; ui: string };
   s3: Pick<S3Facts, 'endpoint' | 'region' | 'bucket' | 'caFile' | 'kmsKeyId'>;
-  postgres: {
-    port: number;
-    user: string;
-    database: string;
-    dataDirectory: string;
-    socketDirectory: string;
-    systemUser: string;
-  };
-  /** null: there is one site only */
-  second: { takeoverPort: number } | null;
+  shop: ShopSection;
+  /** it has the second site */
+  second: boolean;
+}
+
+/** What the configuration says of the sample database, by its engine; as it is before the schema's defaults. */
+export interface ShopSection extends Pick<DatabaseConfig, 'engine' | 'connection'> {
+  /** whether a site can take it over is the engine's matter */
+  takeover?: Record<string, object>;
+  [field: string]: unknown;
 }
 
 const HEADER = `# Written by \`holdfast dev up\`, and again at each start: edits are lost.
@@ -43,6 +44,8 @@ export function layoutOf(directory: string) {
     s3: join(directory, 's3'),
     postgres: join(directory, 'postgres'),
     postgresData: join(directory, 'postgres', 'data'),
+    mysql: join(directory, 'mysql'),
+    mysqlData: join(directory, 'mysql', 'data'),
     pgbackrestConfig: join(directory, 'postgres', 'pgbackrest.conf'),
     /** what applications read to find the database */
     endpoint: join(directory, `${DATABASE}.env`),
@@ -66,6 +69,7 @@ export function layoutOf(directory: string) {
       restoreSessionToken: secret('s3-restore-session-token'),
       cipher: secret('pgbackrest-cipher'),
       password: secret('shop-password'),
+      applicationPassword: secret('shop-application-password'),
     },
   };
 }
@@ -73,7 +77,7 @@ export function layoutOf(directory: string) {
 /** Writes `holdfast.yaml` and `temporal.toml`. Secrets are only named in them. */
 export async function writeConfiguration(facts: Facts): Promise<void> {
   const layout = layoutOf(facts.directory);
-  const second = facts.second === null ? [] : Object.values(layout.second);
+  const second = facts.second ? Object.values(layout.second) : [];
   for (const folder of [layout.instances, ...second]) {
     await mkdir(folder, { recursive: true });
     await chmod(folder, 0o755);
@@ -107,17 +111,23 @@ export async function makeSecretsDirectory(directory: string): Promise<void> {
 }
 
 /** The configuration as it is before the schema's defaults. */
-export function configurationOf({ directory, temporal, s3, postgres, second }: Facts): unknown {
+export function configurationOf({
+  directory,
+  temporal,
+  s3,
+  shop: { engine, ...shop },
+  second,
+}: Facts): unknown {
   const layout = layoutOf(directory);
   const alone = { people: 1, requesterMayApprove: true };
   return {
     version: 1,
     temporal: { profile: 'default', configFile: layout.temporalConfig, ui: temporal.ui },
     repository: repositoryOf(directory, s3),
-    hosts: { [HOST]: {}, ...(second !== null && { [SECOND]: {} }) },
+    hosts: { [HOST]: {}, ...(second && { [SECOND]: {} }) },
     sites: {
       [SITE]: { hosts: [HOST], directory: layout.instances, user: 'holdfast-restore' },
-      ...(second !== null && {
+      ...(second && {
         [SECOND]: {
           hosts: [SECOND],
           directory: layout.second.instances,
@@ -126,38 +136,9 @@ export function configurationOf({ directory, temporal, s3, postgres, second }: F
         },
       }),
     },
-    approval: { import: alone, ...(second !== null && { disaster: alone }) },
+    approval: { import: alone, ...(second && { disaster: alone }) },
     databases: {
-      [DATABASE]: {
-        engine: 'postgres',
-        objectives: { rpo: '5m', rto: '30m' },
-        host: HOST,
-        connection: {
-          host: '127.0.0.1',
-          port: postgres.port,
-          user: postgres.user,
-          password: { file: layout.secrets.password },
-          database: postgres.database,
-          tls: 'off',
-        },
-        postgres: {
-          stanza: DATABASE,
-          dataDirectory: postgres.dataDirectory,
-          socketDirectory: postgres.socketDirectory,
-          log: join(dirname(postgres.dataDirectory), 'server.log'),
-          systemUser: postgres.systemUser,
-        },
-        ...(second !== null && {
-          takeover: {
-            [SECOND]: {
-              address: '127.0.0.1',
-              port: second.takeoverPort,
-              hba: ['host all all 127.0.0.1/32 scram-sha-256'],
-            },
-          },
-          endpoints: [{ file: { path: layout.endpoint, url: 'DATABASE_URL' } }],
-        }),
-      },
+      [DATABASE]: { engine, objectives: { rpo: '5m', rto: '30m' }, host: HOST, ...shop },
     },
   };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { layoutOf, SECOND } from './configuration.ts';
 import { runningPrograms } from './running.ts';
-import { type DevState, PROGRAMS, type ProgramName, readState } from './state.ts';
+import { type DevState, PROGRAMS, type ProgramName, readState, SHOP_PROGRAMS } from './state.ts';
 import { type TakenOver, takenOver } from './taken-over.ts';
 
 export interface ProgramStatus {
@@ -22,7 +22,11 @@ export interface StackStatus {
 export async function inspectStack(directory: string): Promise<StackStatus> {
   const state = await readState(directory);
   const running = await runningPrograms(state);
-  const programs = PROGRAMS.filter((name) => name !== 'second' || state.second).map(
+  const own = SHOP_PROGRAMS[state.shop];
+  const others = Object.values(SHOP_PROGRAMS).filter((name) => name !== own);
+  const programs = PROGRAMS.filter(
+    (name) => !others.some((other) => other === name) && (name !== 'second' || state.second),
+  ).map(
     (name): ProgramStatus => ({
       name,
       state: running.has(name) ? 'running' : 'stopped',
@@ -60,7 +64,8 @@ function addressOf(name: ProgramName, { ports, s3, config }: DevState): string |
     case 's3':
       return s3?.endpoint ?? null;
     case 'postgres':
-      return ports.postgres === undefined ? null : `127.0.0.1:${ports.postgres}`;
+    case 'mysql':
+      return ports[name] === undefined ? null : `127.0.0.1:${ports[name]}`;
     case 'worker':
     case 'second':
       return config;
@@ -68,11 +73,12 @@ function addressOf(name: ProgramName, { ports, s3, config }: DevState): string |
 }
 
 function logOf(name: ProgramName, directory: string): string {
-  const { temporal, s3, postgres, workers } = layoutOf(directory);
+  const { temporal, s3, postgres, mysql, workers } = layoutOf(directory);
   return {
     temporal: `${temporal}/temporal.log`,
     s3: `${s3}/minio.log`,
     postgres: `${postgres}/server.log`,
+    mysql: `${mysql}/server.log`,
     worker: workers.worker.log,
     second: workers.second.log,
   }[name];

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { access as canAccess, chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ToolRepository } from '../../engines/contract/backup.ts';
 import { withConnection } from '../../engines/postgres/connection.ts';
 import { quoteIdentifier, quoteLiteral } from '../../engines/postgres/identifier.ts';
 import { renderPgbackrestConfig, runPgbackrest } from '../../engines/postgres/pgbackrest.ts';
 import { postgresProgram } from '../../engines/postgres/programs.ts';
-import { runTool, userIds } from '../../engines/process.ts';
+import { runTool } from '../../engines/process.ts';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
+import { exists, own, ownedFolder, shortSocketFolder } from './owned-folder.ts';
 import { freePort } from './ports.ts';
 
 export interface PostgresOptions {
@@ -259,22 +259,6 @@ async function prepare(
   }
 }
 
-/** A socket's path may have 107 bytes: a deep directory gets its sockets in a folder below the temporary one. */
-export async function shortSocketFolder(directory: string, user: string): Promise<string> {
-  const near = join(directory, 'socket');
-  if (near.length <= 80) {
-    await ownedFolder(near, user, 0o755);
-    return near;
-  }
-  const pointer = join(directory, 'socket-directory');
-  const known = await readFile(pointer, 'utf8').catch(() => null);
-  if (known !== null && (await exists(known))) return known;
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-socket-'));
-  await ownedFolder(folder, user, 0o755);
-  await writeFile(pointer, folder);
-  return folder;
-}
-
 async function choosePort(dataDirectory: string, wanted: number): Promise<number> {
   if (wanted !== 0) return wanted;
   const before = await configuredPort(dataDirectory);
@@ -285,23 +269,4 @@ async function configuredPort(dataDirectory: string): Promise<number | null> {
   const text = await readFile(join(dataDirectory, 'holdfast-dev.conf'), 'utf8').catch(() => '');
   const found = /^port = '(\d+)'/m.exec(text);
   return found === null ? null : Number(found[1]);
-}
-
-async function ownedFolder(folder: string, user: string, mode: number): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await chmod(folder, mode);
-  await own(folder, user);
-}
-
-async function own(path: string, user: string): Promise<void> {
-  if (process.getuid?.() !== 0 || user === userInfo().username) return;
-  const { uid, gid } = userIds(user);
-  await chown(path, uid, gid);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return canAccess(path).then(
-    () => true,
-    () => false,
-  );
 }

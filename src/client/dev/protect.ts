@@ -1,4 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
+import { findDatabase } from '../../config/describe.ts';
 import { loadConfig } from '../../config/load.ts';
 import { desiredSchedules, ownerOf } from '../../config/schedules.ts';
 import type { Config } from '../../config/schema.ts';
@@ -6,6 +7,7 @@ import { locateDatabases } from '../../repository/locate.ts';
 import { applySchedules, type ScheduleChange } from '../../schedules/apply.ts';
 import { type StartedRun, startRun } from '../runbook.ts';
 import { DATABASE } from './configuration.ts';
+import { shopOf } from './shop.ts';
 import type { UpResult } from './stack.ts';
 import { type DevDescription, readState, writeState } from './state.ts';
 
@@ -40,7 +42,9 @@ export async function protect(directory: string, result: UpResult): Promise<stri
     ];
     const state = await readState(directory);
     if (state.protected || !(DATABASE in config.databases)) return lines;
-    const runs = [await backUp(client, 'full'), await backUp(client, 'logical')];
+    const runs: StartedRun[] = [];
+    const { firstBackups } = await shopOf(result.shop);
+    for (const kind of firstBackups) runs.push(await backUp(client, config, kind));
     await writeState(directory, { ...state, protected: true });
     return [...lines, ...runs.map((run) => `first backup started: ${run.workflowId}`)];
   });
@@ -59,8 +63,8 @@ export async function scheduleAll(client: Client, config: Config): Promise<Sched
 }
 
 /** Starts a backup of the sample database. */
-export async function backUp(client: Client, kind: 'full' | 'logical'): Promise<StartedRun> {
-  const engine = 'postgres';
+export async function backUp(client: Client, config: Config, kind: 'full' | 'logical'): Promise<StartedRun> {
+  const { engine } = findDatabase(config, DATABASE);
   if (kind === 'logical') {
     return startRun(client, { type: 'logicalBackup', engine, input: { database: DATABASE } });
   }

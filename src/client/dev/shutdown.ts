@@ -13,6 +13,7 @@ import {
   type ProgramName,
   readDescription,
   readState,
+  SHOP_PROGRAMS,
   WORKERS,
   writeDescription,
   writeState,
@@ -20,7 +21,7 @@ import {
 
 type Signals = Parameters<typeof endProcess>[1];
 
-/** How each program ends cleanly. PostgreSQL: SIGINT is a fast shutdown, SIGQUIT an immediate one. */
+/** How each program ends cleanly. PostgreSQL: SIGINT is a fast shutdown, SIGQUIT an immediate one. MySQL knows one. */
 const SIGNALS: Record<ProgramName, Signals> = {
   worker: [{ signal: 'SIGTERM', patienceMs: 45_000 }],
   second: [{ signal: 'SIGTERM', patienceMs: 45_000 }],
@@ -28,6 +29,7 @@ const SIGNALS: Record<ProgramName, Signals> = {
     { signal: 'SIGINT', patienceMs: 30_000 },
     { signal: 'SIGQUIT', patienceMs: 10_000 },
   ],
+  mysql: [{ signal: 'SIGTERM', patienceMs: 45_000 }],
   s3: [{ signal: 'SIGTERM', patienceMs: 10_000 }],
   temporal: [{ signal: 'SIGTERM', patienceMs: 10_000 }],
 };
@@ -48,9 +50,10 @@ export async function takeDown(
   const state = await readState(directory);
   const { instances, second } = layoutOf(directory);
   const workers = await endPrograms(directory, state, WORKERS, say);
-  const restored = (await endServers(instances)) + (await endServers(second.instances));
+  const signals = SIGNALS[SHOP_PROGRAMS[state.shop]];
+  const restored = (await endServers(instances, signals)) + (await endServers(second.instances, signals));
   // While S3 still answers: it archives.
-  const takenOver = await endServers(second.production, say);
+  const takenOver = await endServers(second.production, signals, say);
   const others = await endPrograms(directory, state, PROGRAMS, say);
   return { ended: [...workers, ...others], takenOver, instances: restored };
 }
@@ -102,11 +105,15 @@ async function endArchiving(directory: string): Promise<void> {
 }
 
 /** Ends servers by their working directory: they run in sessions of their own. */
-async function endServers(directory: string, say: (line: string) => void = () => {}): Promise<number> {
+async function endServers(
+  directory: string,
+  signals: Signals,
+  say: (line: string) => void = () => {},
+): Promise<number> {
   const servers = await processesUnder(directory);
   for (const server of servers) {
     say(`ending the server that took the database over (pid ${server.pid})`);
-    await endProcess(server, SIGNALS.postgres);
+    await endProcess(server, signals);
   }
   return servers.length;
 }

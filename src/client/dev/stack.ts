@@ -1,25 +1,28 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
 import { loadConfig } from '../../config/load.ts';
 import { withTopology } from '../../config/topology.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Topology } from '../../model/topology.ts';
 import { formatRole } from '../../workers/roles.ts';
+import { protectBucket, whereTaken } from './bucket.ts';
 import { choosePorts, DEFAULT_PORTS, freePortBeside, type PortNumbers } from './choose-ports.ts';
 import { DATABASE, layoutOf, writeConfiguration, writeS3Secrets } from './configuration.ts';
 import { describeConfig, queuesOf, rolesByWorker } from './describe-config.ts';
-import { runningPid, shortSocketFolder } from './postgres.ts';
+import { runningPid } from './postgres.ts';
 import { identifyProcess } from './process.ts';
 import { pidsOf, runningPrograms } from './running.ts';
 import { type S3Facts, startS3 } from './s3.ts';
-import { createSample } from './sample.ts';
-import { protectBucket, SYSTEM_USER, startShop, startTakenOver, stopShop, whereTaken } from './shop.ts';
+import { shopOf } from './shop.ts';
 import { endPrograms } from './shutdown.ts';
 import {
   type DevDescription,
+  type DevState,
   type ProgramName,
   readState,
+  SHOP_PROGRAMS,
+  SHOP_TITLES,
+  type ShopKind,
   WORKERS,
   writeDescription,
   writePrivate,
@@ -30,6 +33,8 @@ import { startWorker } from './worker.ts';
 
 export interface UpOptions {
   directory: string;
+  /** which sample database; default: what it had before, or PostgreSQL */
+  shop?: ShopKind;
   ports: Partial<PortNumbers>;
   defaults?: PortNumbers;
   /** the written configuration has the second site, which gets a worker of its own; default: what it had before */
@@ -49,10 +54,11 @@ export interface UpResult {
   started: ProgramName[];
   /** the configuration that the workers run with */
   config: string;
+  shop: ShopKind;
 }
 
 /**
- * Brings up what is not running, in order: Temporal, S3, PostgreSQL with its sample data, the workers. What this call
+ * Brings up what is not running, in order: Temporal, S3, the database with its sample data, the workers. What this call
  * started is ended again where a later part fails. Throws InvalidConfiguration, ToolMissing, ToolFailed, PermissionDenied.
  */
 export async function bringUp(options: UpOptions): Promise<UpResult> {
@@ -63,17 +69,22 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
   const state = await readState(directory);
   const running = await runningPrograms(state);
   const layout = layoutOf(directory);
+  state.shop = chooseShop(state, options.shop);
+  const shop = await shopOf(state.shop);
+  const program = SHOP_PROGRAMS[state.shop];
   // One that was left behind, and runs again, has its port too.
-  const shop = (await runningPid(layout.postgresData)) === null ? [] : ['postgres'];
+  const leftBehind = (await shop.pid(directory)) === null ? [] : [program];
   const ports = await choosePorts({
+    names: ['temporal', 'ui', 's3', program],
     asked: options.ports,
     remembered: state.ports,
     defaults: options.defaults ?? DEFAULT_PORTS,
-    running: new Set([...running, ...shop]),
+    running: new Set([...running, ...leftBehind]),
   });
   state.ports = ports;
   state.second = options.second ?? state.second;
   state.takeoverPort ??= await freePortBeside(Object.values(ports));
+  const place = { directory, kind: state.shop, port: ports[program] };
   const started: ProgramName[] = [];
   const temporal = {
     address: `127.0.0.1:${ports.temporal}`,
@@ -89,18 +100,19 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     await record(name, await start());
   };
   const ensureShop = async (s3: S3Facts) => {
-    if (!running.has('postgres')) say('starting postgres');
-    const postgres = await startShop(directory, ports.postgres, s3, signal);
-    if (!running.has('postgres')) await record('postgres', postgres.pid);
+    if (!running.has(program)) say(`starting ${program}`);
+    const server = await shop.start(place, s3, signal);
+    if (!running.has(program)) await record(program, server.pid);
     if (!state.sampled) {
       say('creating the sample data');
-      await withClient(postgres.url, (client) => createSample(client, { orders: options.orders }));
+      await shop.fill(server.url, { orders: options.orders, signal });
       state.sampled = true;
     }
-    if (state.second) await writePrivate(layout.endpoint, `DATABASE_URL=${postgres.url}\n`);
+    if (state.second) await writePrivate(layout.endpoint, `DATABASE_URL=${server.applicationUrl}\n`);
   };
   const ensureTakenOver = async (taken: Topology) => {
     say(`${DATABASE} lives at site ${taken.site} since ${taken.at}: its server there runs, not the old one`);
+    const { startTakenOver } = await import('./postgres-shop.ts');
     const runs = (await runningPid(taken.dataDirectory)) !== null;
     const pid = await startTakenOver(taken, signal);
     if (!runs) await record('postgres', pid);
@@ -132,13 +144,8 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       directory,
       temporal,
       s3,
-      // Where it was set up: how it lives at a site that took it over is said by the repository.
-      postgres: {
-        ...{ port: ports.postgres, user: 'postgres', database: DATABASE, systemUser: SYSTEM_USER },
-        dataDirectory: layout.postgresData,
-        socketDirectory: await shortSocketFolder(layout.postgres, SYSTEM_USER),
-      },
-      second: state.second ? { takeoverPort: state.takeoverPort } : null,
+      shop: await shop.section(place, state.second ? { takeoverPort: state.takeoverPort } : null),
+      second: state.second,
     });
     const loaded = await loadConfig(config);
     const taken = state.sampled ? await whereTaken(directory, s3, signal) : null;
@@ -174,24 +181,23 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
       pids: pidsOf(state),
     };
     await writeDescription(directory, description);
-    return { description, started, config };
+    return { description, started, config, shop: state.shop };
   } catch (error) {
     await endPrograms(directory, state, started);
     // It may have been started and failed only then: it is not among the started ones.
-    if (!running.has('postgres')) await stopShop(directory);
+    if (!running.has(program)) await shop.stop(directory);
     throw error;
   }
 }
 
-/** Runs statements on a connection of their own. */
-export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'holdfast dev' });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
+/** The sample database stays what it is: its files, its configuration and its backups are of one engine. */
+function chooseShop({ shop, ports }: DevState, asked: ShopKind | undefined): ShopKind {
+  if (asked === undefined || asked === shop || ports.temporal === undefined) return asked ?? shop;
+  throw new HoldfastError(
+    'InvalidConfiguration',
+    `the sample database of this environment is ${SHOP_TITLES[shop]}, and stays it`,
+    { hint: `leave out --engine, or make another environment for ${SHOP_TITLES[asked]} with --state <dir>` },
+  );
 }
 
 function withoutKey({ kmsKeyId: _, ...s3 }: S3Facts): DevDescription['s3'] {
@@ -201,6 +207,6 @@ function withoutKey({ kmsKeyId: _, ...s3 }: S3Facts): DevDescription['s3'] {
 function requireRoot(): void {
   if (process.getuid?.() === 0) return;
   throw new HoldfastError('PermissionDenied', 'the development environment has to be started by root', {
-    hint: 'use sudo: its PostgreSQL runs as user postgres, and restored servers as holdfast-restore',
+    hint: 'use sudo: its database runs as a user of its own, and restored servers as holdfast-restore',
   });
 }

@@ -24,18 +24,35 @@ export interface DevDescription {
   pids: Record<string, number>;
 }
 
-export const PORT_NAMES = ['temporal', 'ui', 's3', 'postgres'] as const;
+export const PORT_NAMES = ['temporal', 'ui', 's3', 'postgres', 'mysql'] as const;
 export type PortName = (typeof PORT_NAMES)[number];
 
 /** In the order in which they start; they end in the opposite one. */
-export const PROGRAMS = ['temporal', 's3', 'postgres', 'worker', 'second'] as const;
+export const PROGRAMS = ['temporal', 's3', 'postgres', 'mysql', 'worker', 'second'] as const;
 export type ProgramName = (typeof PROGRAMS)[number];
 /** `second` is the second site's, which has to go on when the first is gone. */
 export const WORKERS = ['worker', 'second'] as const satisfies readonly ProgramName[];
 export type WorkerName = (typeof WORKERS)[number];
 
+/** What the sample database can be: an environment has one. */
+export const SHOP_KINDS = ['postgres', 'mysql', 'mariadb'] as const;
+export type ShopKind = (typeof SHOP_KINDS)[number];
+/** The program, and the port, of its server. */
+export const SHOP_PROGRAMS = {
+  postgres: 'postgres',
+  mysql: 'mysql',
+  mariadb: 'mysql',
+} as const satisfies Record<ShopKind, ProgramName>;
+/** For people. */
+export const SHOP_TITLES: Record<ShopKind, string> = {
+  postgres: 'PostgreSQL',
+  mysql: 'MySQL',
+  mariadb: 'MariaDB',
+};
+
 /** What the environment has to remember for itself: `state.json`. */
 export interface DevState {
+  shop: ShopKind;
   /** the ports once chosen: they stay the same over down and up */
   ports: Partial<Record<PortName, number>>;
   /** where the database listens at the second site once it was taken over */
@@ -56,6 +73,7 @@ export interface DevState {
 }
 
 const EMPTY: DevState = {
+  shop: 'postgres',
   ports: {},
   second: false,
   processes: {},

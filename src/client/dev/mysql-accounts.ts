@@ -1,0 +1,40 @@
+import { type Flavour, flavourOf } from '../../engines/mysql/flavour.ts';
+import { quoteIdentifier, quoteLiteral } from '../../engines/mysql/identifier.ts';
+
+/** Who Holdfast's workers are, and who the application is. */
+export const ADMIN = 'holdfast';
+export const APPLICATION = 'shop';
+
+/** What backups, the log watch, comparisons and imports need; docs/operations.md says which for what. */
+const RIGHTS = [
+  ...['SELECT', 'SHOW VIEW', 'SHOW DATABASES', 'TRIGGER', 'EVENT', 'LOCK TABLES', 'PROCESS', 'RELOAD'],
+  ...['INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES'],
+  ...['CREATE TEMPORARY TABLES', 'CREATE VIEW', 'CREATE ROUTINE', 'ALTER ROUTINE', 'EXECUTE'],
+];
+
+const LOG_RIGHTS: Record<Flavour, string[]> = {
+  mysql: ['REPLICATION CLIENT', 'REPLICATION SLAVE', 'BACKUP_ADMIN'],
+  mariadb: ['BINLOG MONITOR', 'REPLICATION SLAVE'],
+};
+
+/** The statements that make the accounts, each right however often it is run. */
+export function accountsOf(
+  series: number,
+  database: string,
+  passwords: { admin: string; application: string },
+): string[] {
+  const account = (user: string, host: string) => `${quoteLiteral(user)}@${quoteLiteral(host)}`;
+  const admin = account(ADMIN, '%');
+  const application = account(APPLICATION, '%');
+  // A right on a db that is made later is none the less had.
+  const dbs = [database, 'places', 'warehouse'];
+  return [
+    `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(database)}`,
+    `CREATE USER IF NOT EXISTS ${admin} IDENTIFIED BY ${quoteLiteral(passwords.admin)}`,
+    `CREATE USER IF NOT EXISTS ${application} IDENTIFIED BY ${quoteLiteral(passwords.application)}`,
+    `GRANT ${[...RIGHTS, ...LOG_RIGHTS[flavourOf(series)]].join(', ')} ON *.* TO ${admin}`,
+    ...dbs.map((db) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${quoteIdentifier(db)}.* TO ${application}`),
+    // It has no password after the data directory was made.
+    `ALTER USER ${account('root', 'localhost')} IDENTIFIED BY ${quoteLiteral(passwords.admin)}`,
+  ];
+}
