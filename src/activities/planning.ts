@@ -4,6 +4,7 @@ import { parseDuration } from '../model/duration.ts';
 import type { Evidence } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
+import { serverMajorOf } from '../model/server-major.ts';
 import type { Target } from '../model/target.ts';
 import { CHANGE_HOLDER_MEMO, changeWorkflowId } from '../model/workflow-id.ts';
 import { readRecoverability } from '../repository/catalog.ts';
@@ -15,6 +16,7 @@ import { writeEvidence } from '../repository/evidence.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
 import { listManifests } from '../repository/manifests.ts';
 import { orDropped, readRelations } from '../repository/relations.ts';
+import { toItsTransaction, unknownTransaction } from '../repository/shipped/transaction.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { readLogical } from './dumped.ts';
@@ -210,7 +212,14 @@ async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Cho
   return withRepository(deps, 'backup', async (repository) => {
     const read = () => readRecoverability(repository, name, history);
     const known = await read();
-    const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
+    const decide = (known: Recoverability) =>
+      toItsTransaction(
+        repository,
+        chooseBackup({ ...wanted, now: new Date(), ...known }),
+        { known, target },
+        run,
+      );
+    const choice = await decide(known);
     // What only the replay can find may be in the log that is still open.
     const wantsNewest = 'latest' in target || 'xid' in target || 'name' in target;
     if (choice.reachable === 'yes' && !wantsNewest) return choice;
@@ -223,9 +232,9 @@ async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Cho
       throw error.type === 'ConnectionFailed' ? outOfReach(known, error) : error;
     });
     if (closed === null) return choice;
-    // Marks which moments the closed log makes recoverable.
-    await writeHeartbeat(repository, name, closed);
-    return untilArchived(closed, wanted, read, run);
+    // Marks which moments the closed log makes recoverable; of logs that we ship their own end does.
+    if (history.bases === 'physical') await writeHeartbeat(repository, name, closed);
+    return untilArchived(closed, wanted, { read, decide }, run);
   });
 }
 
@@ -240,18 +249,24 @@ async function closeLog(deps: Dependencies, name: string, run: Run) {
 async function untilArchived(
   closed: { log: string },
   wanted: Wanted,
-  read: () => Promise<Recoverability>,
+  {
+    read,
+    decide,
+  }: { read: () => Promise<Recoverability>; decide: (known: Recoverability) => Promise<Choice> },
   run: Run,
 ): Promise<Choice> {
   const deadline = Date.now() + ARCHIVE_WAIT_MS;
   for (;;) {
     const known = await read();
-    if (known.segments.some(({ name }) => name === closed.log)) {
-      const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
+    const isThere = (known.shipped ?? known.segments).some(({ name }) => name === closed.log);
+    if (isThere) {
+      const choice = await decide(known);
       if (choice.reachable === 'yes') return choice;
+      // No log is open any more that could hold it.
+      if (known.shipped !== undefined && 'gtid' in wanted.target) throw unknownTransaction(wanted.target);
     }
     if (Date.now() > deadline && isDisaster(wanted)) {
-      const choice = chooseBackup({ ...wanted, now: new Date(), ...known });
+      const choice = await decide(known);
       const notice = `production answers, and its log ${closed.log} did not reach the repository: what it has not archived is lost`;
       return { ...choice, notices: [...choice.notices, notice] };
     }
@@ -260,7 +275,10 @@ async function untilArchived(
         'TargetNotRecoverable',
         `log ${closed.log} did not reach the repository in time`,
         {
-          hint: 'see the archiver of the production server (pg_stat_archiver), or choose an earlier target',
+          hint:
+            known.shipped === undefined
+              ? 'see the archiver of the production server (pg_stat_archiver), or choose an earlier target'
+              : "see the log watch of the database's host (holdfast status --all), which ships its logs, or choose an earlier target",
         },
       );
     }
@@ -293,7 +311,7 @@ function logicalBase({ manifest, dumped }: LogicalChoice, tables: string[] | nul
   const sizeBytes = dumped.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
   return {
     backup: manifest.id,
-    serverMajor: Number.parseInt(manifest.serverVersion, 10),
+    serverMajor: serverMajorOf(manifest),
     databaseBytes: bytesOfTables(manifest, dumped, tables),
     timeline: manifest.positions.timeline ?? 1,
     consistentAt: manifest.positions.stop ?? '0/0',
@@ -308,16 +326,23 @@ function logicalBase({ manifest, dumped }: LogicalChoice, tables: string[] | nul
   };
 }
 
+/** Of a base that is a dump: whose logs follow it. */
+function shippedOf({ manifest, lineage, firstLog }: Choice): Pick<Base, 'dumped'> {
+  if ((manifest.copyOf ?? manifest).tier !== 'logical') return {};
+  return { dumped: { logs: lineage === undefined || firstLog === null ? null : { lineage, firstLog } } };
+}
+
 function baseOf(choice: Choice, tables: string[] | null): Base {
   const { manifest } = choice;
   return {
     backup: manifest.id,
-    serverMajor: Number.parseInt(manifest.serverVersion, 10),
+    serverMajor: serverMajorOf(manifest),
     databaseBytes: manifest.databaseBytes,
     timeline: choice.timeline,
     consistentAt: manifest.positions.stop ?? '0/0',
     lastLog: choice.lastLog,
     ...(manifest.stanza === undefined ? {} : { stanza: manifest.stanza }),
+    ...shippedOf(choice),
     ...(manifest.copyOf === undefined ? {} : { snapshotOf: manifest.copyOf.id }),
     logs: choice.segments,
     estimateSeconds: estimateSeconds({ databaseBytes: manifest.databaseBytes, logs: choice.segments }),

@@ -46,6 +46,8 @@ export interface Base {
   notices: string[];
   /** where backup and logs are kept; absent in the history of a run that an earlier version began: the configured one */
   stanza?: string;
+  /** of a base that is a dump: the logs that are replayed from it, from the first on up to `lastLog`; null: none */
+  dumped?: { logs: { lineage: string; firstLog: string } | null };
   /** of a snapshot: the tool's own name of the backup that it is a copy of, in a repository of its own */
   snapshotOf?: string;
   /** its objects are in a class that has to be thawed before they can be read */

@@ -3,8 +3,7 @@ import type { LogReport } from '../engines/contract/backup.ts';
 import type { LogGap } from '../model/backup.ts';
 import { formatDuration } from '../model/duration.ts';
 import type { LostLogs } from '../model/gap.ts';
-import type { LogTier } from '../model/tier.ts';
-import type { LogCursor } from '../repository/continuity/cursor.ts';
+import type { Bases, LogTier } from '../model/tier.ts';
 import type { LogRound } from '../repository/continuity/round.ts';
 
 /** A round of the log watcher at one database, small: a host may have a thousand. `problem` in words where there is one. */
@@ -16,10 +15,12 @@ export type WatchReport = Pick<LogReport, 'database'> &
     rpoSeconds?: number | null;
     logs?: LogsSeen;
     /** what the next round begins with */
-    cursor?: LogCursor;
+    cursor?: NonNullable<LogRound['cursor']>;
   };
 
 export interface LogsSeen {
+  /** of which tier a new base is, where something is lost; absent: physical */
+  bases?: Bases;
   timeline: number | null;
   archivedUpTo: string | null;
   /** false: what is archived now counts once a base has begun behind what is lost, or there is a base at all */
@@ -41,7 +42,7 @@ export interface WatchFindings {
 }
 
 export function reportOf(
-  { name, objectives, tiers }: Pick<DatabaseView, 'name' | 'objectives' | 'tiers'>,
+  { name, objectives, tiers, bases }: Pick<DatabaseView, 'name' | 'objectives' | 'tiers' | 'bases'>,
   { server, logs, trouble, now }: WatchFindings,
 ): WatchReport {
   const recoverableAt = logs?.recoverableAt ?? null;
@@ -61,6 +62,7 @@ export function reportOf(
           recoverableAt,
           rpoSeconds: lostMs === null ? null : Math.round(lostMs / 1_000),
           logs: {
+            ...(bases === 'logical' ? { bases } : {}),
             timeline: logs.timeline,
             archivedUpTo: logs.archivedUpTo,
             anchored: logs.cursor?.anchored ?? false,

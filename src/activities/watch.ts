@@ -4,13 +4,14 @@ import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
 import { settleMs } from '../model/tier.ts';
 import { mapBounded } from '../repository/bounded.ts';
-import type { LogCursor } from '../repository/continuity/cursor.ts';
 import { type LogRound, lookAtLogs } from '../repository/continuity/round.ts';
 import { writeHeartbeat } from '../repository/heartbeats.ts';
 import type { Repository } from '../repository/repository.ts';
+import { lookAtShipped } from '../repository/shipped/round.ts';
 import { databaseOf, postgresOf, productionAccess } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { measureArchive, measureRecoverable } from './measuring.ts';
+import { shipLogs } from './shipping.ts';
 import { reportOf, type WatchReport, warningMs } from './watch-report.ts';
 import { within } from './within.ts';
 
@@ -19,12 +20,14 @@ export const WATCH_PATIENCE_MS = 10_000;
 
 const AT_ONCE = 16;
 /** A server that hangs, and a repository that is listed from the beginning, hold up their own database only. */
-const LIMITS = { serverMs: 20_000, repositoryMs: 60_000 };
+const LIMITS = { serverMs: 20_000, shippingMs: 600_000, repositoryMs: 60_000 };
+
+type Cursor = NonNullable<LogRound['cursor']>;
 
 export interface WatchHost {
   host: string;
   /** by database: what its last round gave */
-  cursors?: Record<string, LogCursor>;
+  cursors?: Record<string, Cursor>;
 }
 
 /** One round over all databases of a host, many at once. */
@@ -63,7 +66,7 @@ async function watch(
     cursor,
     outage,
     limits,
-  }: { name: string; cursor: LogCursor | null; outage: Outage; limits: typeof LIMITS },
+  }: { name: string; cursor: Cursor | null; outage: Outage; limits: typeof LIMITS },
   run: Run,
 ): Promise<WatchReport> {
   const trouble = new Set<string>();
@@ -79,8 +82,11 @@ async function watch(
       return null;
     }
   };
-  const server = await attempt(limits.serverMs, `asking the server of ${name}`, (limited) =>
-    askServer(deps, name, limited),
+  const { bases } = describeDatabase(deps.config.config, name);
+  // A log of a gigabyte takes longer than a question.
+  const serverMs = bases === 'logical' ? limits.shippingMs : limits.serverMs;
+  const server = await attempt(serverMs, `asking the server of ${name}`, (limited) =>
+    askServer(deps, repository, name, limited),
   );
   // A server that is away is no reason not to know what could be recovered of it.
   const logs = await attempt(limits.repositoryMs, `looking at the logs of ${name}`, async ({ signal }) => {
@@ -96,13 +102,18 @@ async function watch(
   return reportOf(database, { server, logs, trouble: [...trouble], now });
 }
 
-async function askServer(deps: Dependencies, name: string, run: Run): Promise<LogReport> {
+/** What its archiver says, or, where it has none, what we have brought into the repository. */
+async function askServer(
+  deps: Dependencies,
+  repository: Repository,
+  name: string,
+  run: Run,
+): Promise<LogReport> {
   const { engine, config, tiers } = databaseOf(deps, name);
-  if (engine.logs.kind === 'shipped') {
-    throw new HoldfastError('NotSupported', `the logs of ${name} cannot be shipped yet`);
-  }
+  const { logs } = engine;
+  if (logs.kind === 'shipped') return shipLogs(deps, repository, name, run);
   const { dataDirectory, log } = postgresOf(name, config);
-  return engine.logs.watch(
+  return logs.watch(
     {
       ...{ database: name, access: await productionAccess(deps, name), dataDirectory },
       serverLog: log ?? null,
@@ -115,13 +126,18 @@ async function askServer(deps: Dependencies, name: string, run: Run): Promise<Lo
 function look(
   deps: Dependencies,
   repository: Repository,
-  of: { name: string; cursor: LogCursor | null; server: LogReport | null; signal: AbortSignal },
+  of: { name: string; cursor: Cursor | null; server: LogReport | null; signal: AbortSignal },
 ): Promise<LogRound> {
   const { name, cursor, server, signal } = of;
   const database = databaseOf(deps, name);
-  const { objectives, tiers } = database;
+  const { objectives, tiers, bases } = database;
+  const isShipped = cursor !== null && 'kind' in cursor;
+  if (bases === 'logical') {
+    return lookAtShipped(repository, name, { cursor: isShipped ? cursor : null, now: new Date(), signal });
+  }
   return lookAtLogs(repository, name, {
-    ...{ history: database, cursor, ready: server?.ready ?? null, now: new Date(), signal },
+    ...{ history: database, cursor: isShipped ? null : cursor },
+    ...{ ready: server?.ready ?? null, now: new Date(), signal },
     settleMs: settleMs(tiers.log),
     lateMs: warningMs(objectives.rpoMs, tiers.log),
   });

@@ -41,6 +41,8 @@ export interface LogPositions {
   stopLog: string | null;
   /** of MySQL and MariaDB: every transaction that is in the snapshot, as a GTID set; null: the server has none. Absent: another engine's */
   gtid?: string | null;
+  /** of MySQL and MariaDB: the moment of the snapshot by the server's clock, ISO 8601 */
+  at?: string;
 }
 
 /** One database of a server in a logical backup: one object (or several parts of it) each. */
@@ -118,6 +120,7 @@ export interface RecoveryInterval {
 
 /** Consecutive logs that are missing between archived ones. */
 export interface LogGap {
+  /** of logs that we ship: a number that stands for the server that wrote them */
   timeline: number;
   firstMissing: string;
   lastMissing: string;

@@ -19,6 +19,9 @@ export function gapKey(database: string, gap: LostLogs): string {
 
 /** `2 logs of shop are missing, <first> to <last>` */
 export function describeLost({ count, firstMissing, lastMissing }: LostLogs, database?: string): string {
+  // Nothing is missing by name: another server writes the logs, or it counts them anew.
+  if (count === 0)
+    return `the logs${database === undefined ? '' : ` of ${database}`} begin anew with ${firstMissing}`;
   const which = count === 1 ? firstMissing : `${firstMissing} to ${lastMissing}`;
   const of = database === undefined ? '' : ` of ${database}`;
   return `${countOf(count, 'log')}${of} ${count === 1 ? 'is' : 'are'} missing, ${which}`;

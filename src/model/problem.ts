@@ -1,5 +1,6 @@
 import type { Severity } from './alert.ts';
 import type { LogGap } from './backup.ts';
+import type { Bases } from './tier.ts';
 
 /** Something that should be and is not: a job that never ran, a backup that is too old, a watcher that is gone. */
 export interface Problem {
@@ -43,7 +44,7 @@ export interface Found {
   /** of this round and those before; absent: an earlier version did not look */
   gapLooks?: Record<string, number>;
   /** gaps in the logs that are certain by now, and were not before */
-  gaps?: { database: string; gap: LogGap }[];
+  gaps?: { database: string; gap: LogGap; bases?: Bases }[];
 }
 
 export interface Development {

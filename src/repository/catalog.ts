@@ -9,6 +9,7 @@ import { readLegalHolds } from './legal-holds.ts';
 import { listArchivedLogs } from './logs.ts';
 import { listManifests } from './manifests.ts';
 import type { Repository } from './repository.ts';
+import { listShippedLogs } from './shipped/logs.ts';
 import { readVerifications, type VerificationRecord } from './verifications.ts';
 
 const STANZAS_AT_ONCE = 4;
@@ -25,6 +26,10 @@ export async function readRecoverability(
     listManifests(repository, database),
     listHeartbeats(repository, database, signal === undefined ? {} : { signal }),
   ]);
+  if (history.bases === 'logical') {
+    const shipped = await listShippedLogs(repository, database, signal === undefined ? {} : { signal });
+    return { manifests, heartbeats, segments: [], shipped };
+  }
   const logs = await mapBounded(stanzasOf(history), STANZAS_AT_ONCE, (stanza) =>
     listArchivedLogs(repository, stanza, signal),
   );

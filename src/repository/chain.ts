@@ -3,6 +3,7 @@ import { DEFAULT_SEGMENT_BYTES, formatSegmentName, parseLsn, parseSegmentName } 
 import type { Heartbeat } from './heartbeats.ts';
 import type { History } from './history.ts';
 import type { ArchivedLog } from './logs.ts';
+import type { ShippedLog } from './shipped/name.ts';
 
 /** What the repository holds of one database: all that is needed to say what can be recovered. */
 export interface Recoverability {
@@ -12,6 +13,8 @@ export interface Recoverability {
   heartbeats: readonly Heartbeat[];
   /** where it lived before, newest first; absent: it never moved */
   former?: History['former'];
+  /** logs that we ship, where the server does not archive; absent: it does */
+  shipped?: readonly ShippedLog[];
 }
 
 /** Consecutive archived segments of one timeline, by number. */

@@ -23,6 +23,7 @@ import {
   whatIs,
 } from './choice-refusals.ts';
 import { consistentAt, usableBases } from './continuity.ts';
+import { chooseShipped } from './shipped/choice.ts';
 
 export interface Choice {
   manifest: Manifest;
@@ -36,6 +37,8 @@ export interface Choice {
   notices: string[];
   /** what people have to know before the replay: what only that can tell, or what it cannot reach */
   beforeReplay?: string;
+  /** of logs that we ship: whose they are (shipped/name.ts); absent where none are replayed */
+  lineage?: string;
 }
 
 export type Aim = Recoverability & { target: Target };
@@ -62,7 +65,8 @@ export interface Candidate {
  * preferred one reaches the same place: on the same timeline, by logs up to the same end.
  */
 export function chooseBackup(situation: Situation): Choice {
-  const best = chooseBest(situation);
+  const { shipped } = situation;
+  const best = shipped === undefined ? chooseBest(situation) : chooseShipped({ ...situation, shipped });
   const { preferred, target } = situation;
   if (preferred == null || preferred === best.manifest.id || 'backup' in target) return best;
   const own = chooseFrom(situation, preferred);
@@ -79,7 +83,7 @@ function chooseFrom(situation: Situation, id: string): Choice | null {
   const needed = situation.manifests.find((manifest) => manifest.id === id)?.dependsOn ?? [];
   const manifests = situation.manifests.filter((manifest) => [id, ...needed].includes(manifest.id));
   try {
-    const choice = chooseBest({ ...situation, manifests });
+    const choice = chooseBackup({ ...situation, manifests, preferred: null });
     return choice.manifest.id === id ? choice : null;
   } catch (error) {
     if (error instanceof HoldfastError) return null;

@@ -8,6 +8,8 @@ import {
   stretchesFrom,
 } from './chain.ts';
 import { lostGaps } from './continuity/gaps.ts';
+import { shippedBases } from './shipped/chain.ts';
+import { shippedContinuity } from './shipped/continuity.ts';
 
 export interface Continuity {
   intervals: RecoveryInterval[];
@@ -24,20 +26,29 @@ export interface Continuity {
  * says nothing about the commits in it.
  */
 export function continuityOf(recoverability: Recoverability, now: Date): Continuity {
-  const index = indexLogs(recoverability);
-  const intervals = merge(
-    usableBases(recoverability.manifests).map((manifest) => {
-      const from = consistentAt(manifest);
-      return { from, to: Math.max(from, lastMoment(manifest, index)) };
-    }),
-  );
+  const { manifests, shipped } = recoverability;
+  const { spans, gaps } =
+    shipped === undefined
+      ? archivedContinuity(recoverability)
+      : shippedContinuity({ bases: shippedBases(manifests), shipped });
+  const intervals = merge(spans);
   const last = intervals.at(-1)?.to;
   return {
     intervals: intervals.map(({ from, to }) => ({ from: isoTime(from), to: isoTime(to) })),
-    gaps: lostGaps(gapsOf(index), usableBases(recoverability.manifests), index.segmentBytes),
+    gaps,
     lastRecoverableAt: last === undefined ? null : isoTime(last),
     rpoSeconds: last === undefined ? null : Math.max(0, Math.round((now.getTime() - last) / 1_000)),
   };
+}
+
+function archivedContinuity(recoverability: Recoverability) {
+  const index = indexLogs(recoverability);
+  const bases = usableBases(recoverability.manifests);
+  const spans = bases.map((manifest) => {
+    const from = consistentAt(manifest);
+    return { from, to: Math.max(from, lastMoment(manifest, index)) };
+  });
+  return { spans, gaps: lostGaps(gapsOf(index), bases, index.segmentBytes) };
 }
 
 /** Physical backups that can be restored, as far as the catalog tells: everything that they depend on is there. */

@@ -1,4 +1,5 @@
 import type { Manifest } from '../model/backup.ts';
+import type { Bases } from '../model/tier.ts';
 import type { FormerPlace } from '../model/topology.ts';
 import type { ArchivedLog } from './logs.ts';
 
@@ -8,6 +9,8 @@ export interface History {
   stanza: string;
   /** newest first */
   former: readonly Pick<FormerPlace, 'stanza' | 'until'>[];
+  /** of which tier its bases are; `logical`: its logs are shipped by us. Absent: physical */
+  bases?: Bases;
 }
 
 /** The first stanza of all: what was written before any move names none. */

@@ -28,6 +28,10 @@ export const FOLDERS = {
 export const logFolder = (database: string): string => `${FOLDERS.log}${database}/`;
 export const heartbeatFolder = (database: string): string => `${logFolder(database)}heartbeat/`;
 
+/** Logs that we ship: a folder for each server that wrote some, and in it one for each log. */
+export const shippedFolder = (database: string, lineage: string, log?: string): string =>
+  `${logFolder(database)}${lineage}/${log === undefined ? '' : `${encodeId(log)}/`}`;
+
 export const logicalFolder = (database: string, backup: string): string => `logical/${database}/${backup}/`;
 /** Of one attempt: two attempts at the same backup never write the same key. */
 export const logicalAttemptFolder = (database: string, backup: string, attempt: string): string =>

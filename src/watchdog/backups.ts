@@ -15,7 +15,7 @@ export type Since = (schedule: 'logical' | 'physical-full' | 'snapshot' | 'verif
  * where there is no schedule, that is the problem.
  */
 export function backupProblems(
-  database: Pick<DatabaseView, 'name' | 'tiers' | 'verify' | 'objectives'>,
+  database: Pick<DatabaseView, 'name' | 'tiers' | 'verify' | 'objectives' | 'bases'>,
   catalog: Catalog,
   { since, now }: { since: Since; now: Date },
 ): Problem[] {
@@ -107,12 +107,12 @@ function verdictProblems(database: string, { backups }: Catalog): Problem[] {
 
 /** More would be lost now than the objective allows. */
 function recoveryProblem(
-  { name, tiers, objectives }: Pick<DatabaseView, 'name' | 'tiers' | 'objectives'>,
+  { name, tiers, objectives, bases }: Pick<DatabaseView, 'name' | 'tiers' | 'objectives' | 'bases'>,
   { backups, lastRecoverableAt }: Catalog,
   now: Date,
 ): Problem[] {
   // Without logs the age of the backups is all there is to say, and so it is before the first base.
-  if (tiers.log === null || !backups.some(({ tier }) => tier === 'physical')) return [];
+  if (tiers.log === null || !backups.some(({ tier }) => tier === bases)) return [];
   const last = lastRecoverableAt === null ? null : Date.parse(lastRecoverableAt);
   const broken = last === null ? null : last + objectives.rpoMs;
   if (broken !== null && broken >= now.getTime()) return [];

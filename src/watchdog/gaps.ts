@@ -1,13 +1,14 @@
 import type { Catalog, LogGap } from '../model/backup.ts';
 import { describeLost, gapKey, gapName, isOpenGap, type LostLogs } from '../model/gap.ts';
 import type { Problem } from '../model/problem.ts';
+import type { Bases } from '../model/tier.ts';
 
 const SECOND_LOOK = 2;
 
 export interface GapsFound {
   problems: Problem[];
   /** seen for the second time just now: something has to be done about them */
-  confirmed: { database: string; gap: LogGap }[];
+  confirmed: { database: string; gap: LogGap; bases?: Bases }[];
   /** how often each was seen, by its key */
   looks: Record<string, number>;
 }

@@ -84,7 +84,8 @@ function gapsOfAll(
       settleMs: settleMs(describeDatabase(config, name).tiers.log),
     });
     all.problems.push(...found.problems);
-    all.confirmed.push(...found.confirmed);
+    const { bases } = describeDatabase(config, name);
+    all.confirmed.push(...found.confirmed.map((one) => (bases === 'logical' ? { ...one, bases } : one)));
     Object.assign(all.looks, found.looks);
   }
   // Those that are too many count as seen once: the next look confirms them.

@@ -3,14 +3,18 @@ import { CancellationScope, log, ParentClosePolicy, startChild } from '@temporal
 import type { Alert } from '../model/alert.ts';
 import type { LogGap } from '../model/backup.ts';
 import { describeLost, gapKey, gapName } from '../model/gap.ts';
+import type { Bases } from '../model/tier.ts';
 import { gapBackupId } from '../model/workflow-id.ts';
 import { raise } from './alerts.ts';
+import { logicalBackup } from './logical-backup.ts';
 import { physicalBackup } from './physical-backup.ts';
 
 /** Logs that are lost, and what has to be known to do something about it. */
 export interface FoundGap {
   database: string;
   gap: LogGap;
+  /** of which tier a new base is; absent: physical */
+  bases?: Bases;
 }
 
 /**
@@ -18,25 +22,27 @@ export interface FoundGap {
  * once for each gap. What a person knows of already is left alone.
  */
 export async function answerGaps(found: readonly FoundGap[], tells: boolean): Promise<void> {
-  for (const { database, gap } of found) {
+  for (const { database, gap, bases } of found) {
     if (gap.acknowledged !== undefined) continue;
     if (tells) await raise(gapAlert(database, gap));
-    if (gap.baseAfter == null) await beginAnew(database, gap);
+    if (gap.baseAfter == null) await beginAnew(database, gap, bases ?? 'physical');
   }
 }
 
-async function beginAnew(database: string, gap: LogGap): Promise<void> {
+async function beginAnew(database: string, gap: LogGap, bases: Bases): Promise<void> {
   const workflowId = gapBackupId(database, gap);
+  const options = {
+    workflowId,
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    staticSummary: `${describeLost(gap, database)}: a new full backup`,
+  } as const;
   try {
     // It outlives the run that has found the gap.
     await CancellationScope.nonCancellable(() =>
-      startChild(physicalBackup, {
-        workflowId,
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        args: [{ database, kind: 'full' }],
-        staticSummary: `${describeLost(gap, database)}: a new full backup`,
-      }),
+      bases === 'logical'
+        ? startChild(logicalBackup, { ...options, args: [{ database }] })
+        : startChild(physicalBackup, { ...options, args: [{ database, kind: 'full' }] }),
     );
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return;

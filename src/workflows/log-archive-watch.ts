@@ -67,7 +67,7 @@ function newGaps(reports: readonly WatchReport[], answered: Set<string>): FoundG
       const key = gapKey(database, gap);
       if (answered.has(key)) return [];
       answered.add(key);
-      return [{ database, gap }];
+      return [{ database, gap, ...(logs?.bases === undefined ? {} : { bases: logs.bases }) }];
     }),
   );
 }

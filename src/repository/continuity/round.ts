@@ -8,14 +8,15 @@ import type { History } from '../history.ts';
 import { listLogsAfter, newestArchive } from '../logs.ts';
 import { listManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
+import type { ShippedCursor } from '../shipped/round.ts';
 import { type Classified, classifySegments, type Hole, type LogPlace, type LogRun } from './classify.ts';
 import { anchor, type Beginning, type LogCursor, newestManifestAt } from './cursor.ts';
 import { lostGaps } from './gaps.ts';
 
 /** What the repository says of the logs of one database in one round. */
-export interface LogRound {
+export interface LogRound<Cursor = LogCursor | ShippedCursor> {
   /** null: nothing was archived yet */
-  cursor: LogCursor | null;
+  cursor: Cursor | null;
   timeline: number | null;
   /** the last log that nothing is missing before; null where nothing is archived */
   archivedUpTo: string | null;
@@ -49,7 +50,7 @@ export async function lookAtLogs(
   repository: Repository,
   database: string,
   options: LookOptions,
-): Promise<LogRound> {
+): Promise<LogRound<LogCursor>> {
   const { now, signal } = options;
   const beginning = await begin(repository, database, options);
   if (beginning === null) return NOTHING;
@@ -88,7 +89,7 @@ export async function lookAtLogs(
   };
 }
 
-const NOTHING: LogRound = {
+const NOTHING: LogRound<LogCursor> = {
   ...{ cursor: null, timeline: null, archivedUpTo: null, inFlight: [], lost: [], recoverableAt: null },
 };
 

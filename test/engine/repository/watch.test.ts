@@ -59,7 +59,9 @@ const provenBy = (segment: number) => isoAt(segment * SEGMENT_MS - 1);
 /** Rounds of one database, each with what the one before left. */
 function roundsOf(database: string) {
   let cursor: LogCursor | null = null;
-  return async (options: { ready?: string[] | null; settleMs?: number } = {}): Promise<LogRound> => {
+  return async (
+    options: { ready?: string[] | null; settleMs?: number } = {},
+  ): Promise<LogRound<LogCursor>> => {
     const { ready = [], settleMs = 0 } = options;
     const round = await lookAtLogs(repository, database, {
       ...{ history: { stanza: database, former: [] }, cursor, ready, settleMs },
@@ -223,7 +225,7 @@ test('one server that hangs, one that is away and one that cannot be watched do 
   await archive('away', [1, 2]);
   await full('away', 'first', 1);
   await beat('away', 2);
-  const limits = { serverMs: 50, repositoryMs: 60_000 };
+  const limits = { serverMs: 50, shippingMs: 50, repositoryMs: 60_000 };
   const reports = await watchAll(deps, repository, { host: 'db1', limits }, RUN);
   expect(reports.map(({ database, problem }) => [database, problem])).toEqual([
     ['hangs', 'asking the server of hangs took longer than 0.05 s'],

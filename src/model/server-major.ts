@@ -1,0 +1,10 @@
+import type { Manifest } from './backup.ts';
+
+/**
+ * What programs a server's backups need: PostgreSQL's major version, and of MySQL and MariaDB the series as a number:
+ * 8.0 is 800, 10.11 is 1011.
+ */
+export function serverMajorOf({ engine, serverVersion }: Pick<Manifest, 'engine' | 'serverVersion'>): number {
+  const [major = 0, minor = 0] = serverVersion.split('.').map((part) => Number.parseInt(part, 10));
+  return engine === 'mysql' ? major * 100 + minor : major;
+}

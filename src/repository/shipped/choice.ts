@@ -1,0 +1,181 @@
+import { containsGtid, parseGtid, parseGtids } from '../../engines/mysql/gtid.ts';
+import { HoldfastError } from '../../model/failure.ts';
+import { countOf } from '../../model/plan.ts';
+import { describeTarget, type Target } from '../../model/target.ts';
+import type { Choice, Situation } from '../choice.ts';
+import { whatIs } from '../choice-refusals.ts';
+import { momentOf, provenUntil, runsOf, type ShippedStretch, shippedBases, stretchFrom } from './chain.ts';
+import { numberOf, type ShippedLog, timelineOf } from './name.ts';
+
+type Aim = Situation & { shipped: readonly ShippedLog[] };
+
+/**
+ * The logical backup to load and the logs that lead from it to the target, or the reason why there is none, as
+ * `chooseBackup` says it. The newest base that can.
+ */
+export function chooseShipped(situation: Aim): Choice {
+  const { target, manifests, shipped } = situation;
+  if ('backup' in target) return chooseById(situation, target.backup);
+  if ('xid' in target || 'name' in target || 'optime' in target) {
+    throw new HoldfastError('NotSupported', `${describeTarget(target)} is no target for MySQL`, {
+      hint: 'give a time, gtid, lsn (a position such as binlog.000004:1234), latest or backup',
+    });
+  }
+  const bases = shippedBases(manifests);
+  if (bases.length === 0) throw noBase(situation);
+  const runs = runsOf(shipped);
+  const stretches = bases.map((base) => stretchFrom(base, runs));
+  if ('time' in target) return chooseByTime(situation, stretches, Date.parse(target.time.replace(' ', 'T')));
+  if ('lsn' in target) return chooseByPosition(situation, stretches, target.lsn);
+  if ('gtid' in target) return chooseByGtid(situation, stretches, target.gtid);
+  return chooseNewest(situation, stretches);
+}
+
+function chooseByTime(situation: Aim, stretches: readonly ShippedStretch[], time: number): Choice {
+  const { target, now } = situation;
+  if (time > now.getTime()) {
+    throw new HoldfastError('TargetNotRecoverable', `the target ${describeTarget(target)} is in the future`, {
+      hint: `it is ${now.toISOString()} now: give an earlier time with its offset, or latest`,
+    });
+  }
+  const early = stretches.filter(({ base }) => momentOf(base) <= time);
+  if (early.length === 0) throw beforeOldest(situation, stretches);
+  for (const stretch of early) {
+    if (momentOf(stretch.base) === time) return choiceOf(stretch, null, 'yes');
+    // What commits in the last second of a log may lie in the next one.
+    const last = stretch.logs.find(({ lastAt }) => Date.parse(lastAt) > time);
+    if (last !== undefined) return choiceOf(stretch, last, 'yes');
+  }
+  return closeable(situation, early);
+}
+
+function chooseByPosition(situation: Aim, stretches: readonly ShippedStretch[], position: string): Choice {
+  const [log, at] = splitPosition(position, situation.target);
+  const number = numberOf(log) ?? 0;
+  const early = stretches.filter(({ base }) => {
+    const [own, from] = (base.positions.start ?? ':').split(':') as [string, string];
+    const first = numberOf(own) ?? 0;
+    return first < number || (first === number && Number(from) <= at);
+  });
+  if (early.length === 0) throw beforeOldest(situation, stretches);
+  for (const stretch of early) {
+    const last = stretch.logs.find(({ name }) => name === log);
+    if (last !== undefined) return choiceOf(stretch, last, 'yes');
+  }
+  return closeable(situation, early);
+}
+
+/** Which log holds it only their records tell: so the newest base that is without it, and every log behind it. */
+function chooseByGtid(situation: Aim, stretches: readonly ShippedStretch[], gtid: string): Choice {
+  if (stretches.every(({ base }) => base.positions.gtid == null)) {
+    throw new HoldfastError('NotSupported', `${describeTarget(situation.target)}: the server has no GTIDs`, {
+      hint: 'give a time, or a position: --lsn binlog.000004:1234',
+    });
+  }
+  const wanted = parseGtid(gtid);
+  const without = stretches.filter(
+    ({ base: { positions } }) =>
+      positions.gtid != null && !containsGtid(parseGtids(positions.gtid, wanted.flavour), wanted),
+  );
+  const [newest] = without;
+  if (newest === undefined) throw beforeOldest(situation, stretches);
+  return choiceOf(newest, newest.logs.at(-1) ?? null, 'yes');
+}
+
+function chooseNewest(situation: Aim, stretches: readonly ShippedStretch[]): Choice {
+  const newest = stretches[0] as ShippedStretch;
+  const choice = choiceOf(newest, newest.logs.at(-1) ?? null, 'yes');
+  if (newest.hole === null) return choice;
+  if (situation.beyondGap !== 'leave') throw gapError(situation, newest);
+  const { count, firstMissing, lastMissing } = newest.hole;
+  const notice = `${countOf(count, 'log')} missing (${firstMissing} to ${lastMissing}): the recovery ends before them, and what committed in them and later is lost`;
+  return { ...choice, notices: [...choice.notices, notice], beforeReplay: notice };
+}
+
+function chooseById({ manifests }: Aim, id: string): Choice {
+  const manifest = manifests.find((candidate) => candidate.id === id);
+  if (manifest === undefined) {
+    const newest = shippedBases(manifests)
+      .slice(0, 5)
+      .map((candidate) => candidate.id);
+    throw new HoldfastError('UnknownBackup', `there is no backup ${id}`, {
+      hint: newest.length === 0 ? 'there is no logical backup at all' : `the newest are ${newest.join(', ')}`,
+    });
+  }
+  const notices =
+    manifest.copyOf === undefined ? [] : [`it is ${whatIs(manifest)}, restored from its snapshot alone`];
+  return { ...choiceOf({ base: manifest, lineage: null, logs: [], hole: null }, null, 'yes'), notices };
+}
+
+/** Nothing shipped proves the target. Where no log is missing, production can still close the current one. */
+function closeable(situation: Aim, early: readonly ShippedStretch[]): Choice {
+  const newest = early.find(({ hole }) => hole === null);
+  if (newest === undefined) throw gapError(situation, early[0] as ShippedStretch);
+  return choiceOf(newest, newest.logs.at(-1) ?? null, 'needs-closing');
+}
+
+function choiceOf(stretch: ShippedStretch, last: ShippedLog | null, reachable: Choice['reachable']): Choice {
+  const { base, lineage, logs } = stretch;
+  const count = last === null ? 0 : logs.indexOf(last) + 1;
+  return {
+    manifest: base,
+    timeline: lineage === null ? 1 : timelineOf(lineage),
+    firstLog: count === 0 ? null : (logs[0]?.name ?? null),
+    lastLog: last?.name ?? null,
+    segments: count,
+    reachable,
+    notices: [],
+    ...(lineage === null || count === 0 ? {} : { lineage }),
+  };
+}
+
+/** `binlog.000004:1234` in its parts. Throws InvalidInput for PostgreSQL's form. */
+export function splitPosition(position: string, target: Target): [log: string, at: number] {
+  const parts = /^(.+\.\d+):(\d+)$/.exec(position);
+  if (parts !== null) return [parts[1] as string, Number(parts[2])];
+  throw new HoldfastError('InvalidInput', `${describeTarget(target)} is no position in MySQL's logs`, {
+    hint: 'write the log and the position in it: binlog.000004:1234',
+  });
+}
+
+function beforeOldest(situation: Aim, stretches: readonly ShippedStretch[]): HoldfastError {
+  const oldest = stretches.at(-1)?.base;
+  const at = oldest === undefined ? 'none' : new Date(momentOf(oldest)).toISOString();
+  return new HoldfastError(
+    'TargetNotRecoverable',
+    `${describeTarget(situation.target)} is before the oldest moment that can be recovered, ${at}`,
+    { hint: `holdfast catalog ${oldest?.database} shows the window` },
+  );
+}
+
+function gapError(situation: Aim, stretch: ShippedStretch): HoldfastError {
+  const { hole } = stretch;
+  const which = hole === null ? '' : ` (${hole.firstMissing} to ${hole.lastMissing})`;
+  return new HoldfastError(
+    'LogGap',
+    `${describeTarget(situation.target)} cannot be reached: ${countOf(hole?.count ?? 0, 'log')} missing in the repository${which}`,
+    {
+      hint: `the last moment before the gap that can be recovered is ${new Date(provenUntil(stretch)).toISOString()}`,
+    },
+  );
+}
+
+function noBase({ manifests, target }: Aim): HoldfastError {
+  const logical = manifests.find(({ tier }) => tier === 'logical');
+  const database = manifests[0]?.database ?? '<database>';
+  return logical === undefined
+    ? new HoldfastError(
+        'TargetNotRecoverable',
+        `${describeTarget(target)} cannot be reached: there is no logical backup`,
+        {
+          hint: `take one with holdfast backup ${database} --tier logical; what happened before it cannot be recovered`,
+        },
+      )
+    : new HoldfastError(
+        'TargetNotRecoverable',
+        `${describeTarget(target)} cannot be reached: no logical backup knows where it stands in the logs`,
+        {
+          hint: `see the notices of ${logical.id}: the user needs RELOAD, and the server its binary log; or give --backup ${logical.id}`,
+        },
+      );
+}

@@ -1,0 +1,79 @@
+import type { LogGap } from '../../model/backup.ts';
+import { gapName } from '../../model/gap.ts';
+import { acknowledge, readAcknowledgements } from '../acknowledgements.ts';
+import { newestManifestAt } from '../continuity/cursor.ts';
+import type { LogRound } from '../continuity/round.ts';
+import { listManifests } from '../manifests.ts';
+import type { Repository } from '../repository.ts';
+import { runsOf, type ShippedBase, shippedBases, stretchFrom } from './chain.ts';
+import { shippedContinuity } from './continuity.ts';
+import { listShippedLogs } from './logs.ts';
+import { timelineOf } from './name.ts';
+
+/** Where a round of the watcher left off. Small: it travels. */
+export interface ShippedCursor {
+  kind: 'shipped';
+  /** when the newest manifest was written: others are read again */
+  manifestsAt: string | null;
+  /** the newest bases */
+  bases: ShippedBase[];
+  /** what was missing in the round before, by name: a second look makes it lost */
+  missing: string[];
+  /** a replay from the newest base reaches the newest log */
+  anchored: boolean;
+}
+
+const MOST_BASES = 5;
+
+/** What the repository holds of the logs that we have shipped, and what can be recovered by them. */
+export async function lookAtShipped(
+  repository: Repository,
+  database: string,
+  { cursor, now, signal }: { cursor: ShippedCursor | null; now: Date; signal?: AbortSignal },
+): Promise<LogRound<ShippedCursor>> {
+  // Before the manifests themselves: one that is written meanwhile is a reason to read again.
+  const manifestsAt = await newestManifestAt(repository, database, signal);
+  const bases =
+    cursor !== null && cursor.manifestsAt === manifestsAt
+      ? cursor.bases
+      : shippedBases(await listManifests(repository, database, now))
+          .slice(0, MOST_BASES)
+          .map(slim);
+  const shipped = await listShippedLogs(repository, database, signal === undefined ? {} : { signal });
+  const { spans, gaps } = shippedContinuity({ bases, shipped });
+  const runs = runsOf(shipped);
+  const newest = runs
+    .flatMap(({ logs }) => logs.slice(-1))
+    .toSorted((a, b) => Date.parse(a.lastAt) - Date.parse(b.lastAt))
+    .at(-1);
+  const stretch = bases[0] === undefined ? null : stretchFrom(bases[0], runs);
+  const until = spans.map(({ to }) => to);
+  return {
+    cursor: {
+      ...{ kind: 'shipped', manifestsAt, bases },
+      missing: gaps.map(gapName),
+      anchored: stretch !== null && stretch.hole === null && stretch.lineage === (newest?.lineage ?? null),
+    },
+    timeline: newest === undefined ? null : timelineOf(newest.lineage),
+    archivedUpTo: newest?.name ?? null,
+    inFlight: [],
+    lost: await ofConcern(repository, database, { gaps, before: cursor?.missing ?? [], signal }),
+    recoverableAt: until.length === 0 ? null : new Date(Math.max(...until)).toISOString(),
+  };
+}
+
+/** Seen twice, and with what people have said of them. */
+async function ofConcern(
+  repository: Repository,
+  database: string,
+  { gaps, before, signal }: { gaps: LogGap[]; before: string[]; signal: AbortSignal | undefined },
+): Promise<LogGap[]> {
+  const lost = gaps.filter((gap) => before.includes(gapName(gap)));
+  return lost.length === 0 ? [] : acknowledge(lost, await readAcknowledgements(repository, database, signal));
+}
+
+const slim = ({ id, systemIdentifier, finishedAt, positions }: ShippedBase): ShippedBase => ({
+  ...{ id, systemIdentifier, finishedAt },
+  // A set of GTIDs may be long, and is not needed here.
+  positions: { ...positions, gtid: null },
+});
