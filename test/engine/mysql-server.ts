@@ -188,6 +188,8 @@ function defaults(series: number, port: number): Settings {
     'log-bin': 'binlog',
     'binlog-format': 'ROW',
     'skip-name-resolve': 'ON',
+    // As Debian's packages of MariaDB have it, whose own default is latin1.
+    'character-set-server': 'utf8mb4',
     'innodb-buffer-pool-size': '64M',
     // What the kernel has is safe from the end of a process, and no test ends the machine.
     'innodb-flush-log-at-trx-commit': '2',
