@@ -6,6 +6,8 @@ export interface ExamineInput {
   maxAgeMs: number | null;
   /** physical backups are taken */
   physical: boolean;
+  /** of a server whose logs are shipped: the folder that they are read from; null or absent: through the server */
+  logDirectory?: string | null;
 }
 
 /** One thing that was looked at: as it should be, or what is wrong and what to do. */
