@@ -1,8 +1,9 @@
 import type { Manifest, RecoveryInterval } from '../model/backup.ts';
 import { DRILLED, type Drilled, type DrillRecord, nextDrilled } from '../model/drill.ts';
 import type { Target } from '../model/target.ts';
+import { consistentAt, usableBases } from '../repository/bases.ts';
 import type { Recoverability } from '../repository/chain.ts';
-import { consistentAt, continuityOf, usableBases } from '../repository/continuity.ts';
+import { continuityOf } from '../repository/continuity.ts';
 
 /** From 0 to below 1. */
 export type Random = () => number;

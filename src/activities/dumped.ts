@@ -1,17 +1,19 @@
 import { compareFingerprints } from '../engines/compare-fingerprints.ts';
 import { compareSchemas } from '../engines/compare-schemas.ts';
-import type { RestoredTables, RestoreTablesInput } from '../engines/contract/restore.ts';
+import type { DumpSource, RestoredTables } from '../engines/contract/restore.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { DumpedDatabase } from '../model/backup.ts';
 import type { Check } from '../model/evidence.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
+import { parseNameParts } from '../model/table.ts';
 import { chooseLogical, type LogicalChoice } from '../repository/choice-logical.ts';
-import { dumpedContent, requireUnchanged } from '../repository/dumped-content.ts';
+import { requireUnchanged } from '../repository/dumped-content.ts';
 import { listManifests } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { dumpSource } from './dumped-base.ts';
 import { findInstance } from './instances.ts';
 import type { Base, InstanceReference } from './recovery-types.ts';
 
@@ -38,11 +40,9 @@ export async function restoreDumped(
     if (choice.dumped.fingerprints === null) {
       await requireUnchanged(repository, { id: manifest.id, objects: choice.dumped.objects }, run);
     }
-    const [first, ...others] = dumpsOf(choice, input.tables).map(({ name, objects }) => ({
-      database: name,
-      open: (signal: AbortSignal) => dumpedContent(repository, objects, signal),
-      sizeBytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    })) as [DumpSource, ...DumpSource[]];
+    const [first, ...others] = dumpsOf(choice, input.tables).map((dumped) =>
+      dumpSource(repository, dumped),
+    ) as [DumpSource, ...DumpSource[]];
     return engine.restoreTables(
       {
         ...{ place, serverMajor: input.base.serverMajor, backup: manifest.id },
@@ -56,11 +56,23 @@ export async function restoreDumped(
   });
 }
 
-type DumpSource = Pick<RestoreTablesInput, 'database' | 'open' | 'sizeBytes'>;
+/**
+ * The db that is connected to, first; the others where no tables are named. A table's name may begin with its db where
+ * that is all that is above it.
+ */
+function dumpsOf({ manifest, dumped }: LogicalChoice, tables: readonly string[] | null): DumpedDatabase[] {
+  const others = manifest.databases.filter((one) => one !== dumped);
+  if (tables === null) return [dumped, ...others];
+  if (manifest.engine !== 'mysql') return [dumped];
+  const named = new Set(tables.map((table) => dbOf(table, dumped.name)));
+  const wanted = [dumped, ...others].filter(({ name }) => named.has(name));
+  return wanted.length === 0 ? [dumped] : wanted;
+}
 
-/** The db that is connected to, first; the others where no tables are named. */
-const dumpsOf = ({ manifest, dumped }: LogicalChoice, tables: string[] | null): DumpedDatabase[] =>
-  tables === null ? [dumped, ...manifest.databases.filter((one) => one !== dumped)] : [dumped];
+const dbOf = (table: string, own: string): string => {
+  const parts = parseNameParts(table);
+  return parts.length > 1 ? (parts[0] as string) : own;
+};
 
 /**
  * The rows beside the fingerprints of the dump's own snapshot, and the schema beside production's. Throws CheckFailed,
@@ -119,7 +131,7 @@ async function checkDump(
   if (fingerprints === null) return [notCounted(schema)];
   const found = await engine.fingerprint(
     { ...copy.access, database: dumped.name },
-    { hash: fingerprints.hash, tables: schema === null ? copy.tables : null },
+    { hash: fingerprints.hash, tables: schema === null ? tablesIn(copy, dumped) : null },
     run,
   );
   return schema === null
@@ -129,6 +141,12 @@ async function checkDump(
         compareSchemas(schema, found.schema, notices),
       ];
 }
+
+/** Those of this dump, where a copy has tables of several. */
+const tablesIn = ({ tables }: RestoredTables, { fingerprints }: DumpedDatabase): string[] => {
+  const own = new Set(fingerprints?.tables.map(({ table }) => table));
+  return tables.filter((table) => own.has(table));
+};
 
 const notCounted = (schema: string | null): Check => ({
   name: 'rows',

@@ -18,6 +18,7 @@ import { openUndoStore } from '../repository/undo.ts';
 import { databaseOf, instancesOf, productionAccess, toolRepositoryOf, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { checkDumped, type DumpedInput, restoreDumped } from './dumped.ts';
+import { dumpsOfBase, logsOfBase } from './dumped-base.ts';
 import { exportToPath, exportToRepository } from './exporting.ts';
 import { findInstance, keepInstance } from './instances.ts';
 import { planOf } from './plan.ts';
@@ -104,17 +105,16 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       base: Base;
     }): Promise<void> {
       return asActivity(async (run) => {
-        const database = databaseOf(deps, input.database);
-        await database.engine.restore(
-          {
-            place: await find(input.instance),
-            ...(await whereOf(deps, input)),
-            backup: input.base.snapshotOf ?? input.base.backup,
-            serverMajor: input.base.serverMajor,
-            databases: null,
-          },
-          run,
-        );
+        const { engine } = databaseOf(deps, input.database);
+        const { base } = input;
+        const what = { place: await find(input.instance), serverMajor: base.serverMajor };
+        if (base.dumped !== undefined) {
+          return withRepository(deps, 'restore', async (repository) =>
+            engine.restore({ ...what, ...(await dumpsOfBase(repository, input.database, base, run)) }, run),
+          );
+        }
+        const backup = base.snapshotOf ?? base.backup;
+        await engine.restore({ ...what, ...(await whereOf(deps, input)), backup, databases: null }, run);
       });
     },
 
@@ -147,22 +147,22 @@ export const createRecoveryActivities = (deps: Dependencies) => {
       return asActivity(async (run) => {
         const database = databaseOf(deps, input.database);
         const { user, database: db } = database.config.connection;
-        const { base, expiresAt } = input;
-        const replayed = await database.engine.replay(
-          {
-            place: await keep(input.instance, expiresAt),
-            ...(await whereOf(deps, input)),
-            serverMajor: base.serverMajor,
-            target: input.target,
-            timeline: base.timeline,
-            consistentAt: base.consistentAt,
-            lastLog: base.lastLog,
-            user,
-            database: db,
-            durable: input.durable === true,
-          },
-          run,
-        );
+        const { base, expiresAt, target } = input;
+        const what = { place: await keep(input.instance, expiresAt), serverMajor: base.serverMajor };
+        const replayed =
+          base.dumped === undefined
+            ? await database.engine.replay(
+                {
+                  ...{ ...what, ...(await whereOf(deps, input)), target, user, database: db },
+                  ...{ timeline: base.timeline, consistentAt: base.consistentAt, lastLog: base.lastLog },
+                  durable: input.durable === true,
+                },
+                run,
+              )
+            : await withRepository(deps, 'restore', async (repository) => {
+                const logs = await logsOfBase(repository, input.database, base, run);
+                return database.engine.replay({ ...what, ...logs, target, database: db }, run);
+              });
         await instancesOf(deps, input.instance.site).update(input.instance.id, { url: replayed.url });
         return replayed;
       });
@@ -193,6 +193,7 @@ export const createRecoveryActivities = (deps: Dependencies) => {
                 ? null
                 : await productionAccess(deps, input.database),
             tables: input.tables === null ? tables : await ownTables(engine, restored, input.tables, run),
+            ...(input.base.dumped === undefined ? {} : { madeHere: true }),
           },
           run,
         );

@@ -5,6 +5,7 @@ import type { Check } from '../model/evidence.ts';
 import { countOf } from '../model/plan.ts';
 import { parseLsn } from '../model/wal.ts';
 import type { Heartbeat } from '../repository/heartbeats.ts';
+import type { ShippedLog } from '../repository/shipped/name.ts';
 
 /**
  * The copy's counts beside production's of before and after: between them, or not further off than the bounds. Beyond
@@ -95,5 +96,27 @@ export function heartbeatCheck(
     name,
     verdict: 'fail',
     detail: `stale: ${detail}, and none later was archived ${formatDuration(Math.trunc(ageMs / 1_000) * 1_000)} after it, where the RPO is ${formatDuration(copy.rpoMs)}`,
+  };
+}
+
+/**
+ * Logs that we ship: the copy was replayed to their end (the engine asserts every transaction), and their end must not have
+ * been older than the objective allows when they were listed (`now`).
+ */
+export function shippedCheck(
+  shipped: readonly ShippedLog[],
+  copy: { position: string; rpoMs: number; now: Date },
+): Check {
+  const name = 'heartbeat';
+  const before = shipped.filter(({ shippedAt }) => Date.parse(shippedAt) <= copy.now.getTime());
+  const newest = before.toSorted((a, b) => Date.parse(b.lastAt) - Date.parse(a.lastAt))[0];
+  if (newest === undefined) return { name, verdict: 'inconclusive', detail: 'no log has been shipped yet' };
+  const ageMs = copy.now.getTime() - Date.parse(newest.lastAt);
+  const detail = `everything up to ${copy.position} is in the copy; the newest log was closed at ${newest.lastAt}`;
+  if (ageMs <= copy.rpoMs) return { name, verdict: 'pass', detail };
+  return {
+    name,
+    verdict: 'fail',
+    detail: `stale: ${detail}, ${formatDuration(Math.trunc(ageMs / 1_000) * 1_000)} before it was looked at, where the RPO is ${formatDuration(copy.rpoMs)}`,
   };
 }

@@ -19,6 +19,8 @@ export interface Candidate {
   startedAt: string;
   /** the newest of its tier, to be replayed to the end of the logs where it has logs */
   newest: boolean;
+  /** it is a dump that logs are replayed from, too */
+  leadsOn?: true;
 }
 
 export interface VerificationChoice {
@@ -36,7 +38,7 @@ const TIERS: readonly VerifiedTier[] = ['logical', 'physical'];
  * and no older than its schedule allows; or the one that is named. Throws UnknownBackup.
  */
 export function chooseForVerification(
-  database: Pick<DatabaseView, 'name' | 'tiers'>,
+  database: Pick<DatabaseView, 'name' | 'tiers' | 'bases'>,
   { manifests, unreadable }: Manifests,
   { backup, now }: { backup: string | null; now: Date },
 ): VerificationChoice {
@@ -55,7 +57,13 @@ export function chooseForVerification(
     checks.push(ageCheck(tier, newest, { gapMs, now }));
     checks.push(...unreadableChecks(tier, newest, unreadable));
     if (newest === undefined) missing.push(tier);
-    else candidates.push({ tier, backup: newest.id, startedAt: newest.startedAt, newest: true });
+    else {
+      const leadsOn = tier === 'logical' && database.bases === 'logical' && database.tiers.log !== null;
+      candidates.push({
+        ...{ tier, backup: newest.id, startedAt: newest.startedAt, newest: true },
+        ...(leadsOn ? { leadsOn } : {}),
+      });
+    }
   }
   return { candidates, missing, checks };
 }

@@ -10,6 +10,7 @@ import { listHeartbeats } from '../repository/heartbeats.ts';
 import { manifestsOf } from '../repository/history.ts';
 import { readManifest, readManifests } from '../repository/manifests.ts';
 import { checkObjects } from '../repository/objects.ts';
+import { listShippedLogs } from '../repository/shipped/logs.ts';
 import { type VerificationRecord, verdictBefore, writeVerification } from '../repository/verifications.ts';
 import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
@@ -17,7 +18,7 @@ import { findInstance } from './instances.ts';
 import { askApplication } from './questions.ts';
 import type { Base, InstanceReference } from './recovery-types.ts';
 import { asActivity } from './run.ts';
-import { compareCounts, compareRecent, heartbeatCheck } from './verification-checks.ts';
+import { compareCounts, compareRecent, heartbeatCheck, shippedCheck } from './verification-checks.ts';
 import { chooseForVerification, type VerificationChoice } from './verification-choice.ts';
 
 /** How long one count may hold up production, and the verification. */
@@ -143,11 +144,16 @@ export const createVerifyingActivities = (deps: Dependencies) => {
       return asActivity(() =>
         withRepository(deps, 'restore', async (repository) => {
           const { objectives } = databaseOf(deps, input.database);
+          const asOf = new Date(input.asOf);
+          if (input.base.dumped !== undefined) {
+            const shipped = await listShippedLogs(repository, input.database);
+            return [shippedCheck(shipped, { ...input.replayed, rpoMs: objectives.rpoMs, now: asOf })];
+          }
           const heartbeats = await listHeartbeats(repository, input.database);
           return [
             heartbeatCheck(heartbeats, {
               ...{ lastLog: input.base.lastLog, timeline: input.base.timeline, lsn: input.replayed.lsn },
-              ...{ rpoMs: objectives.rpoMs, now: new Date(input.asOf) },
+              ...{ rpoMs: objectives.rpoMs, now: asOf },
             }),
           ];
         }),

@@ -2,9 +2,10 @@ import type { Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { countOf } from '../model/plan.ts';
 import { describeTarget } from '../model/target.ts';
+import { consistentAt } from './bases.ts';
 import { type LogIndex, nameOf, type Stretch } from './chain.ts';
 import type { Aim, Candidate, Situation } from './choice.ts';
-import { consistentAt, continuityOf, provenUntil } from './continuity.ts';
+import { continuityOf, provenUntil } from './continuity.ts';
 
 /** As people are told what they have named. */
 export const whatIs = ({ tier, copyOf }: Manifest): string =>

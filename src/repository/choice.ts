@@ -2,6 +2,7 @@ import type { Manifest } from '../model/backup.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { describeTarget, type Target } from '../model/target.ts';
 import { parseLsn, segmentOf } from '../model/wal.ts';
+import { consistentAt, usableBases } from './bases.ts';
 import {
   countSegments,
   indexLogs,
@@ -22,7 +23,6 @@ import {
   noBase,
   whatIs,
 } from './choice-refusals.ts';
-import { consistentAt, usableBases } from './continuity.ts';
 import { chooseShipped } from './shipped/choice.ts';
 
 export interface Choice {

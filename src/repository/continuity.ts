@@ -1,4 +1,5 @@
 import type { LogGap, Manifest, RecoveryInterval } from '../model/backup.ts';
+import { consistentAt, usableBases } from './bases.ts';
 import {
   gapsOf,
   indexLogs,
@@ -8,7 +9,6 @@ import {
   stretchesFrom,
 } from './chain.ts';
 import { lostGaps } from './continuity/gaps.ts';
-import { shippedBases } from './shipped/chain.ts';
 import { shippedContinuity } from './shipped/continuity.ts';
 
 export interface Continuity {
@@ -30,7 +30,7 @@ export function continuityOf(recoverability: Recoverability, now: Date): Continu
   const { spans, gaps } =
     shipped === undefined
       ? archivedContinuity(recoverability)
-      : shippedContinuity({ bases: shippedBases(manifests), shipped });
+      : shippedContinuity({ bases: usableBases(manifests), shipped });
   const intervals = merge(spans);
   const last = intervals.at(-1)?.to;
   return {
@@ -49,19 +49,6 @@ function archivedContinuity(recoverability: Recoverability) {
     return { from, to: Math.max(from, lastMoment(manifest, index)) };
   });
   return { spans, gaps: lostGaps(gapsOf(index), bases, index.segmentBytes) };
-}
-
-/** Physical backups that can be restored, as far as the catalog tells: everything that they depend on is there. */
-export function usableBases(manifests: readonly Manifest[]): Manifest[] {
-  const ids = new Set(manifests.map(({ id }) => id));
-  return manifests.filter(
-    ({ tier, dependsOn }) => tier === 'physical' && dependsOn.every((id) => ids.has(id)),
-  );
-}
-
-/** From when on a base serves, in milliseconds. pgBackRest tells its stop in whole seconds, cut off. */
-export function consistentAt(manifest: Manifest): number {
-  return Date.parse(manifest.finishedAt) + 1_000;
 }
 
 /** The last moment that replaying this stretch proves; -Infinity where there is none. */

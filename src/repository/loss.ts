@@ -1,8 +1,8 @@
 import type { Loss } from '../model/disaster.ts';
 import { HoldfastError } from '../model/failure.ts';
+import { consistentAt } from './bases.ts';
 import type { Commit, Recoverability, Stretch } from './chain.ts';
 import { newestOf } from './choice.ts';
-import { consistentAt } from './continuity.ts';
 
 /**
  * What is lost when the database is recovered to the end of its logs now. It may be a little less, since what the last

@@ -1,6 +1,7 @@
+import { usableBases } from '../bases.ts';
 import { readRecoverability } from '../catalog.ts';
 import { indexLogs, nameOf, stretchesFrom } from '../chain.ts';
-import { continuityOf, usableBases } from '../continuity.ts';
+import { continuityOf } from '../continuity.ts';
 import type { History } from '../history.ts';
 import { manifestFolder } from '../layout.ts';
 import { type ArchivedLog, youngestOf } from '../logs.ts';

@@ -1,8 +1,8 @@
 import type { LogGap } from '../../model/backup.ts';
 import type { LostLogs } from '../../model/gap.ts';
 import { acknowledge, readAcknowledgements } from '../acknowledgements.ts';
+import { usableBases } from '../bases.ts';
 import { nameOf, numberOf } from '../chain.ts';
-import { usableBases } from '../continuity.ts';
 import { type Heartbeat, listHeartbeats } from '../heartbeats.ts';
 import type { History } from '../history.ts';
 import { listLogsAfter, newestArchive } from '../logs.ts';

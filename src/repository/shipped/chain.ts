@@ -1,4 +1,5 @@
 import type { LogGap, Manifest } from '../../model/backup.ts';
+import { consistentAt, type LogBase, usableBases } from '../bases.ts';
 import { generationOf, type ShippedLog, serverOf, siblingOf, timelineOf } from './name.ts';
 
 /** Consecutive logs of one lineage, without a hole. */
@@ -9,11 +10,8 @@ export interface LogRun {
   hole: LogGap | null;
 }
 
-/** A logical backup as far as it counts here. */
-export type ShippedBase = Pick<Manifest, 'id' | 'systemIdentifier' | 'finishedAt' | 'positions'>;
-
 /** What a replay from a base can walk; no logs: the log that it begins in is not there yet. */
-export interface ShippedStretch<B extends ShippedBase = Manifest> {
+export interface ShippedStretch<B extends LogBase = Manifest> {
   base: B;
   /** null: no log of its server is there */
   lineage: string | null;
@@ -21,18 +19,10 @@ export interface ShippedStretch<B extends ShippedBase = Manifest> {
   hole: LogGap | null;
 }
 
-/** Logical backups that know where they stand in the logs. */
+/** Newest first. */
 export function shippedBases(manifests: readonly Manifest[]): Manifest[] {
-  return manifests
-    .filter(
-      ({ tier, positions }) => tier === 'logical' && positions.start !== null && positions.at !== undefined,
-    )
-    .toSorted((a, b) => momentOf(b) - momentOf(a));
+  return usableBases(manifests).toSorted((a, b) => consistentAt(b) - consistentAt(a));
 }
-
-/** As of when a base's rows are, in milliseconds. */
-export const momentOf = ({ positions, finishedAt }: ShippedBase): number =>
-  Date.parse(positions.at ?? finishedAt);
 
 /** The logs in runs, those of one lineage in order. */
 export function runsOf(logs: readonly ShippedLog[]): LogRun[] {
@@ -75,9 +65,9 @@ function holeBetween(last: ShippedLog, next: ShippedLog): LogGap {
 }
 
 /** What can be replayed from a base: the logs from the one that it begins in, as far as none is missing. */
-export function stretchFrom<B extends ShippedBase>(base: B, runs: readonly LogRun[]): ShippedStretch<B> {
+export function stretchFrom<B extends LogBase>(base: B, runs: readonly LogRun[]): ShippedStretch<B> {
   const { startLog } = base.positions;
-  const moment = momentOf(base);
+  const moment = consistentAt(base);
   const own = runs
     .filter(({ lineage }) => serverOf(lineage) === lineageServer(base))
     .toSorted((a, b) => generationOf(b.lineage) - generationOf(a.lineage));
@@ -96,10 +86,10 @@ export function stretchFrom<B extends ShippedBase>(base: B, runs: readonly LogRu
 }
 
 /** Up to when a replay proves everything: what commits in the last second of a log may lie in the next one. */
-export const provenUntil = ({ base, logs }: ShippedStretch<ShippedBase>): number =>
-  Math.max(momentOf(base), ...logs.slice(-1).map(({ lastAt }) => Date.parse(lastAt) - 1));
+export const provenUntil = ({ base, logs }: ShippedStretch<LogBase>): number =>
+  Math.max(consistentAt(base), ...logs.slice(-1).map(({ lastAt }) => Date.parse(lastAt) - 1));
 
-const lineageServer = ({ systemIdentifier }: ShippedBase): string =>
+const lineageServer = ({ systemIdentifier }: LogBase): string =>
   (systemIdentifier ?? '').replaceAll(/[^0-9A-Za-z-]/g, '-');
 
 const cmp = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

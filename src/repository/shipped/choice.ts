@@ -2,9 +2,10 @@ import { containsGtid, parseGtid, parseGtids } from '../../engines/mysql/gtid.ts
 import { HoldfastError } from '../../model/failure.ts';
 import { countOf } from '../../model/plan.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
+import { consistentAt } from '../bases.ts';
 import type { Choice, Situation } from '../choice.ts';
 import { whatIs } from '../choice-refusals.ts';
-import { momentOf, provenUntil, runsOf, type ShippedStretch, shippedBases, stretchFrom } from './chain.ts';
+import { provenUntil, runsOf, type ShippedStretch, shippedBases, stretchFrom } from './chain.ts';
 import { numberOf, type ShippedLog, timelineOf } from './name.ts';
 
 type Aim = Situation & { shipped: readonly ShippedLog[] };
@@ -38,10 +39,10 @@ function chooseByTime(situation: Aim, stretches: readonly ShippedStretch[], time
       hint: `it is ${now.toISOString()} now: give an earlier time with its offset, or latest`,
     });
   }
-  const early = stretches.filter(({ base }) => momentOf(base) <= time);
+  const early = stretches.filter(({ base }) => consistentAt(base) <= time);
   if (early.length === 0) throw beforeOldest(situation, stretches);
   for (const stretch of early) {
-    if (momentOf(stretch.base) === time) return choiceOf(stretch, null, 'yes');
+    if (consistentAt(stretch.base) === time) return choiceOf(stretch, null, 'yes');
     // What commits in the last second of a log may lie in the next one.
     const last = stretch.logs.find(({ lastAt }) => Date.parse(lastAt) > time);
     if (last !== undefined) return choiceOf(stretch, last, 'yes');
@@ -140,7 +141,7 @@ export function splitPosition(position: string, target: Target): [log: string, a
 
 function beforeOldest(situation: Aim, stretches: readonly ShippedStretch[]): HoldfastError {
   const oldest = stretches.at(-1)?.base;
-  const at = oldest === undefined ? 'none' : new Date(momentOf(oldest)).toISOString();
+  const at = oldest === undefined ? 'none' : new Date(consistentAt(oldest)).toISOString();
   return new HoldfastError(
     'TargetNotRecoverable',
     `${describeTarget(situation.target)} is before the oldest moment that can be recovered, ${at}`,

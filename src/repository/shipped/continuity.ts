@@ -1,32 +1,33 @@
 import type { LogGap } from '../../model/backup.ts';
-import { type LogRun, momentOf, provenUntil, runsOf, type ShippedBase, stretchFrom } from './chain.ts';
+import { consistentAt, type LogBase } from '../bases.ts';
+import { type LogRun, provenUntil, runsOf, stretchFrom } from './chain.ts';
 import { numberOf, type ShippedLog, timelineOf } from './name.ts';
 
 /** Spans in milliseconds, not merged, and what is missing: of a database whose logs we ship. */
 export function shippedContinuity(known: {
   /** newest first */
-  bases: readonly ShippedBase[];
+  bases: readonly LogBase[];
   shipped: readonly ShippedLog[];
 }): { spans: { from: number; to: number }[]; gaps: LogGap[] } {
   const { bases } = known;
   const runs = runsOf(known.shipped);
   const spans = bases.map((base) => ({
-    from: momentOf(base),
+    from: consistentAt(base),
     to: provenUntil(stretchFrom(base, runs)),
   }));
   return { spans, gaps: [...holesOf(runs, bases), ...anewOf(runs, bases)] };
 }
 
-function holesOf(runs: readonly LogRun[], bases: readonly ShippedBase[]): LogGap[] {
+function holesOf(runs: readonly LogRun[], bases: readonly LogBase[]): LogGap[] {
   return runs.flatMap(({ hole }) => (hole === null ? [] : [{ ...hole, baseAfter: baseAfter(hole, bases) }]));
 }
 
 /** The first base that needs nothing of a hole, nor of what is before it. */
-function baseAfter({ before, lastMissing }: LogGap, bases: readonly ShippedBase[]): string | null {
+function baseAfter({ before, lastMissing }: LogGap, bases: readonly LogBase[]): string | null {
   const last = numberOf(lastMissing) ?? 0;
   const behind = bases.filter((base) => {
     const start = numberOf(base.positions.startLog ?? '') ?? 0;
-    return before !== null && momentOf(base) >= Date.parse(before) && start > last;
+    return before !== null && consistentAt(base) >= Date.parse(before) && start > last;
   });
   return behind.at(-1)?.id ?? null;
 }
@@ -35,7 +36,7 @@ function baseAfter({ before, lastMissing }: LogGap, bases: readonly ShippedBase[
  * Logs that no base leads to, where there were bases before: the server was replaced, or counts its logs anew. Nothing is
  * missing by name, and yet no moment in them can be recovered.
  */
-function anewOf(runs: readonly LogRun[], bases: readonly ShippedBase[]): LogGap[] {
+function anewOf(runs: readonly LogRun[], bases: readonly LogBase[]): LogGap[] {
   const newest = runs.toSorted((a, b) => beginOf(b) - beginOf(a))[0];
   const first = newest?.logs[0];
   if (newest === undefined || first === undefined || bases.length === 0) return [];

@@ -1,11 +1,12 @@
 import type { LogGap } from '../../model/backup.ts';
 import { gapName } from '../../model/gap.ts';
 import { acknowledge, readAcknowledgements } from '../acknowledgements.ts';
+import type { LogBase } from '../bases.ts';
 import { newestManifestAt } from '../continuity/cursor.ts';
 import type { LogRound } from '../continuity/round.ts';
 import { listManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
-import { runsOf, type ShippedBase, shippedBases, stretchFrom } from './chain.ts';
+import { runsOf, shippedBases, stretchFrom } from './chain.ts';
 import { shippedContinuity } from './continuity.ts';
 import { listShippedLogs } from './logs.ts';
 import { timelineOf } from './name.ts';
@@ -16,7 +17,7 @@ export interface ShippedCursor {
   /** when the newest manifest was written: others are read again */
   manifestsAt: string | null;
   /** the newest bases */
-  bases: ShippedBase[];
+  bases: LogBase[];
   /** what was missing in the round before, by name: a second look makes it lost */
   missing: string[];
   /** a replay from the newest base reaches the newest log */
@@ -72,7 +73,7 @@ async function ofConcern(
   return lost.length === 0 ? [] : acknowledge(lost, await readAcknowledgements(repository, database, signal));
 }
 
-const slim = ({ id, systemIdentifier, finishedAt, positions }: ShippedBase): ShippedBase => ({
+const slim = ({ id, systemIdentifier, finishedAt, positions }: LogBase): LogBase => ({
   ...{ id, systemIdentifier, finishedAt },
   // A set of GTIDs may be long, and is not needed here.
   positions: { ...positions, gtid: null },

@@ -5,14 +5,16 @@ import { control } from '../proxies.ts';
 import { provisionInstance } from './instance.ts';
 import type { Runbook } from './runbook.ts';
 import { described, migrated, notThawed, tried, type Verified } from './verification.ts';
+import { verifyLogs } from './verify-logs.ts';
 
 /** Restores all of a logical backup, and compares each table with what the dump's own snapshot held. */
 export async function verifyLogical(
   runbook: Runbook,
   settings: RecoverySettings,
-  { backup, startedAt, newest }: Candidate,
+  candidate: Candidate,
   verified: Verified,
 ): Promise<readonly Check[]> {
+  const { backup, startedAt, newest } = candidate;
   const { database } = runbook.status;
   const base = await runbook.step('read the manifest', () =>
     control.chooseLogicalBackup({ database, backup, tables: null }),
@@ -45,6 +47,9 @@ export async function verifyLogical(
         return runbook.step('count the copy', () => host.checkCounts(counts), described);
       }),
     );
+  }
+  if (candidate.leadsOn === true) {
+    verified.add(await tried('logs', () => verifyLogs(runbook, provisioned, candidate, verified)));
   }
   return tried('health', () => runbook.step('ask about its health', () => host.checkHealth(copy), described));
 }

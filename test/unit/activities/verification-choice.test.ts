@@ -22,7 +22,7 @@ function choose(
 ) {
   const unreadable = (options.unreadable ?? []).map((writtenAt) => ({ backup: 'x', writtenAt }));
   return chooseForVerification(
-    { name: 'shop', tiers: options.tiers ?? off },
+    { name: 'shop', bases: 'physical', tiers: options.tiers ?? off },
     { manifests, unreadable },
     { backup: options.backup ?? null, now },
   );
