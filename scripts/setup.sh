@@ -63,7 +63,9 @@ die() {
 }
 
 components=(util_linux node node_modules zstd pgbackrest postgres_15 restore_users
-  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer mysql_8_0 mariadb_10_11 temporal minio moto)
+  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer mysql_8_0 mariadb_10_11 mysql_clients temporal minio moto)
+# Where these cannot be had, everything else works: they are named, and that is all.
+declare -A optional=([mysql_clients]="the demo and the tests do without: MariaDB's serve MySQL 8 too")
 declare -A what=(
   [util_linux]='setpriv and unshare, which run restored servers apart from everything else'
   [node]='the JavaScript runtime'
@@ -79,6 +81,7 @@ declare -A what=(
   [pgbouncer]='pooler before PostgreSQL, for the tests of switching clients'
   [mysql_8_0]='server of MySQL 8.0, without client programs'
   [mariadb_10_11]='server of MariaDB 10.11, and client programs that serve MySQL 8 too'
+  [mysql_clients]="Oracle's mysqldump and mysqlbinlog, for the tests that compare them with MariaDB's"
   [temporal]='Temporal server, its UI and command line'
   [minio]='S3 server for the demo and the tests'
   [moto]='stands for AWS (SNS, Secrets Manager) in the tests'
@@ -88,7 +91,8 @@ declare -A title=(
   [util_linux]=util-linux [restore_users]='users of restores' [node_modules]=node_modules
   [postgres_13]='PostgreSQL 13' [postgres_14]='PostgreSQL 14' [postgres_15]='PostgreSQL 15'
   [postgres_16]='PostgreSQL 16' [postgres_17]='PostgreSQL 17' [pgbackrest]=pgBackRest
-  [pgbouncer]=PgBouncer [mysql_8_0]='MySQL 8.0' [mariadb_10_11]='MariaDB 10.11' [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
+  [pgbouncer]=PgBouncer [mysql_8_0]='MySQL 8.0' [mariadb_10_11]='MariaDB 10.11' [mysql_clients]='MySQL client programs'
+  [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
 )
 
 check=
@@ -218,6 +222,16 @@ find_mariadb_10_11() {
   find_mysql 10.11 mariadb-10.11 mariadbd mariadb-install-db mariadb mariadb-dump mariadb-binlog mariadb-backup
 }
 
+find_mysql_clients() {
+  local program
+  cached mysql-clients/bin/mysqldump || return 1
+  where=${where%/bin/*}
+  for program in mysql mysqldump mysqlbinlog; do
+    version=$("$where/bin/$program" --no-defaults --version 2>/dev/null) || return 1
+  done
+  [[ $version =~ Ver\ ([0-9.]+) ]] && version=${BASH_REMATCH[1]}
+}
+
 find_util_linux() {
   local program
   for program in flock setpriv unshare; do on_path "$program" || return 1; done
@@ -267,6 +281,7 @@ link_target() {
     postgres_*) printf '%s' "$tools/postgres/${1#postgres_}" ;;
     mysql_8_0) printf '%s' "$tools/mysql/8.0" ;;
     mariadb_10_11) printf '%s' "$tools/mysql/mariadb-10.11" ;;
+    mysql_clients) printf '%s' "$tools/mysql/clients" ;;
     node_modules) printf '%s' "$root/node_modules/.bin/holdfast" ;;
     *) [ -z "$link" ] || printf '%s' "$tools/bin/$link" ;;
   esac
@@ -303,6 +318,7 @@ how() {
     postgres_*) printf 'install PostgreSQL %s so that /usr/lib/postgresql/%s/bin has its programs' "${1#*_}" "${1#*_}" ;;
     mysql_8_0) printf 'put Maven (mvn) and unzip on PATH, install libaio1, and run scripts/setup.sh' ;;
     mariadb_10_11) printf 'run scripts/setup.sh as root on Debian 12, whose packages of MariaDB 10.11 it unpacks' ;;
+    mysql_clients) printf "put Oracle's mysql, mysqldump and mysqlbinlog on PATH" ;;
     restore_users) printf 'as root, for each of %s: useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin <user>' "${restore_users[*]}" ;;
     temporal) go_hint "$TEMPORAL_GO" "the Temporal CLI $TEMPORAL or newer" ;;
     minio) go_hint "$MINIO_GO" 'minio, a release of 2024 or later,' ;;
@@ -323,6 +339,9 @@ go_suits() {
 # blocked <component> prints why it cannot be installed here, or nothing.
 blocked() {
   case $1 in
+    mysql_clients)
+      [ "$(uname -sm)" = 'Linux x86_64' ] && is_debian && is_root || printf 'only root on Debian can fetch them'
+      ;;
     util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mariadb_10_11 | chromium)
       is_debian || { printf 'apt-get is not on this system' && return; }
       is_root || printf 'only root can install packages'
@@ -508,6 +527,35 @@ get_mariadb_10_11() {
   keep "$made/kept" mariadb-10.11
 }
 
+get_mysql_clients() {
+  # Debian 12 has none of Oracle's. Those of Debian's unstable want a newer C library: they are taken with the libraries
+  # they need, and started by the loader among those, so nothing of unstable is installed on the system.
+  local made=$work/mysql-clients apt=$work/unstable program from
+  from=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' |
+    grep -v security | head -n 1)
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/packages" "$made/bin" "$made/lib" "$made/libexec"
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s sid main\n' "$from" >"$apt/sources.list"
+  printf 'Dir::Etc::SourceList "%s/sources.list";\nDir::Etc::SourceParts "/dev/null";\n' "$apt" >"$apt/apt.conf"
+  printf 'Dir::State::Lists "%s/lists";\nDir::Cache "%s/cache";\nAPT::Sandbox::User "root";\n' "$apt" "$apt" >>"$apt/apt.conf"
+  APT_CONFIG=$apt/apt.conf apt-get update
+  (cd "$apt/packages" && APT_CONFIG=$apt/apt.conf apt-get download mysql-client-core mysql-server-core libc6 libgcc-s1 \
+    libstdc++6 libssl3t64 zlib1g libzstd1 libgoogle-perftools4t64 libunwind8 liblzma5 libedit2 libbsd0 libmd0 libtinfo6)
+  for program in "$apt/packages"/*.deb; do dpkg-deb -x "$program" "$apt/files"; done
+  find "$apt/files" -path '*/x86_64-linux-gnu/*.so*' \( -type f -o -type l \) -exec cp -a {} "$made/lib" ';'
+  cp -L "$(find "$apt/files" -name ld-linux-x86-64.so.2 -type f | head -n 1)" "$made/lib/ld-linux-x86-64.so.2"
+  for program in mysql mysqldump mysqlbinlog; do
+    mv "$apt/files/usr/bin/$program" "$made/libexec/$program"
+    cat >"$made/bin/$program" <<SH
+#!/bin/sh
+base=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
+exec "\$base/lib/ld-linux-x86-64.so.2" --library-path "\$base/lib" --argv0 $program "\$base/libexec/$program" "\$@"
+SH
+    chmod a+x "$made/bin/$program"
+    "$made/bin/$program" --no-defaults --version
+  done
+  keep "$made" mysql-clients
+}
+
 get_temporal() {
   GOBIN=$work/temporal/bin nice go install \
     -ldflags "-X github.com/temporalio/cli/temporalcli.Version=$TEMPORAL" \
@@ -545,7 +593,7 @@ stop() {
   if [ -n "$step_group" ]; then
     case $step in
       # Stopping dpkg half-way would leave packages unconfigured.
-      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mysql_8_0 | mariadb_10_11 | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
+      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mysql_8_0 | mariadb_10_11 | mysql_clients | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
       *) kill -TERM -- "-$step_group" 2>/dev/null || true ;;
     esac
     while kill -0 -- "-$step_group" 2>/dev/null; do sleep 0.2; done
@@ -603,6 +651,8 @@ table() {
         missing=$((missing + 1))
       fi
       printf '%-22s %-24s %s\n' "${title[$component]}" "$version" "$at"
+    elif [ -n "${optional[$component]:-}" ]; then
+      printf '%-22s %-24s %s\n' "${title[$component]}" '-' "not there; ${optional[$component]}"
     else
       missing=$((missing + 1))
       why=$(blocked "$component")
@@ -623,6 +673,7 @@ if [ -n "$check" ]; then
 fi
 
 todo=()
+without=0
 for component in "${components[@]}"; do
   if look_for "$component"; then place "$component"; else todo+=("$component"); fi
 done
@@ -661,11 +712,22 @@ if [ ${#todo[@]} -gt 0 ]; then
       continue
     fi
     install "$component"
-    [ -n "$ok" ] || failed+=("${title[$component]}")
+    [ -n "$ok" ] && continue
+    if [ -n "${optional[$component]:-}" ]; then
+      printf '  %-22s goes without them: %s\n' "${title[$component]}" "${optional[$component]}"
+      without=$((without + 1))
+    else
+      failed+=("${title[$component]}")
+    fi
   done
   if [ ${#failed[@]} -gt 0 ]; then
     printf -v list '%s, ' "${failed[@]}"
     die "not installed: ${list%, }" 'follow the hints above, then run scripts/setup.sh again'
   fi
 fi
-printf 'set-up: all %s components are in place (scripts/setup.sh --check lists them)\n' ${#components[@]}
+if [ "$without" = 0 ]; then
+  printf 'set-up: all %s components are in place (scripts/setup.sh --check lists them)\n' ${#components[@]}
+else
+  printf 'set-up: %s of %s components are in place (scripts/setup.sh --check lists them); the rest is named above\n' \
+    $((${#components[@]} - without)) ${#components[@]}
+fi
