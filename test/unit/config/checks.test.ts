@@ -124,7 +124,7 @@ test.each([
   expect(error.hint).toContain(hint);
 });
 
-test.each(['mysql', 'mongodb'])('%s is refused by name', (engine) => {
+test.each(['mongodb'])('%s is refused by name', (engine) => {
   const error = failureOf(exampleText().replace('engine: postgres', `engine: ${engine}`));
   expect(error.type).toBe('NotSupported');
   expect(error.message).toContain(`databases.shop.engine: ${engine} is not supported yet`);
