@@ -1,3 +1,4 @@
+import type { DatabaseView } from '../config/describe.ts';
 import { SEARCH_ATTRIBUTES } from '../model/attribute.ts';
 import type { Manifest } from '../model/backup.ts';
 import type { DrillChoice, Drilled, DrillRecord } from '../model/drill.ts';
@@ -54,7 +55,8 @@ export const createDrillActivities = (deps: Dependencies) => ({
             ? await readableMoment(deps, repository, { database, known }, run)
             : null;
         const base = runbook === null ? undefined : (moment?.base ?? basesOf(runbook, known.manifests)[0]);
-        if (runbook === null || base === undefined) throw nothingToRestore(database, runbook);
+        if (runbook === null || base === undefined)
+          throw nothingToRestore(databaseOf(deps, database), runbook);
         const isDisaster = runbook === 'fullDisasterRecovery';
         const table = isDisaster ? null : await randomTable(deps, repository, { database, base }, run);
         const tables = table === null ? null : [table];
@@ -156,8 +158,11 @@ function siteOf(database: string, takeovers: readonly string[], wanted: string |
   );
 }
 
-function nothingToRestore(database: string, runbook: Drilled | null): HoldfastError {
-  const tier = runbook === 'selectiveTableRestore' ? 'logical' : 'physical';
+function nothingToRestore(
+  { name: database, bases }: Pick<DatabaseView, 'name' | 'bases'>,
+  runbook: Drilled | null,
+): HoldfastError {
+  const tier = runbook === 'selectiveTableRestore' ? 'logical' : bases;
   return new HoldfastError(
     'UnknownBackup',
     runbook === null

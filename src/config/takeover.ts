@@ -1,12 +1,21 @@
 import { dirname, join } from 'node:path';
 import { HoldfastError } from '../model/failure.ts';
-import { findDatabase } from './describe.ts';
+import { basesOf, findDatabase } from './describe.ts';
 import type { TakeoverConfig } from './schema/database.ts';
 import type { Config } from './schema.ts';
 
-/** How a database is to live at a site. Throws UnknownDatabase, InvalidConfiguration with the lines to add. */
+/** How a database is to live at a site. Throws UnknownDatabase, NotSupported, InvalidConfiguration with the lines to add. */
 export function takeoverOf(config: Config, database: string, site: string): TakeoverConfig {
-  const { takeover } = findDatabase(config, database);
+  const { takeover, engine } = findDatabase(config, database);
+  if (basesOf(engine) === 'logical') {
+    throw new HoldfastError(
+      'NotSupported',
+      `a disaster recovery of ${engine} is not supported yet: ${database}`,
+      {
+        hint: `holdfast restore pitr ${database} --latest --keep-instance 24h hands a restored server over`,
+      },
+    );
+  }
   const found = Object.hasOwn(takeover, site) ? takeover[site] : undefined;
   if (found !== undefined) return found;
   const sites = Object.keys(takeover);

@@ -68,7 +68,12 @@ function start(
   return startRun(client, { type, engine, input: parseInput(type, { database }) });
 }
 
-function refuse({ tier, kind }: Options, { name, tiers }: DatabaseView): void {
+function refuse({ tier, kind }: Options, { name, tiers, bases }: DatabaseView): void {
+  if (tier === 'physical' && bases === 'logical') {
+    throw new HoldfastError('NotSupported', `${name} has no physical backups: its bases are logical ones`, {
+      hint: `holdfast backup ${name} --tier logical`,
+    });
+  }
   if (tier === 'snapshot' && tiers.snapshot === null) {
     throw new HoldfastError('NotSupported', `snapshots of ${name} are switched off`, {
       hint: 'set tiers.snapshot in the configuration, with a physical or a logical tier to copy',
