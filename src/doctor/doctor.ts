@@ -13,6 +13,7 @@ import { examine } from './examine.ts';
 import { checkFences } from './fence.ts';
 import { checkFiles } from './files.ts';
 import { checkInstallation } from './installation.ts';
+import { checkLogFolders } from './log-folders.ts';
 import { checkRepository, newestBase } from './repository.ts';
 import { checkSecrets } from './secrets.ts';
 import { checkServers } from './servers.ts';
@@ -29,6 +30,7 @@ const SITE_CHECKS: readonly Check[] = [
   checkRepository,
   checkBackupTool,
   checkServerPrograms,
+  checkLogFolders,
   checkUsers,
   checkDisk,
   checkAddresses,
@@ -86,7 +88,7 @@ export async function* examineSite(
   yield { check: 'configuration', ok: true, detail: loaded.path, hint: null };
   yield takesOver(
     site,
-    names,
+    databases,
     takeovers.map(({ database }) => database.name),
   );
   const bases = new Map<string, Promise<Manifest>>();
@@ -100,14 +102,19 @@ export async function* examineSite(
 }
 
 /** A site may be for other restores only: that is no fault, but has to be known. */
-function takesOver(site: string, names: readonly string[], taken: readonly string[]): Finding {
-  const others = names.filter((name) => !taken.includes(name));
-  const not =
-    others.length === 0 ? '' : `; not ${others.join(', ')}: databases.<name>.takeover.${site} is not set`;
+function takesOver(site: string, databases: readonly DatabaseView[], taken: readonly string[]): Finding {
+  const namesOf = (some: readonly DatabaseView[]) => some.map(({ name }) => name).join(', ');
+  const others = databases.filter(({ name }) => !taken.includes(name));
+  const unset = others.filter(({ bases }) => bases === 'physical');
+  const never = others.filter(({ bases }) => bases !== 'physical');
+  const not = [
+    ...(unset.length === 0 ? [] : [`${namesOf(unset)}: databases.<name>.takeover.${site} is not set`]),
+    ...(never.length === 0 ? [] : [`${namesOf(never)}: a disaster recovery of MySQL is not supported yet`]),
+  ].map((each) => `; not ${each}`);
   return {
     check: 'takeover',
     ok: true,
-    detail: `${taken.join(', ') || 'nothing'} can be taken over at ${site}${not}`,
+    detail: `${taken.join(', ') || 'nothing'} can be taken over at ${site}${not.join('')}`,
     hint: null,
   };
 }

@@ -12,7 +12,11 @@ export async function examine(
   if (engine === undefined)
     throw new HoldfastError('NotSupported', `there is no engine for ${config.engine}`);
   const access = await resolveAccess(config, loaded.directory);
-  const wants = { maxAgeMs: tiers.log?.maxAgeMs ?? null, physical: tiers.physical !== null };
+  const wants = {
+    maxAgeMs: tiers.log?.maxAgeMs ?? null,
+    physical: tiers.physical !== null,
+    logDirectory: config.mysql?.logDirectory ?? null,
+  };
   const askedAt = Date.now();
   const examination = await engine.examine({ access, ...wants }, run);
   return { ...examination, askedAt, answeredAt: Date.now() };

@@ -60,14 +60,14 @@ async function probe(repository: Repository): Promise<string> {
 /** The backup that a restore would begin with, and what it says of the server. Throws UnknownBackup. */
 export async function newestBase(
   patient: Pick<Patient, 'loaded' | 'patienceMs'>,
-  { name }: DatabaseView,
+  { name, bases }: DatabaseView,
 ): Promise<Manifest> {
   const manifests = await withRepository(patient, 'restore', (repository) => listManifests(repository, name));
-  const physical = manifests.filter(({ tier }) => tier === 'physical');
-  const newest = physical.toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt))[0];
+  const possible = manifests.filter(({ tier }) => tier === bases);
+  const newest = possible.toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt))[0];
   if (newest !== undefined) return newest;
-  const others = countOf(manifests.length, 'logical backup');
-  throw new HoldfastError('UnknownBackup', `there is no physical backup of ${name}, but ${others}`, {
-    hint: `holdfast backup ${name} --tier physical --wait`,
+  const others = bases === 'physical' ? `, but ${countOf(manifests.length, 'logical backup')}` : '';
+  throw new HoldfastError('UnknownBackup', `there is no ${bases} backup of ${name}${others}`, {
+    hint: `holdfast backup ${name} --tier ${bases} --wait`,
   });
 }

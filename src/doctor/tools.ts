@@ -1,11 +1,9 @@
-import { postgresProgram } from '../engines/postgres/programs.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { countOf } from '../model/plan.ts';
+import { serverMajorOf } from '../model/server-major.ts';
 import { toolRepository } from '../repository/tool.ts';
 import { type Check, lookAtEach } from './check.ts';
-
-/** What runs on the site's machine to bring a server up. */
-const PROGRAMS = ['postgres', 'pg_ctl', 'pg_controldata'] as const;
+import { PROGRAMS } from './programs/programs.ts';
 
 /** Programs of exactly each database's major version. */
 export const checkServerPrograms: Check = (patient) =>
@@ -13,18 +11,16 @@ export const checkServerPrograms: Check = (patient) =>
     patient.databases,
     ({ name }) => `server programs for ${name}`,
     async (database) => {
-      const { serverVersion } = await patient.baseOf(database);
-      const major = Number(serverVersion.split('.')[0]);
-      const paths: string[] = [];
-      for (const program of PROGRAMS) paths.push(await postgresProgram(program, major));
-      return `PostgreSQL ${major}: ${paths[0]}`;
+      const programs = PROGRAMS[database.config.engine];
+      if (programs === undefined) throw new HoldfastError('NotSupported', `no ${database.config.engine} yet`);
+      return programs.server(serverMajorOf(await patient.baseOf(database)));
     },
   );
 
 /** The backup tool, run as a restore runs it: its program, the credentials, the passphrase and the stanza. */
 export const checkBackupTool: Check = (patient) =>
   lookAtEach(
-    patient.databases.filter(({ config }) => patient.engines[config.engine]?.physical !== null),
+    patient.databases.filter(({ bases }) => bases === 'physical'),
     ({ name }) => `backup tool for ${name}`,
     async ({ name, config, stanza }) => {
       const { loaded, site, run } = patient;

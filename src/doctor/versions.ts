@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { PINNED } from '../config/schema.ts';
-import { dumpPrograms } from '../engines/postgres/programs.ts';
+import type { DatabaseView } from '../config/describe.ts';
 import { HoldfastError } from '../model/failure.ts';
+import { serverMajorOf } from '../model/server-major.ts';
 import { type Check, type Installation, look, lookAtEach } from './check.ts';
-
-type Pinned = (typeof PINNED)[number];
+import { type EnginePrograms, type Pinned, PROGRAMS } from './programs/programs.ts';
 
 const run = promisify(execFile);
 /** Of Node: what Holdfast asks for. */
@@ -23,32 +22,56 @@ export const checkVersions: Check<Installation> = async (of) => [
     return held(of, 'node', process.versions.node);
   }),
   await look('temporal server', async () => held(of, 'temporal', (await of.temporal.describe()).version)),
-  await look('pgbackrest', () => programVersion(of, 'pgbackrest', ['version'])),
+  ...(await lookAtEach(
+    toolsOf(of.databases),
+    ({ program }) => program,
+    ({ program, args }) => programVersion(of, program, args),
+  )),
   await look('zstd', () => programVersion(of, 'zstd', ['--version'])),
   ...(await lookAtEach(
     of.databases,
     ({ name }) => `server of ${name}`,
-    async (database) => held(of, 'postgres', (await of.examined(database)).version),
+    async (database) => {
+      const { programs, major, version } = await known(of, database);
+      return held(of, programs.serverPin(major), version);
+    },
   )),
   ...(await lookAtEach(
     of.databases,
     ({ name }) => `dump client for ${name}`,
     async (database) => {
-      const { version: server } = await of.examined(database);
-      const { version, pgDump, notices } = await dumpPrograms(Number(server.split('.')[0]));
-      const detail = held(of, 'pg_dump', version);
+      const { programs, major } = await known(of, database);
+      const { version, path, notices } = await programs.dumpClient(major);
+      const pin = programs.dumpPin;
+      const detail = held(of, pin, version);
       // Somebody has looked at exactly this version, and written it down.
-      if (notices.length === 0 || of.loaded.config.versions.pg_dump === version)
-        return `${detail}, ${pgDump}`;
-      throw new HoldfastError('ToolMissing', `${pgDump}: ${notices.join('; ')}`, {
-        hint: `update it; or take it as it is: versions.pg_dump: "${version}"`,
+      if (notices.length === 0 || of.loaded.config.versions[pin] === version) return `${detail}, ${path}`;
+      throw new HoldfastError('ToolMissing', `${path}: ${notices.join('; ')}`, {
+        hint: `update it; or take it as it is: versions.${pin}: "${version}"`,
       });
     },
   )),
 ];
 
-async function programVersion(of: Installation, program: Pinned, args: string[]): Promise<string> {
-  const { stdout } = await run(program, args).catch((cause: NodeJS.ErrnoException) => {
+/** What the engines of these databases are backed up with, each once. */
+function toolsOf(databases: readonly DatabaseView[]): EnginePrograms['tools'] {
+  const engines = new Set(databases.map(({ config }) => config.engine));
+  return [...engines].flatMap((engine) => PROGRAMS[engine]?.tools ?? []);
+}
+
+async function known(
+  of: Installation,
+  database: DatabaseView,
+): Promise<{ programs: EnginePrograms; major: number; version: string }> {
+  const { engine } = database.config;
+  const programs = PROGRAMS[engine];
+  if (programs === undefined) throw new HoldfastError('NotSupported', `no ${engine} yet`);
+  const { version } = await of.examined(database);
+  return { programs, version, major: serverMajorOf({ engine, serverVersion: version }) };
+}
+
+async function programVersion(of: Installation, program: Pinned, args: readonly string[]): Promise<string> {
+  const { stdout } = await run(program, [...args]).catch((cause: NodeJS.ErrnoException) => {
     throw new HoldfastError('ToolMissing', `${program} cannot be run (${cause.code})`, {
       hint: `install ${program} on this host`,
       cause,

@@ -27,7 +27,7 @@ export function doctorCommand(): Command {
   const command = new Command('doctor')
     .summary('whether everything is there that backups and recoveries need, line by line')
     .description(
-      "Look whether everything is there that backups and recoveries need: versions, rights, archive settings, secrets and their age, the repository and what its store can do, Temporal, workers, schedules, clocks, and, by its own worker, each site. With --site: on a host of that site and as its worker's user, what a recovery there needs. Changes nothing; objects of its own are written to the repository and removed.",
+      "Look whether everything is there that backups and recoveries need: versions, rights, settings of logs, secrets and their age, the repository and what its store can do, Temporal, workers, schedules, clocks, and, by its own worker, each site. With --site: on a host of that site and as its worker's user, what a recovery there needs. Changes nothing; objects of its own are written to the repository and removed.",
     )
     .argument('[database]', 'a database of the configuration (default: all)')
     .option('--site <site>', 'the site that this machine is a host of')
@@ -67,8 +67,8 @@ async function examine(
   const { examineInstallation, examineSite } = await import('../../doctor/doctor.ts');
   const { temporalProbe } = await import('../doctor-probe.ts');
   const { ENGINES } = await import('../../workers/engines.ts');
-  const { configurePrograms } = await import('../../engines/postgres/programs.ts');
-  configurePrograms(config.config.tools.postgres ?? {});
+  const { configureTools } = await import('../tools.ts');
+  configureTools(config.config);
   const run = { signal: AbortSignal.timeout(PATIENCE_MS), progress: () => {} };
   const temporal = temporalProbe(config);
   const tools = { engines: ENGINES, temporal, patienceMs: S3_PATIENCE_MS, run };

@@ -1,4 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeDatabase } from '../../../src/config/describe.ts';
 import { checkAddresses } from '../../../src/doctor/address.ts';
@@ -7,10 +10,11 @@ import { checkDisk } from '../../../src/doctor/disk.ts';
 import { checkEndpoints } from '../../../src/doctor/endpoints.ts';
 import { checkFences } from '../../../src/doctor/fence.ts';
 import { checkFiles } from '../../../src/doctor/files.ts';
+import { checkLogFolders } from '../../../src/doctor/log-folders.ts';
 import { checkRepository } from '../../../src/doctor/repository.ts';
 import { checkSecrets, secretsIn } from '../../../src/doctor/secrets.ts';
 import { checkTemporal } from '../../../src/doctor/temporal.ts';
-import { checkServerPrograms } from '../../../src/doctor/tools.ts';
+import { checkBackupTool, checkServerPrograms } from '../../../src/doctor/tools.ts';
 import { checkUsers } from '../../../src/doctor/users.ts';
 import type { Manifest } from '../../../src/model/backup.ts';
 import { HoldfastError } from '../../../src/model/failure.ts';
@@ -116,6 +120,67 @@ it('misses the server programs of a major version', async () => {
   expect(await failureOf(checkServerPrograms, patient('', { serverVersion: '9' }))).toMatch(
     /postgres of PostgreSQL 9 was not found\nHINT: install PostgreSQL 9/,
   );
+});
+
+describe('of a MySQL database', () => {
+  const mysqlText = (folder: string) =>
+    [
+      ...['  shop:', '    engine: mysql', '    host: db1', `    mysql: {logDirectory: ${folder}}`],
+      '    connection: {host: 127.0.0.1, port: 3306, user: holdfast, database: shop}',
+      '',
+    ].join('\n');
+  const mysqlPatient = (folder: string, base: Partial<Manifest> = {}): Patient => {
+    const config = exampleConfig({ databases: mysqlText(folder) });
+    return {
+      ...patient('', { engine: 'mysql', serverVersion: '8.0.31', ...base }),
+      loaded: { config, path: '/etc/holdfast.yaml', directory: '/' },
+      databases: [describeDatabase(config, 'shop')],
+    };
+  };
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'doctor-logs-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('the programs are those of its series, and no pgBackRest is asked for', async () => {
+    expect(await linesOf(checkServerPrograms, mysqlPatient(folder))).toEqual([
+      expect.stringMatching(
+        /^OK server programs for shop: MySQL 8\.0: .*\/mysqld; restores read dumps by .*\/m/,
+      ),
+    ]);
+    expect(await linesOf(checkServerPrograms, mysqlPatient(folder, { serverVersion: '10.11.4' }))).toEqual([
+      expect.stringMatching(/^OK server programs for shop: MariaDB 10\.11: .*\/mariadbd; /),
+    ]);
+    expect(await failureOf(checkServerPrograms, mysqlPatient(folder, { serverVersion: '8.9.1' }))).toMatch(
+      /mysqld for MySQL 8\.9 was not found\nHINT: .*tools\.mysql\."8\.9"/,
+    );
+    expect(await linesOf(checkBackupTool, mysqlPatient(folder))).toEqual([]);
+  });
+
+  it('the folder of its logs has logs', async () => {
+    expect(await failureOf(checkLogFolders, mysqlPatient(folder))).toMatch(
+      /^FAILED logs of shop: there is no binary log in .*\nHINT: see log_bin_basename .*shop\.mysql\.logDirectory$/,
+    );
+    await writeFile(join(folder, 'binlog.000001'), '');
+    await writeFile(join(folder, 'binlog.index'), '');
+    expect(await linesOf(checkLogFolders, mysqlPatient(folder))).toEqual([
+      `OK logs of shop: 1 log in ${folder} can be read`,
+    ]);
+    expect(await failureOf(checkLogFolders, mysqlPatient('/no/such/folder'))).toMatch(
+      /\/no\/such\/folder cannot be read \(ENOENT\)\nHINT: .*leave out databases\.shop\.mysql\.logDirectory/,
+    );
+  });
+
+  it('the folder is looked for on its own host only', async () => {
+    const two = mysqlPatient('/no/such/folder');
+    Object.assign(two.loaded.config.sites.here ?? {}, { hosts: ['db1', 'db2'] });
+    expect(await linesOf(checkLogFolders, two)).toEqual([
+      'OK logs of shop: /no/such/folder is not on this machine',
+    ]);
+    Object.assign(two.loaded.config.sites.here ?? {}, { hosts: ['db2'] });
+    expect(await linesOf(checkLogFolders, two)).toEqual([]);
+  });
 });
 
 describe('users', () => {
