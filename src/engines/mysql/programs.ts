@@ -1,12 +1,10 @@
-import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, readdirSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { HoldfastError } from '../../model/failure.ts';
-import { describeSeries, type Flavour, flavourOf, parseSeriesName, seriesName } from './flavour.ts';
+import { describeSeries, type Flavour, flavourOf, isAtLeast, seriesName } from './flavour.ts';
+import { NAMES, type ProgramName, pathsOf, versionOf } from './program-version.ts';
 
-const run = promisify(execFile);
 const TOOLS = fileURLToPath(new URL('../../../.tools/mysql', import.meta.url));
 /** Debian keeps servers where users do not look. */
 const SYSTEM = ['/usr/sbin', '/usr/bin', '/usr/libexec', '/usr/local/mysql/bin'];
@@ -20,18 +18,6 @@ let ofProcess: ConfiguredPrograms = {};
 export function configurePrograms(configured: ConfiguredPrograms): void {
   ofProcess = configured;
 }
-
-/** MariaDB renamed its programs; the old names are links where there are any. */
-const NAMES: Record<string, Record<Flavour, string[]>> = {
-  mysqld: { mysql: ['mysqld'], mariadb: ['mariadbd', 'mysqld'] },
-  mysqldump: { mysql: ['mysqldump'], mariadb: ['mariadb-dump', 'mysqldump'] },
-  mysqlbinlog: { mysql: ['mysqlbinlog'], mariadb: ['mariadb-binlog', 'mysqlbinlog'] },
-  mysql: { mysql: ['mysql'], mariadb: ['mariadb', 'mysql'] },
-  // MySQL's server makes a data directory itself.
-  'mariadb-install-db': { mysql: [], mariadb: ['mariadb-install-db', 'mysql_install_db'] },
-};
-
-export type ProgramName = 'mysqld' | 'mysqldump' | 'mysqlbinlog' | 'mysql' | 'mariadb-install-db';
 
 /**
  * The path of a program of exactly this series, by Oracle's name for it: from the configuration, `.tools/mysql`, the
@@ -76,8 +62,10 @@ export interface DumpPrograms {
   dump: string;
   /** mysql or mariadb, of the same folder */
   client: string;
-  /** reads this server's binlogs; null: MariaDB's does not read MySQL's */
+  /** reads this server's binlogs; null: MariaDB's does not read MySQL's, and there is no other */
   binlog: string | null;
+  /** the option by which the dump says its position in the binlogs; null: it cannot ask this server for that */
+  positionOption: '--source-data=2' | '--master-data=2' | null;
   /** of the programs, which the server's may not be */
   flavour: Flavour;
   /** for instance `10.11.19` */
@@ -85,47 +73,87 @@ export interface DumpPrograms {
   notices: string[];
 }
 
-/** MariaDB's mysqldump asks a server in words that MySQL lost in 8.4; with 8.0.31 it was measured to work. */
-const FIRST_WITHOUT_MARIADB = 804;
+/**
+ * The first server that says its position in other words: MariaDB's mysqldump does not know them, and Oracle's of 8.4
+ * and newer knows no others (9.7 against 8.0.31, measured; all else of it works there).
+ */
+const FIRST_WITH_NEW_WORDS = 802;
+/** The last one that knows the old words, too. */
+const LAST_WITH_OLD_WORDS = 803;
 
 /**
- * The client programs for a server: of its flavour, of the same series or else the next newer one; for MySQL 8.0 to 8.3
- * MariaDB's, too. Throws ToolMissing.
+ * The client programs for a server: those in the folder that the configuration names for its series, else of its
+ * flavour, of the same series or the next newer one; for MySQL 8.0 to 8.3 MariaDB's come before those of Oracle that
+ * are too new to say a position. Throws ToolMissing.
  */
 export async function dumpPrograms(
   series: number,
   configured: ConfiguredPrograms = ofProcess,
 ): Promise<DumpPrograms> {
   const flavour = flavourOf(series);
-  const own = (await clientsOf(flavour, configured)).filter((found) => found.series >= series);
-  const [best] = own.sort((a, b) => a.series - b.series);
-  if (best !== undefined) return { ...best.programs, notices: [] };
-  if (flavour === 'mysql' && series < FIRST_WITHOUT_MARIADB) {
-    const [other] = (await clientsOf('mariadb', configured)).sort((a, b) => b.series - a.series);
-    if (other !== undefined) {
-      const { version } = other.programs;
-      const notice = `MariaDB's client programs (${version}) serve ${describeSeries(series)}: Oracle's own are not on this host`;
-      return { ...other.programs, binlog: null, notices: [notice] };
-    }
+  const named = configured[seriesName(series)];
+  const everywhere = await clientsOf(flavour, everyFolder(configured));
+  const binlog =
+    newEnough(everywhere, series).find(({ programs }) => programs.binlog !== null)?.programs.binlog ?? null;
+  for (const folders of [...(named === undefined ? [] : [[named]]), everyFolder(configured)]) {
+    const own = newEnough(await clientsOf(flavour, folders), series);
+    const other =
+      flavour === 'mysql' && series <= LAST_WITH_OLD_WORDS
+        ? (await clientsOf('mariadb', folders)).sort((a, b) => b.series - a.series)
+        : [];
+    const found = [...own.filter((each) => saysPosition(each, series)), ...other, ...own][0];
+    if (found === undefined) continue;
+    const { programs } = found;
+    const isOwn = programs.flavour === flavour;
+    return {
+      ...programs,
+      binlog: (isOwn ? programs.binlog : null) ?? binlog,
+      positionOption: positionOption(found, series),
+      notices: isOwn ? [] : [noticeOf(programs.version, series)],
+    };
   }
   throw missing('mysqldump', series);
 }
 
-interface Clients {
-  series: number;
-  programs: Omit<DumpPrograms, 'notices'>;
+function newEnough(found: readonly Clients[], series: number): Clients[] {
+  return found.filter((each) => each.series >= series).sort((a, b) => a.series - b.series);
 }
 
-/** Every folder's client programs of a flavour, in the order in which folders are looked at. */
-async function clientsOf(flavour: Flavour, configured: ConfiguredPrograms): Promise<Clients[]> {
+function saysPosition(clients: Clients, series: number): boolean {
+  return positionOption(clients, series) !== null;
+}
+
+function positionOption({ series: own, programs }: Clients, series: number): DumpPrograms['positionOption'] {
+  if (programs.flavour === 'mariadb') return '--master-data=2';
+  if (series < FIRST_WITH_NEW_WORDS && own >= FIRST_WITH_NEW_WORDS) return null;
+  return isAtLeast(programs, '8.0.26') ? '--source-data=2' : '--master-data=2';
+}
+
+function noticeOf(version: string, series: number): string {
+  return `MariaDB's client programs (${version}) serve ${describeSeries(series)}: Oracle's own of that version are not on this host`;
+}
+
+interface Clients {
+  series: number;
+  programs: Omit<DumpPrograms, 'notices' | 'positionOption'>;
+}
+
+/** The client programs of a flavour in these folders, one set for each folder that has them. */
+async function clientsOf(flavour: Flavour, folders: readonly string[]): Promise<Clients[]> {
   const found: Clients[] = [];
-  for (const folder of everyFolder(configured)) {
+  for (const folder of folders) {
     for (const dump of pathsOf('mysqldump', flavour, [folder])) {
       const version = await versionOf(dump);
       const [client] = pathsOf('mysql', flavour, [folder]);
       if (version === null || version.flavour !== flavour || client === undefined) continue;
-      const [binlog = null] = pathsOf('mysqlbinlog', flavour, [folder]);
-      const programs = { dump, client, binlog, flavour, version: version.version };
+      const [binlog] = pathsOf('mysqlbinlog', flavour, [folder]);
+      const programs = {
+        dump: realpathSync(dump),
+        client: realpathSync(client),
+        binlog: binlog === undefined ? null : realpathSync(binlog),
+        flavour,
+        version: version.version,
+      };
       found.push({ series: version.series, programs });
       break;
     }
@@ -139,11 +167,6 @@ function missing(name: ProgramName, series: number): HoldfastError {
   return new HoldfastError('ToolMissing', `${program} for ${described} was not found`, {
     hint: `install ${described} on this host, or name the folder of its programs under tools.mysql."${seriesName(series)}" in the configuration`,
   });
-}
-
-function pathsOf(name: ProgramName, flavour: Flavour, folders: readonly string[]): string[] {
-  const names = (NAMES[name] as Record<Flavour, string[]>)[flavour];
-  return folders.flatMap((folder) => names.map((each) => join(folder, each))).filter(isProgram);
 }
 
 function foldersOf(series: number, configured: ConfiguredPrograms): string[] {
@@ -172,47 +195,4 @@ function serverBeside(script: string): string | null {
   const base = dirname(dirname(realpathSync(script)));
   const [server = null] = pathsOf('mysqld', 'mariadb', [join(base, 'sbin'), join(base, 'bin')]);
   return server;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-export interface ProgramVersion {
-  flavour: Flavour;
-  version: string;
-  series: number;
-}
-
-/**
- * Of what a program says of its version: `mysqld  Ver 8.0.31 for Linux`, `mysqldump  Ver 10.19 Distrib 10.11.19-MariaDB`,
- * `mariadb-dump from 11.4.2-MariaDB`. Null where there is none in it.
- */
-export function parseProgramVersion(said: string): ProgramVersion | null {
-  const maria = /(\d+)\.(\d+)\.(\d+)-MariaDB/.exec(said);
-  const [, major, minor, patch] = maria ?? /\bVer (\d+)\.(\d+)\.(\d+)/.exec(said) ?? [];
-  if (patch === undefined) return null;
-  const flavour = maria === null ? 'mysql' : 'mariadb';
-  const series = Number(major) * 100 + Number(minor);
-  const known = parseSeriesName(`${flavour === 'mariadb' ? 'mariadb-' : ''}${major}.${minor}`);
-  return known === series ? { flavour, version: `${major}.${minor}.${patch}`, series } : null;
-}
-
-const versions = new Map<string, ProgramVersion | null>();
-
-async function versionOf(path: string): Promise<ProgramVersion | null> {
-  const cached = versions.get(path);
-  if (cached !== undefined) return cached;
-  // Without option files: a line there that this program does not know keeps it from telling its version.
-  const found = await run(path, ['--no-defaults', '--version']).then(
-    ({ stdout }) => parseProgramVersion(stdout),
-    () => null,
-  );
-  versions.set(path, found);
-  return found;
 }

@@ -1,13 +1,9 @@
 import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  dumpPrograms,
-  mysqlProgram,
-  parseProgramVersion,
-  serverArguments,
-} from '../../../../src/engines/mysql/programs.ts';
+import { parseProgramVersion } from '../../../../src/engines/mysql/program-version.ts';
+import { dumpPrograms, mysqlProgram, serverArguments } from '../../../../src/engines/mysql/programs.ts';
 
 describe('what programs say of their version', () => {
   test.each([
@@ -24,6 +20,11 @@ describe('what programs say of their version', () => {
     expect(parseProgramVersion(said)).toBeNull();
   });
 });
+
+async function make(folder: string, name: string, version: string): Promise<void> {
+  await writeFile(join(folder, name), `#!/bin/sh\necho '${name}  Ver ${version} for Linux'\n`);
+  await chmod(join(folder, name), 0o755);
+}
 
 describe('where programs are', () => {
   let folder = '';
@@ -61,19 +62,46 @@ describe('where programs are', () => {
   });
 
   test("Oracle's client programs are preferred for MySQL, the same series before a newer one", async () => {
-    const make = async (name: string, version: string) => {
-      await writeFile(join(folder, name), `#!/bin/sh\necho '${name}  Ver ${version} for Linux'\n`);
-      await chmod(join(folder, name), 0o755);
-    };
-    for (const name of ['mysqldump', 'mysql', 'mysqlbinlog']) await make(name, '8.0.45');
+    for (const name of ['mysqldump', 'mysql', 'mysqlbinlog']) await make(folder, name, '8.0.45');
     expect(await dumpPrograms(800, { '8.0': folder })).toEqual({
       dump: join(folder, 'mysqldump'),
       client: join(folder, 'mysql'),
       binlog: join(folder, 'mysqlbinlog'),
       flavour: 'mysql',
       version: '8.0.45',
+      positionOption: '--source-data=2',
       notices: [],
     });
+  });
+
+  test("Oracle's that are too new to ask the server for its position come last", async () => {
+    const newer = await mkdtemp(join(folder, 'newer-'));
+    for (const name of ['mysqldump', 'mysql', 'mysqlbinlog']) await make(newer, name, '9.7.4');
+    const { dump } = await dumpPrograms(1011);
+    // Their mysqlbinlog reads what older servers wrote.
+    expect(await dumpPrograms(800, { '9.7': newer })).toMatchObject({
+      flavour: 'mariadb',
+      dump,
+      binlog: expect.stringMatching(/mysqlbinlog$/),
+      positionOption: '--master-data=2',
+    });
+    expect(await dumpPrograms(800, { '8.0': newer })).toMatchObject({
+      dump: join(newer, 'mysqldump'),
+      positionOption: null,
+    });
+    expect(await dumpPrograms(804, { '9.7': newer })).toMatchObject({
+      flavour: 'mysql',
+      positionOption: '--source-data=2',
+    });
+  });
+
+  test("MariaDB's serve MySQL where their folder is named", async () => {
+    const { dump } = await dumpPrograms(1011);
+    const found = await dumpPrograms(800, { '8.0': dirname(dump) });
+    expect(found).toMatchObject({ flavour: 'mariadb', dump, positionOption: '--master-data=2' });
+    expect(found.notices).toHaveLength(1);
+    // In words that this server has lost.
+    await expect(dumpPrograms(999, { '9.99': dirname(dump) })).rejects.toMatchObject({ type: 'ToolMissing' });
   });
 
   test("MariaDB has its own client programs, and never Oracle's", async () => {
