@@ -45,6 +45,7 @@ function describeCandidate(candidate: Candidate, table: string): string {
 
 function describeWhole({ whole, partitions }: Candidate): string {
   if (whole === null || partitions === null) return whole ?? '-';
+  if (partitions.all === null) return `${whole} some partitions`;
   return `${whole} ${formatCount(partitions.touched)} of ${formatCount(partitions.all)} partitions`;
 }
 

@@ -122,8 +122,11 @@ export interface Candidate {
   inserted: number;
   /** what it did to the table as a whole; `rewritten`: VACUUM FULL, CLUSTER or an ALTER TABLE, no row lost by itself */
   whole: 'truncated' | 'dropped' | 'rewritten' | null;
-  /** of how many of a partitioned table's leaves `whole` is true; null for a table of one piece, and without `whole` */
-  partitions: { touched: number; all: number } | null;
+  /**
+   * of how many of a partitioned table's leaves `whole` is true; null for a table of one piece, and without `whole`.
+   * Numbers are null where logs do not say them (MySQL)
+   */
+  partitions: { touched: number; all: number } | { touched: null; all: null } | null;
   /** the runbook of Holdfast whose import or undo it is */
   by?: string;
   /** just before it, ready for pointInTimeRecovery */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { likeliest } from '../../../src/engines/postgres/find/rank.ts';
 import { parseRecord } from '../../../src/engines/postgres/find/record.ts';
 import { Search, type SearchOptions } from '../../../src/engines/postgres/find/search.ts';
+import { likeliest } from '../../../src/engines/rank.ts';
 
 const line = (manager: string, xid: number, text: string, lsn = '0/0204BA78') =>
   `rmgr: ${manager.padEnd(11)} len (rec/tot):     54/    54, tx:        ${xid}, lsn: ${lsn}, prev 0/0204BA30, desc: ${text}`;

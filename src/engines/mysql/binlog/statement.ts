@@ -39,7 +39,14 @@ export interface Statement {
   /** CREATE OR REPLACE: what had the name before is gone */
   isReplacing: boolean;
   /** what an ALTER takes away from the table, data with it */
-  removes: ('columns' | 'partitions' | 'rows of partitions' | 'exchanged partition' | 'tablespace')[];
+  removes: (
+    | 'columns'
+    | 'partitions'
+    | 'rows of partitions'
+    | 'all rows'
+    | 'exchanged partition'
+    | 'tablespace'
+  )[];
   /** of `data` */
   verb: 'insert' | 'replace' | 'update' | 'delete' | 'load' | 'unknown' | null;
   /** an UPDATE or DELETE without WHERE and LIMIT */
@@ -227,7 +234,8 @@ function alterPart(tokens: Tokens, db: string, from: string, statement: Statemen
       else if (tokens.accept(...NOT_COLUMNS) === null) statement.removes.push('columns');
       break;
     case 'TRUNCATE':
-      if (tokens.accept('PARTITION') !== null) statement.removes.push('rows of partitions');
+      if (tokens.accept('PARTITION') === null) break;
+      statement.removes.push(tokens.accept('ALL') === null ? 'rows of partitions' : 'all rows');
       break;
     case 'EXCHANGE':
       statement.removes.push('exchanged partition');

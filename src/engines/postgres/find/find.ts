@@ -1,6 +1,6 @@
 import type { Run } from '../../../model/progress.ts';
 import type { FindArchivedInput, Found } from '../../contract/read.ts';
-import { likeliest } from './rank.ts';
+import { likeliest } from '../../rank.ts';
 import { readLogs } from './read.ts';
 import { Search } from './search.ts';
 

@@ -1,6 +1,6 @@
 import type { TableRelation } from '../../../model/relation.ts';
 import type { Candidate, OwnTransaction } from '../../contract/read.ts';
-import { keepMost } from './rank.ts';
+import { keepMost } from '../../rank.ts';
 import type { LogRecord } from './record.ts';
 import {
   begin,

@@ -1,4 +1,4 @@
-import type { Candidate } from '../../contract/read.ts';
+import type { Candidate } from './contract/read.ts';
 
 /**
  * The candidate that is most probably the accident; null where none has taken anything. A partition that goes alone is
@@ -25,7 +25,8 @@ export function keepMost(candidates: readonly Candidate[], limit: number): Candi
 function lossOf(candidate: Candidate): number {
   const { partitions } = candidate;
   if (!isGone(candidate)) return rowsOf(candidate);
-  if (partitions === null || partitions.touched === partitions.all) return Number.POSITIVE_INFINITY;
+  const isAll = partitions === null || (partitions.all !== null && partitions.touched === partitions.all);
+  if (isAll) return Number.POSITIVE_INFINITY;
   return Math.max(rowsOf(candidate), LESS_THAN_A_ROW);
 }
 
