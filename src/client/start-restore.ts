@@ -23,9 +23,15 @@ export async function startRestore<T extends RestoreType>(
   const { client, config } = session;
   const database = describeDatabase(config.config, input.database);
   const { engine } = database.config;
-  if (engine !== 'postgres') {
+  const { ENGINES } = await import('../workers/engines.ts');
+  if (ENGINES[engine] === undefined) {
     throw new HoldfastError('NotSupported', `recovery of ${engine} is not supported by this version`, {
-      hint: 'PostgreSQL is',
+      hint: `${Object.keys(ENGINES).join(' and ')} are`,
+    });
+  }
+  if (type === 'fullDisasterRecovery' && database.bases === 'logical') {
+    throw new HoldfastError('NotSupported', `a disaster recovery of ${engine} is not supported yet`, {
+      hint: `holdfast restore pitr ${database.name} --latest --site <site> hands a restored server over; docs/break-glass.md goes on from there`,
     });
   }
   if (type === 'fullDisasterRecovery' || imports(input)) await refuseSecondChange(client, input.database);

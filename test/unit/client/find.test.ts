@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { followFrom } from '../../../src/client/find/archived.ts';
+import { fullName } from '../../../src/client/find/shipped.ts';
+import { shippedBetween } from '../../../src/client/find/shipped-range.ts';
 import { readMoment } from '../../../src/client/find.ts';
 import { formatFind, restoreCommandOf } from '../../../src/client/view/find.ts';
 import type { Candidate } from '../../../src/engines/contract/read.ts';
+import type { ShippedLog } from '../../../src/repository/shipped/name.ts';
 
 const candidate = (change: Partial<Candidate> = {}): Candidate => ({
   ...{ xid: '4711', at: '2026-01-31T14:05:00.123456Z', lsn: '0/5000148', timeline: 1 },
@@ -126,4 +129,78 @@ describe("the files of a table are followed from the last backup's on", () => {
   ])('%s', (_name, places, from) => {
     expect(followFrom(places, since)).toBe(from === null ? null : Date.parse(from));
   });
+});
+
+describe('logs that were shipped', () => {
+  const log = (
+    number: number,
+    createdAt: string,
+    lastAt: string,
+    change: Partial<ShippedLog> = {},
+  ): ShippedLog => ({
+    ...{ lineage: 'a.1', number, name: `binlog.${String(number).padStart(6, '0')}` },
+    ...{ createdAt: `2026-01-31T${createdAt}Z`, lastAt: `2026-01-31T${lastAt}Z`, shippedAt: lastAt },
+    ...{ before: null, after: null, key: `log/${number}` },
+    ...change,
+  });
+  const span = (from: string, to: string) => ({
+    ...{ from: Date.parse(`2026-01-31T${from}Z`), to: Date.parse(`2026-01-31T${to}Z`) },
+  });
+  const three = [
+    log(3, '14:10:00', '14:15:00'),
+    log(1, '14:00:00', '14:05:00'),
+    log(2, '14:05:00', '14:10:00'),
+  ];
+  const numbersOf = ({ logs }: { logs: ShippedLog[] }) => logs.map(({ number }) => number);
+
+  it('are those that may hold what committed then, in order; the second of a name is cut off', () => {
+    expect(numbersOf(shippedBetween(three, span('14:06:00', '14:07:00')))).toEqual([2]);
+    expect(numbersOf(shippedBetween(three, span('14:05:00.500', '14:12:00')))).toEqual([1, 2, 3]);
+    expect(shippedBetween(three, span('14:06:00', '14:07:00')).notices).toEqual([]);
+  });
+
+  it('say what was before the oldest and after the newest of them', () => {
+    expect(shippedBetween(three, span('13:00:00', '15:00:00'))).toEqual({
+      logs: [three[1], three[2], three[0]],
+      notices: [
+        expect.stringContaining('the oldest shipped log is binlog.000001: what came before'),
+        expect.stringContaining('the newest shipped log is binlog.000003: what is in a later log'),
+      ],
+    });
+    expect(shippedBetween([], span('13:00:00', '15:00:00')).notices).toEqual(['no log was shipped']);
+  });
+
+  it('say what is missing among them', () => {
+    const [three0, one] = three as [ShippedLog, ShippedLog];
+    const { notices } = shippedBetween([one, three0], span('14:04:00', '14:11:00'));
+    expect(notices).toEqual(['log binlog.000002 is missing: what it held is not searched']);
+    expect(shippedBetween([one, three0], span('14:11:00', '14:12:00')).notices).toEqual([]);
+  });
+});
+
+it('a table of MySQL has a db: of the connection, where none is named', () => {
+  expect(fullName('orders', 'shop')).toBe('shop.orders');
+  expect(fullName('other."my orders"', 'shop')).toBe('other."my orders"');
+  expect(() => fullName('a.b.c', 'shop')).toThrow(/too many parts/);
+});
+
+it('a transaction of MySQL is named and aimed at by its GTID; by its position where it has none', () => {
+  const gtid = '3e11fa47-71ca-11e1-9e33-c80aa9429562:23';
+  const lsn = 'binlog.000004:1234';
+  const found = { database: 'shop', table: 'shop.orders' };
+  const named = candidate({ xid: null, gtid, lsn, deleted: 9, target: { gtid } });
+  expect(restoreCommandOf(found, named, [])).toBe(
+    `holdfast restore pitr shop --gtid ${gtid} --exclusive --table shop.orders --reason 'transaction ${gtid} deleted 9 rows of shop.orders'`,
+  );
+  const unnamed = candidate({ xid: null, lsn, deleted: 9, target: { lsn, exclusive: true } });
+  expect(restoreCommandOf(found, unnamed, [])).toContain(
+    `--lsn ${lsn} --exclusive --table shop.orders --reason 'transaction ${lsn} deleted`,
+  );
+  const result = {
+    ...{ ...found, notices: [], searched: { from: null, to: null, logs: 1 } },
+    ...{ candidates: [named], likeliest: named },
+  };
+  const text = formatFind(result, [], null);
+  expect(text).toMatch(/GTID +position +deleted/);
+  expect(text).not.toMatch(/xid|LSN/);
 });
