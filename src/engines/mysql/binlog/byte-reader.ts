@@ -1,5 +1,12 @@
-/** Thrown within the reader where the bytes end too early; its users say it in their own words. */
-export class EndOfBytes extends Error {}
+/** Thrown where the bytes of a reader end too early; its users say it in their own words. */
+export class EndOfBytes extends Error {
+  readonly reader: ByteReader;
+
+  constructor(reader: ByteReader) {
+    super('the bytes end too early');
+    this.reader = reader;
+  }
+}
 
 /** Reads a stream of bytes by lengths. Holds what was asked for at once and one piece of the stream more. */
 export class ByteReader {
@@ -55,7 +62,7 @@ export class ByteReader {
   async *pieces(bytes: number): AsyncGenerator<Buffer, void> {
     let left = bytes;
     while (left > 0) {
-      if (this.available === 0 && !(await this.fill(1))) throw new EndOfBytes();
+      if (this.available === 0 && !(await this.fill(1))) throw new EndOfBytes(this);
       const piece = this.take(Math.min(left, this.available));
       left -= piece.length;
       yield piece;

@@ -22,7 +22,7 @@ export class EventStream {
   /** The next bytes of the body, at most so many, without taking them. Throws EndOfBytes. */
   async peek(bytes: number): Promise<Buffer> {
     const wanted = Math.min(bytes, this.left);
-    if (!(await this.#reader.fill(wanted))) throw new EndOfBytes();
+    if (!(await this.#reader.fill(wanted))) throw new EndOfBytes(this.#reader);
     return this.#reader.peek(wanted);
   }
 
@@ -49,7 +49,7 @@ export class EventStream {
       // only counted
     }
     if (!this.#hasChecksum) return true;
-    if (!(await this.#reader.fill(CHECKSUM_BYTES))) throw new EndOfBytes();
+    if (!(await this.#reader.fill(CHECKSUM_BYTES))) throw new EndOfBytes(this.#reader);
     return this.#reader.take(CHECKSUM_BYTES).readUInt32LE() === this.#checksum;
   }
 

@@ -17,6 +17,8 @@ const MAGIC_BYTES = 4;
 const CHECKSUM_BYTES = 4;
 /** Events up to this size are held as a whole, larger ones are read in pieces. */
 const WHOLE_LIMIT = 1024 * 1024;
+/** Their contents can be a thousand times as long. */
+const COMPRESSED_WHOLE_LIMIT = 16 * 1024;
 /** Some are read as a whole only, and none of them comes near this size. */
 const HELD_LIMIT = 64 * 1024 * 1024;
 const DEFAULT_SQL_LIMIT = 64 * 1024;
@@ -77,8 +79,8 @@ async function* eventsOf(
     let header: EventHeader | null = null;
     try {
       if (reader.available < HEADER_BYTES && !(await reader.fill(HEADER_BYTES))) {
-        if (reader.available === 0) return;
-        throw new EndOfBytes();
+        if (reader.available > 0 || (outer === null && context.format === null)) throw new EndOfBytes(reader);
+        return;
       }
       header = decodeHeader(reader.peek(HEADER_BYTES));
       requirePlausible(header, start, context, outer);
@@ -97,7 +99,10 @@ async function* eventsOf(
         : await readInPieces(reader, header, hasChecksum, context);
       yield { ...place, timestamp: header.timestamp, serverId: header.serverId, ...content };
     } catch (error) {
-      if (!(error instanceof EndOfBytes) || outer !== null) throw failureOf(error, context.name, start);
+      const isEnd = error instanceof EndOfBytes;
+      // The file's own end, seen by way of what is decompressed from it.
+      if (isEnd && error.reader !== reader) throw error;
+      if (!isEnd || outer !== null) throw failureOf(error, context.name, start);
       const seen = reader.position + reader.available;
       if (cut === 'refuse') throw truncated(context.name, start, header?.length ?? null, seen);
       const { timestamp = 0, serverId = 0 } = header ?? {};
@@ -128,9 +133,9 @@ function requirePlausible(
 }
 
 function isHeld({ code, length }: EventHeader): boolean {
-  const isOpenEnded = code === CODE.query || code === CODE.executeLoadQuery || rowsFormOf(code) !== undefined;
-  if (length <= WHOLE_LIMIT) return true;
-  if (isOpenEnded || code === CODE.mariadbQueryCompressed || !NEEDED_WHOLE.has(code)) return false;
+  const isCompressed = code === CODE.mariadbQueryCompressed || rowsFormOf(code)?.isCompressed === true;
+  if (length <= (isCompressed ? COMPRESSED_WHOLE_LIMIT : WHOLE_LIMIT)) return true;
+  if (!NEEDED_WHOLE.has(code)) return false;
   if (length > HELD_LIMIT) throw new Malformed('an impossible length');
   return true;
 }
@@ -148,7 +153,7 @@ async function readWhole(
 ): Promise<EventContent> {
   const { length } = header;
   const start = reader.position;
-  if (reader.available < length && !(await reader.fill(length))) throw new EndOfBytes();
+  if (reader.available < length && !(await reader.fill(length))) throw new EndOfBytes(reader);
   const event = reader.take(length);
   if (header.code === CODE.format) {
     const format = decodeFormat(event);
