@@ -31,7 +31,7 @@ export async function startRestore<T extends RestoreType>(
   }
   if (type === 'fullDisasterRecovery' && database.bases === 'logical') {
     throw new HoldfastError('NotSupported', `a disaster recovery of ${engine} is not supported yet`, {
-      hint: `holdfast restore pitr ${database.name} --latest --site <site> hands a restored server over; docs/break-glass.md goes on from there`,
+      hint: `holdfast restore pitr ${database.name} --latest --site <site> hands a restored server over`,
     });
   }
   if (type === 'fullDisasterRecovery' || imports(input)) await refuseSecondChange(client, input.database);

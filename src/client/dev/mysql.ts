@@ -51,7 +51,7 @@ export async function startMysql(options: MysqlOptions): Promise<RunningMysql> {
   await ownedFolder(directory, systemUser, 0o755);
   const logDirectory = join(directory, 'log');
   await ownedFolder(logDirectory, systemUser, 0o750);
-  const socket = join(await shortSocketFolder(directory, systemUser), 'mysql.sock');
+  const socket = join(await shortSocketFolder(directory, systemUser), 'mysqld.sock');
   if (!(await exists(join(directory, 'data')))) await initialize(options, program);
   const running = await mysqlPid(directory);
   const port = running === null ? await choosePort(options) : ((await configuredPort(directory)) as number);
