@@ -14,20 +14,24 @@ const PLAN = variable('PLAN');
 /** Full disaster recovery: the whole database at another site, where it becomes production. */
 export function fullRecoveryDocument(facts: RunbookFacts): string {
   const { host } = facts.database.config;
-  const parts = [
-    head(
-      facts,
-      'full disaster recovery',
-      `For the loss of ${host}, its site or its region: the whole database at another site, where it becomes production, and the switch of its clients. Of the old site nothing is needed.`,
-    ),
-    ...(facts.takeovers.length === 0 ? [notPrepared(facts)] : []),
-    about(facts),
-    whoDecides(facts, facts.disasterApproval),
-    measuredTimes(facts, RUNBOOK),
-    ...(facts.takeovers.length === 0 ? [] : recovery(facts)),
-    breakGlass(facts),
-    "After a disaster: section 4 of a physical backup's `RESTORE.md` makes the restored server the new production, and `docs/break-glass.md` is the whole way, back to Holdfast too.",
-  ];
+  const title = head(
+    facts,
+    'full disaster recovery',
+    `For the loss of ${host}, its site or its region: the whole database at another site, where it becomes production, and the switch of its clients. Of the old site nothing is needed.`,
+  );
+  const parts =
+    facts.database.bases === 'logical'
+      ? [title, notSupported(facts), about(facts), breakGlass(facts)]
+      : [
+          title,
+          ...(facts.takeovers.length === 0 ? [notPrepared(facts)] : []),
+          about(facts),
+          whoDecides(facts, facts.disasterApproval),
+          measuredTimes(facts, RUNBOOK),
+          ...(facts.takeovers.length === 0 ? [] : recovery(facts)),
+          breakGlass(facts),
+          "After a disaster: section 4 of a physical backup's `RESTORE.md` makes the restored server the new production, and `docs/break-glass.md` is the whole way, back to Holdfast too.",
+        ];
   return `${parts.join('\n\n')}\n`;
 }
 
@@ -42,6 +46,35 @@ const recovery = (facts: RunbookFacts): string[] => [
   oldPrimary(facts),
   steering(facts),
 ];
+
+/** What this version cannot do, and what works instead. */
+function notSupported(facts: RunbookFacts): string {
+  const { name, config } = facts.database;
+  const site = facts.sites.at(-1)?.name ?? 'SITE';
+  return `## Not supported yet
+
+**Holdfast does not recover ${name} into a new production server**: of ${config.engine} that is not supported yet. It is brought up by hand, from a backup's \`RESTORE.md\` and the shipped logs (below). What works meanwhile, at any site: the newest state, read-only, to look at and to export from; and every table of it as a file.
+
+${shell(
+  "REASON='INC-42: what happened'",
+  holdfast(facts, 'catalog', name),
+  holdfast(
+    facts,
+    'restore',
+    'pitr',
+    name,
+    '--latest',
+    '--site',
+    site,
+    '--keep-instance',
+    '24h',
+    '--reason',
+    REASON,
+  ),
+  `ID=pitr/${name}/20260131T140500Z     # as it was printed`,
+  holdfast(facts, 'connect', ID),
+)}`;
+}
 
 /** What the configuration lacks, and what works meanwhile. */
 function notPrepared(facts: RunbookFacts): string {

@@ -1,4 +1,5 @@
 import { CONTROL_QUEUE } from '../../model/queue.ts';
+import { wordsOf } from './engine-words.ts';
 import type { RunbookFacts } from './facts.ts';
 import {
   cleanUp,
@@ -17,7 +18,6 @@ import { about, breakGlass, head, ID, measuredTimes, steering, whoDecides } from
 const TABLE = variable('TABLE');
 const SINCE = variable('SINCE');
 const MOMENT = variable('MOMENT');
-const LSN = variable('LSN');
 
 /** Point-in-time recovery: rows, or the whole database to look at, as of a moment. */
 export function pointInTimeDocument(facts: RunbookFacts): string {
@@ -47,30 +47,32 @@ export function pointInTimeDocument(facts: RunbookFacts): string {
 
 function findMoment(facts: RunbookFacts): string {
   const { name } = facts.database;
+  const { table, findNeeds, targetIs } = wordsOf(facts.database);
   const hourAgo = new Date(facts.writtenAt.getTime() - 3_600_000).toISOString();
   return `## 1. Find the moment
 
 Stop what does the damage first, where that is possible. Then set these for the accident at hand; every command below uses them:
 
 ${shell(
-  `TABLE=public.orders                  # the table, as schema.table`,
+  `TABLE=${table.example.padEnd(31)}# the table, as ${table.form}`,
   `SINCE=${hourAgo.slice(0, 19)}Z           # it was still right then; ISO 8601 with an offset`,
   `REASON='INC-42: what happened'       # kept in the evidence`,
 )}
 
-\`find\` lists the transactions that deleted from, updated, truncated or dropped the table, from the archived logs, with the target just before each, and the command that goes back to just before the likeliest. It needs pgBackRest and PostgreSQL's \`pg_waldump\` on the machine where it runs. \`catalog\` shows which moments can be recovered at all.
+\`find\` lists the transactions that deleted from, updated, truncated or dropped the table, from the logs in the repository, with the target just before each, and the command that goes back to just before the likeliest. ${findNeeds} \`catalog\` shows which moments can be recovered at all.
 
 ${shell(holdfast(facts, 'find', name, '--table', TABLE, '--since', SINCE), holdfast(facts, 'catalog', name))}
 
-Such a target, a place in the log, is exact: the recovery stops just before that transaction. A time is what to use where only a person's memory is there; look at the restored server (4 and 6) before you approve.`;
+Such a target, ${targetIs}, is exact: the recovery stops just before that transaction. A time is what to use where only a person's memory is there; look at the restored server (4 and 6) before you approve.`;
 }
 
 function start(facts: RunbookFacts): string {
   const { name } = facts.database;
+  const { table, target } = wordsOf(facts.database);
   const input = {
     database: name,
-    target: { lsn: 'LSN', exclusive: true },
-    tables: ['SCHEMA.TABLE'],
+    target: target.input,
+    tables: [table.form.toUpperCase()],
     reason: 'INC-42: what happened',
     requestedBy: 'YOUR NAME',
   };
@@ -81,9 +83,9 @@ function start(facts: RunbookFacts): string {
 One of these; each prints the run's id, which goes into \`ID\`. \`--table\` may be repeated: name tables that refer to each other together. Without \`--table\` nothing is imported, and the restored server is handed over for as long as \`--keep-instance\` says.${sites.length > 1 ? ` \`--site\` chooses among ${sites.join(', ')}; default ${sites[0]}.` : ''}
 
 ${shell(
-  'LSN=0/3000148                        # from find',
+  `${`${target.variable}=${target.example}`.padEnd(36)} # from find`,
   `MOMENT=${facts.writtenAt.toISOString().slice(0, 19)}Z          # or a moment`,
-  restore('--lsn', LSN, '--exclusive', '--table', TABLE, '--reason', REASON),
+  restore(target.option, variable(target.variable), '--exclusive', '--table', TABLE, '--reason', REASON),
   restore('--time', MOMENT, '--table', TABLE, '--reason', REASON),
   restore('--time', MOMENT, '--keep-instance', '4h', '--reason', REASON),
   `ID=pitr/${name}/20260131T140500Z     # as it was printed`,
@@ -105,22 +107,25 @@ ${shell(
 )}`;
 }
 
-const STEPS: Step[] = [
-  [
-    'choose base',
-    'the newest backup before the target, and the proof that every log from there on is present. What of them lies in an archive class of S3 is thawed next, in a step `thaw`: hours',
-  ],
-  ['provision', "a directory on one of the site's hosts; refused where the disk is too small"],
-  ['restore', "the files of the backup, by pgBackRest, under another user and without production's settings"],
-  ['replay', 'the logs up to the target; the server is isolated, read-only and paused there'],
-  ['check', "integrity of the tables, and the schema beside production's"],
-  ...STEPS_FROM_COMPARE,
-];
+function stepsOf(facts: RunbookFacts): Step[] {
+  const { steps } = wordsOf(facts.database);
+  return [
+    [
+      'choose base',
+      'the newest backup before the target, and the proof that every log from there on is present. What of them lies in an archive class of S3 is thawed next, in a step `thaw`: hours',
+    ],
+    ['provision', "a directory on one of the site's hosts; refused where the disk is too small"],
+    ['restore', steps.restore],
+    ['replay', steps.replay],
+    ['check', steps.check],
+    ...STEPS_FROM_COMPARE,
+  ];
+}
 
 function whatHappens(facts: RunbookFacts): string {
   return `## 3. What happens
 
-${stepsTable(facts, 'pointInTimeRecovery', STEPS)}
+${stepsTable(facts, 'pointInTimeRecovery', stepsOf(facts))}
 
 ${workersNeeded(facts, 'a recovery without an import')}`;
 }

@@ -5,6 +5,7 @@ import { countOf } from '../../model/plan.ts';
 import { instructionsKey } from '../../repository/layout.ts';
 import { shellQuote } from '../output.ts';
 import { formatSpan } from '../view/duration.ts';
+import { wordsOf } from './engine-words.ts';
 import type { RunbookFacts } from './facts.ts';
 import { commandLine, holdfast, shell, tableOf, temporal, variable } from './markdown.ts';
 import type { Measured } from './measured.ts';
@@ -21,18 +22,13 @@ export function head(facts: RunbookFacts, title: string, purpose: string): strin
 /** Names, places, objectives, tiers. */
 export function about(facts: RunbookFacts): string {
   const { database, sites, queues, repository, temporal: place } = facts;
-  const { config, objectives, stanza } = database;
+  const { config, objectives } = database;
   const { connection } = config;
   const rows = [
     ['database', `${database.name} (${config.engine})`],
     ['server', `${connection.host}:${connection.port}, db ${connection.database}, as ${connection.user}`],
     ['host', config.host],
-    ...(config.postgres === undefined
-      ? []
-      : [
-          ['data directory', `${config.postgres.dataDirectory}, of ${config.postgres.systemUser}`],
-          ['pgBackRest stanza', stanza],
-        ]),
+    ...wordsOf(database).places(database),
     ...sites.map((site) => [
       `site ${site.name}`,
       `hosts ${site.hosts.join(', ')}; instances under ${site.directory}, run by ${site.user}`,
@@ -122,24 +118,24 @@ ${shell(
 /** The way back without Holdfast or Temporal. */
 export function breakGlass(facts: RunbookFacts): string {
   const { name } = facts.database;
-  const backup = '$BACKUP';
-  const object = (tier: 'logical' | 'physical') => s3Copy(facts, instructionsKey(name, tier, backup));
+  const { breakGlass: words, backups } = wordsOf(facts.database);
+  const [first] = backups;
+  const ids = backups.map(({ tier, id }) => `of a ${tier} backup such as ${id}`);
   return `## Break glass: without Holdfast, without Temporal
 
-Every backup has a \`RESTORE.md\`: plain commands that restore it with PostgreSQL's, pgBackRest's and S3's own tools, and nothing of Holdfast's. You need credentials that can read the bucket and the passphrase of the physical backups (\`repository.cipher\`); keep both where they can be reached on that night.
+Every backup has a \`RESTORE.md\`: plain commands that restore it with ${words.tools}, and nothing of Holdfast's. You need ${words.needs}.
 
 ${shell(
   `# 1. The backups: by the first where Holdfast runs, else by the second`,
   holdfast(facts, 'catalog', name),
   s3(facts, 'ls', `manifest/${name}/`),
-  `# 2. The id of the one to restore: of a physical backup such as 20260131-020000F, of a logical one such as 20260131T020000Z`,
-  'BACKUP=20260131-020000F',
-  '# 3. Its instructions: a physical backup, a logical one',
-  object('physical'),
-  object('logical'),
+  `# 2. The id of the one to restore: ${ids.join(', ')}`,
+  `BACKUP=${first?.id}`,
+  `# 3. Its instructions${backups.length > 1 ? `: ${backups.map(({ tier }) => `a ${tier} backup`).join(', ')}` : ''}`,
+  ...backups.map(({ tier }) => s3Copy(facts, instructionsKey(name, tier, '$BACKUP'))),
 )}
 
-A physical backup is restored to any moment that the logs reach, a logical one to the moment of its dump. **Never restore over the production server**: restore beside it, look, then switch.`;
+${words.restores} **Never restore over the production server**: restore beside it, look, then switch.`;
 }
 
 function s3(facts: RunbookFacts, verb: string, key: string): string {

@@ -1,4 +1,5 @@
 import { CONTROL_QUEUE } from '../../model/queue.ts';
+import { wordsOf } from './engine-words.ts';
 import type { RunbookFacts } from './facts.ts';
 import {
   cleanUp,
@@ -44,8 +45,9 @@ export function selectiveTableDocument(facts: RunbookFacts): string {
 
 function start(facts: RunbookFacts): string {
   const { name } = facts.database;
+  const { table } = wordsOf(facts.database);
   const input = {
-    ...{ database: name, tables: ['SCHEMA.TABLE'] },
+    ...{ database: name, tables: [table.form.toUpperCase()] },
     ...{ reason: 'INC-42: what happened', requestedBy: 'YOUR NAME' },
   };
   const restore = (...rest: (string | Variable)[]) =>
@@ -56,7 +58,7 @@ function start(facts: RunbookFacts): string {
 Stop what does the damage first, where that is possible. Then set these; every command below uses them. \`catalog\` lists the backups: without \`--backup\` the newest logical one is taken, which is the wrong one where it was taken after the accident.
 
 ${shell(
-  `TABLE=public.orders                  # the table, as schema.table`,
+  `TABLE=${table.example.padEnd(31)}# the table, as ${table.form}`,
   `REASON='INC-42: what happened'       # kept in the evidence`,
   holdfast(facts, 'catalog', name),
   `BACKUP=20260131T020000Z              # the newest before the accident`,
@@ -86,24 +88,28 @@ ${shell(
 )}`;
 }
 
-const STEPS: Step[] = [
-  [
-    'choose backup',
-    'the newest logical backup, or the one that was named; the tables as production, or a backup, has them',
-  ],
-  ['provision', "a directory on one of the site's hosts; refused where the disk is too small"],
-  [
-    'restore',
-    "a new, isolated server: the definitions of the db, then the tables' rows with partitions and sequences, in one pass over the dump",
-  ],
-  ['check', "row counts and checksums are those of the dump's own snapshot; the schema beside production's"],
-  ...STEPS_FROM_COMPARE,
-];
+function stepsOf(facts: RunbookFacts): Step[] {
+  const { steps } = wordsOf(facts.database);
+  return [
+    [
+      'choose backup',
+      'the newest logical backup, or the one that was named; the tables as production, or a backup, has them',
+    ],
+    ['provision', "a directory on one of the site's hosts; refused where the disk is too small"],
+    ['restore', steps.restoreTables],
+    [
+      'check',
+      "row counts and checksums are those of the dump's own snapshot; the schema beside production's",
+    ],
+    ...STEPS_FROM_COMPARE,
+  ];
+}
 
 function whatHappens(facts: RunbookFacts): string {
+  const { siteNeeds, recreated } = wordsOf(facts.database);
   return `## 2. What happens
 
-${stepsTable(facts, 'selectiveTableRestore', STEPS)}
+${stepsTable(facts, 'selectiveTableRestore', stepsOf(facts))}
 
-The site needs the server programs of production's major version, and the extensions and locales of its db. A table that was dropped is made again with its indexes, constraints, sequence, grants and comments. ${workersNeeded(facts, 'a whole-table export')}`;
+The site needs ${siteNeeds}. A table that was dropped is made again with ${recreated}. ${workersNeeded(facts, 'a whole-table export')}`;
 }

@@ -22,19 +22,29 @@ const TAKEOVER = `    takeover: {recovery: {address: shop.second, port: 5433, tl
     endpoints: [{file: {path: /etc/shop.env, url: DATABASE_URL}}]
 `;
 
-function facts(change: Partial<RunbookFacts> = {}, more = ''): RunbookFacts {
+/** A database of MySQL beside the example's. */
+const STORE = `  store:
+    engine: mysql
+    host: db1
+    connection: {host: 127.0.0.1, port: 3306, user: holdfast, database: shop}
+    mysql: {logDirectory: /var/lib/mysql}
+`;
+
+function facts(change: Partial<RunbookFacts> = {}, more = '', name = 'shop'): RunbookFacts {
   const config = parseConfig(`${example.trimEnd()}\n${more}`, 'holdfast.yaml');
-  const database = describeDatabase(config, 'shop');
+  const database = describeDatabase(config, name);
   const rest = {
     temporal: { address: 'temporal:7233', namespace: 'default' },
-    protection: protectionOf('shop', database.config).lines,
+    protection: protectionOf(name, database.config).lines,
     ...{ again: [], measured: [], measuredNote: null, writtenAt: new Date('2026-01-31T15:00:00Z') },
   };
   return { ...factsOf(config, database, rest), ...change };
 }
 
-const documentsOf = (change: Partial<RunbookFacts> = {}, more = '') =>
-  Object.fromEntries(runbookDocuments(facts(change, more)).map(({ name, markdown }) => [name, markdown]));
+const documentsOf = (change: Partial<RunbookFacts> = {}, more = '', name = 'shop') =>
+  Object.fromEntries(
+    runbookDocuments(facts(change, more, name)).map(({ name, markdown }) => [name, markdown]),
+  );
 
 /** The lines within `sh` blocks that start with this program's name, as words; variables keep their names. */
 function commandsOf(markdown: string, program: string): string[][] {
@@ -46,7 +56,8 @@ function commandsOf(markdown: string, program: string): string[][] {
 
 function commandLines(program: string): string[][] {
   const again = { again: ['--config', 'a b.yaml'] };
-  const all = [documentsOf(again), documentsOf(again, TAKEOVER)].flatMap((each) => Object.values(each));
+  const documents = [documentsOf(again), documentsOf(again, TAKEOVER), documentsOf(again, STORE, 'store')];
+  const all = documents.flatMap((each) => Object.values(each));
   const unique = new Map(
     all.flatMap((each) => commandsOf(each, program)).map((words) => [words.join('\u0000'), words]),
   );
@@ -83,7 +94,7 @@ test('the inputs given to Temporal are JSON, and that of a start is one the work
     const at = words.indexOf('--input');
     return at < 0 ? [] : [{ words, input: JSON.parse(words[at + 1] ?? '') as unknown }];
   });
-  expect(inputs).toHaveLength(5);
+  expect(inputs).toHaveLength(7);
   const startOf = (type: string) => inputs.find(({ words }) => words.includes(type))?.input as object;
   const recovery = { ...startOf('pointInTimeRecovery'), target: { xid: '4711' } };
   expect(parseInput('pointInTimeRecovery', recovery)).toMatchObject({ database: 'shop' });
@@ -153,6 +164,28 @@ describe('full disaster recovery', () => {
     const measured = measuredOf([{ ...recovered, status } as Evidence]);
     expect(measured).toMatchObject([{ runbook: 'fullDisasterRecovery', how: 'imported', medianSeconds: 40 }]);
     expect(full({ measured }, TAKEOVER)).toMatch(/\| restore \| the files of the backup.*\| 7s \|/);
+  });
+});
+
+describe('of MySQL', () => {
+  const documents = () => documentsOf({}, STORE, 'store');
+
+  test('have its targets, tables and places, and no words of PostgreSQL', () => {
+    const { 'point-in-time-recovery': pitr = '', 'selective-table-restore': table = '' } = documents();
+    expect(pitr).toContain('| binary logs | /var/lib/mysql |');
+    expect(pitr).toContain('holdfast restore pitr store --gtid "$GTID" --exclusive --table "$TABLE"');
+    for (const text of [pitr, table]) expect(text).toContain('TABLE=shop.orders');
+    for (const text of Object.values(documents())) {
+      expect(text).not.toMatch(/pgBackRest|PostgreSQL|psql|LSN|stanza|public\.|physical backup|timeline|WAL/);
+    }
+  });
+
+  test('say plainly that a full recovery is not supported, and what is', () => {
+    const full = documents()['full-disaster-recovery'] ?? '';
+    expect(full).toContain('## Not supported yet');
+    expect(full).toContain('holdfast restore pitr store --latest --site recovery --keep-instance 24h');
+    expect(full).not.toMatch(/restore full|takeover|Who to ask/);
+    expect(full).toContain('aws s3 cp "s3://example-backups/logical/store/$BACKUP/RESTORE.md" -');
   });
 });
 
