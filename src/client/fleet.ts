@@ -10,6 +10,8 @@ export interface DatabaseSummary {
   lastRecoverableAt: string | null;
   rpoSeconds: number;
   newest: Record<Exclude<BackupTier, 'snapshot'>, string | null>;
+  /** tiers that it has: of the others nothing is expected */
+  tiers: Exclude<BackupTier, 'snapshot'>[];
   /** of the newest backups that were verified */
   verified: CatalogBackup['verified'];
   /** that nobody has acknowledged */
@@ -29,11 +31,13 @@ function summaryOf(config: Config, name: string, { catalog, unread }: Looked): D
       .filter((backup) => backup.tier === tier)
       .map((backup) => backup.finishedAt)
       .sort((a, b) => Date.parse(b) - Date.parse(a))[0] ?? null;
+  const { objectives, tiers } = describeDatabase(config, name);
   return {
     database: name,
-    rpoSeconds: describeDatabase(config, name).objectives.rpoMs / 1_000,
+    rpoSeconds: objectives.rpoMs / 1_000,
     lastRecoverableAt: catalog?.lastRecoverableAt ?? null,
     newest: { logical: newest('logical'), physical: newest('physical') },
+    tiers: (['logical', 'physical'] as const).filter((tier) => tiers[tier] !== null),
     verified: lastVerified(catalog?.backups ?? []),
     gaps: (catalog?.gaps ?? []).filter(({ acknowledged }) => acknowledged === undefined).length,
     problem: unread,

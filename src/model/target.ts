@@ -69,9 +69,8 @@ export function describeTarget(target: Target): string {
   const stop = isExclusive(target) ? 'just before ' : '';
   if (kind === 'latest') return 'latest';
   const value = String((target as Record<string, unknown>)[kind]);
-  const noun = { xid: 'transaction', name: 'restore point', lsn: 'LSN', gtid: 'GTID' } as Record<
-    string,
-    string
-  >;
+  // A file and a place in it are no LSN to people.
+  const lsn = value.includes(':') ? 'position' : 'LSN';
+  const noun = { xid: 'transaction', name: 'restore point', lsn, gtid: 'GTID' } as Record<string, string>;
   return `${stop}${noun[kind] ?? kind} ${value}`;
 }

@@ -13,7 +13,11 @@ export function formatFleet(
   found: Pick<Found, 'problems' | 'more'>,
   now: Date,
 ): string {
-  const age = (time: string | null) => (time === null ? style('yellow', 'never') : formatAge(time, now));
+  const age = ({ newest, tiers }: DatabaseSummary, tier: 'logical' | 'physical') => {
+    const time = newest[tier];
+    if (time !== null) return formatAge(time, now);
+    return tiers.includes(tier) ? style('yellow', 'never') : style('dim', '-');
+  };
   const table = formatTable(
     [
       { head: 'database' },
@@ -29,8 +33,8 @@ export function formatFleet(
       database.lastRecoverableAt === null ? 'all' : formatSpan(lostMs(database.lastRecoverableAt, now)),
       formatSpan(database.rpoSeconds * 1_000),
       verdictOf(database, now),
-      age(database.newest.logical),
-      age(database.newest.physical),
+      age(database, 'logical'),
+      age(database, 'physical'),
       formatVerified(database.verified, now),
     ]),
   );

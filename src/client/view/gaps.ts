@@ -18,9 +18,15 @@ export function formatGap(gap: LogGap, width: number | null): string {
   const between =
     after === null || before === null ? '' : `, between ${formatTime(after)} and ${formatTime(before, 'up')}`;
   const logs = count === 1 ? firstMissing : `${firstMissing} to ${lastMissing}`;
-  const text = `${count} missing${between}: ${logs}, timeline ${timeline}${formatKnown(gap)}`;
+  const what = count === 0 ? 'transactions missing' : `${count} missing`;
+  const where = count === 0 ? `right before ${firstMissing}` : logs;
+  const text = `${what}${between}: ${where}${formatTimeline(firstMissing, timeline)}${formatKnown(gap)}`;
   return formatParagraph(text, '  ', width);
 }
+
+/** Of a log with a dot in its name, as MySQL's have, the number stands for its server and says nothing to people. */
+const formatTimeline = (log: string, timeline: number): string =>
+  log.includes('.') ? '' : `, timeline ${timeline}`;
 
 /** A base behind it, and somebody who knows. */
 function formatKnown({ baseAfter, acknowledged }: LogGap): string {

@@ -32,6 +32,15 @@ test('says that all is well where it is', () => {
   expect(text).toContain('everything that should have run has');
 });
 
+test('a tier that a database does not have is not missed', () => {
+  const off = exampleConfig({ databases: databaseText('shop', 'tiers: {physical: off, log: off}') });
+  const [shop] = summarize(off, new Map<string, Looked>([['shop', { catalog, unread: null }]]));
+  expect(shop?.tiers).toEqual(['logical']);
+  expect(formatFleet(shop === undefined ? [] : [shop], [], { problems: [], more: 0 }, NOW)).toMatch(
+    /met +never +- +never/,
+  );
+});
+
 test('shows problems by database, with how long and what to do', () => {
   const text = shown(
     [

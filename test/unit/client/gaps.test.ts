@@ -52,3 +52,15 @@ test('the list says when, which, and what makes it bearable', () => {
   expect(text).not.toContain('blog');
   expect(formatGaps([{ database: 'blog', gaps: [] }], null)).toBe('no log is missing');
 });
+
+test('a log of MySQL has no timeline; transactions may be missing without a log', () => {
+  const missing = { timeline: 4711, firstMissing: 'binlog.000003', lastMissing: 'binlog.000004', count: 2 };
+  const text = formatGaps(
+    [{ database: 'shop', gaps: [gapAt(1, missing), gapAt(1, { ...missing, count: 0 })] }],
+    null,
+  );
+  expect(text).not.toContain('timeline');
+  expect(text).toContain('2 missing, between 2026-01-31T11:00:00Z');
+  expect(text).toContain(': binlog.000003 to binlog.000004');
+  expect(text).toMatch(/transactions missing, between .*: right before binlog\.000003/);
+});
