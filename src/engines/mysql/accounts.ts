@@ -14,11 +14,22 @@ interface Account {
 }
 
 /**
- * Every account and role with its password's hash, and what they may, as statements of one line each: accounts first, so
- * that grants of roles find them. Loaded after the data, since a right on a table needs the table; those that are there
- * already are left as they are. Null: the user may not read them.
+ * What a dump leaves out: every account and role with its password's hash, and what they may, as statements of one line
+ * each, accounts first, so that grants of roles find them. A right on a table needs the table: those are loaded after the
+ * data. Accounts that are there already stay as they are. `accounts` false: the user may not read them.
  */
-export async function readAccounts(connection: Connection): Promise<string | null> {
+export async function readGlobals(connection: Connection): Promise<{ text: string; accounts: boolean }> {
+  const [row] = await connection.query<{ letters: string | number }>(
+    'SELECT @@GLOBAL.lower_case_table_names AS letters',
+  );
+  // A server is made with it, and cannot be changed.
+  const head = `-- lower_case_table_names = ${row?.letters ?? 0}\n`;
+  const accounts = await readAccounts(connection);
+  return { text: `${head}${accounts ?? ''}`, accounts: accounts !== null };
+}
+
+/** Null: the user may not read them. */
+async function readAccounts(connection: Connection): Promise<string | null> {
   const mariadb = connection.server.flavour === 'mariadb';
   try {
     if (!mariadb && isAtLeast(connection.server, '8.0.17')) {

@@ -6,7 +6,7 @@ import type { Run } from '../../model/progress.ts';
 import { formatNameParts } from '../../model/table.ts';
 import type { DumpedObject, LogicalDump, ObjectSink, ServerFacts } from '../contract/backup.ts';
 import { runTool, startTool } from '../process.ts';
-import { readAccounts } from './accounts.ts';
+import { readGlobals } from './accounts.ts';
 import { withConnection } from './connection.ts';
 import { dumpArguments } from './dump-arguments.ts';
 import { dumpFailure } from './dump-failure.ts';
@@ -79,8 +79,8 @@ export async function dump(input: DumpInput, run: Run, options: DumpOptions = {}
   const still = await standStill(access, input.fingerprints ? SESSIONS : 0, options.patienceMs, run);
   try {
     notices.push(...still.notices);
-    const accounts = await withConnection(access, run, readAccounts, { applicationName: 'dump' });
-    if (accounts === null)
+    const globals = await withConnection(access, run, readGlobals, { applicationName: 'dump' });
+    if (!globals.accounts)
       notices.push(`accounts and grants are not in the backup: user ${access.user} may not read them`);
     const dumped = await dumpAll(plan, still, input, run);
     const databases: DumpedObject[] = [];
@@ -90,9 +90,9 @@ export async function dump(input: DumpInput, run: Run, options: DumpOptions = {}
       const fingerprints = fingerprintsOf(name, schema.sha256, still.aligned, dumped.counted);
       databases.push({ name, objects: dumped.objects.get(name) ?? [], schema: stored, fingerprints });
     }
-    const globals = accounts === null ? null : await putText(sink, 'globals.sql', accounts);
+    const stored = await putText(sink, 'globals.sql', globals.text);
     const tools = { mysqldump: plan.programs.version, zstd: await zstdVersion(run) };
-    return { facts: plan.facts, positions: still.positions, databases, globals, tools, notices };
+    return { facts: plan.facts, positions: still.positions, databases, globals: stored, tools, notices };
   } finally {
     await still.close();
   }
