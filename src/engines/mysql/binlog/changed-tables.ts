@@ -55,8 +55,12 @@ function references(tokens: Tokens, db: string): { tables: Map<string, string>; 
   let isLimited = false;
   let isList = true;
   while (!tokens.isEnd) {
-    if (tokens.accept('(')) depth += 1;
-    else if (tokens.accept(')')) depth -= 1;
+    if (tokens.accept('(')) {
+      // Brackets around tables are passed over, those around a query with what is in them.
+      if (depth === 0 && isExpected && isList && !isQuery(tokens)) continue;
+      depth += 1;
+      isExpected = false;
+    } else if (tokens.accept(')')) depth = Math.max(0, depth - 1);
     else if (depth > 0) tokens.take();
     else if (tokens.accept('WHERE', 'LIMIT')) {
       isLimited = true;
@@ -73,6 +77,10 @@ function references(tokens: Tokens, db: string): { tables: Map<string, string>; 
     } else tokens.take();
   }
   return { tables, isLimited };
+}
+
+function isQuery(tokens: Tokens): boolean {
+  return /^(SELECT|WITH|VALUES|TABLE|\()$/i.test(tokens.peek()?.text ?? '');
 }
 
 const AFTER_TABLES = [

@@ -70,8 +70,7 @@ export async function readLogHead(
     else break;
     if (previousGtids !== null) break;
   }
-  // A file without any event: readEvents takes only one that begins with its format.
-  if (head === null) return { flavour: 'mysql', serverVersion: '', begunAt: secondsText(0), previousGtids };
+  if (head === null) throw new RangeError('a log without its format');
   return { ...head, previousGtids };
 }
 

@@ -6,8 +6,8 @@ export function takeTable(tokens: Tokens, db: string): string[] {
   if (!tokens.isName) return [];
   const first = tokens.take()?.text as string;
   if (tokens.accept('.') === null) return db === '' || first === '' ? [] : [formatNameParts([db, first])];
-  // Multi-table DELETE may write t.*
-  if (!tokens.isName) return db === '' ? [] : [formatNameParts([db, first])];
+  // DELETE of several tables may write t.*
+  if (tokens.accept('*') !== null || !tokens.isName) return db === '' ? [] : [formatNameParts([db, first])];
   const second = tokens.take()?.text as string;
   if (tokens.accept('.') !== null) tokens.accept('*');
   return first === '' || second === '' ? [] : [formatNameParts([first, second])];
