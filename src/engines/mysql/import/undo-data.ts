@@ -6,7 +6,7 @@ import type { StoredObject } from '../../../model/backup.ts';
  * - `table`, `created`: `db.table` in the form of model/table.ts. `createdId`: null, such a table is known by its name.
  * - `key`: the identifying columns, in order; null: rows are told apart by their hash, and equal ones are counted.
  * - `columns`: every column of production's table that is not computed, in order. What `replaced` holds, and what a
- *   row's hash covers ({@link rowHash} of compare/values.ts over these columns).
+ *   row's hash covers (`rowHashSql` of row-hash.ts over these columns).
  * - `inserted`: what the import wrote, one {@link WrittenRow} a line: rows that it inserted, and those that it updated.
  *   A row whose hash is another by now was changed by others since. Of a table that it made: null.
  * - `replaced`: what it took away, one {@link ReplacedRow} a line: rows that it updated or deleted, as they were.
@@ -18,7 +18,7 @@ import type { StoredObject } from '../../../model/backup.ts';
 export interface WrittenRow {
   /** `i` inserted, `u` updated */
   how: 'i' | 'u';
-  /** of the row as the import left it, in hexadecimal */
+  /** of the row as the import left it, in digits */
   hash: string;
   /** values of the key, in its order; without a key: how many such rows, in digits */
   key: Value[];
