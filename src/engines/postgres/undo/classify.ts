@@ -1,14 +1,9 @@
 import type pg from 'pg';
 import type { Run } from '../../../model/progress.ts';
 import type { UndoPlanInput } from '../../contract/change.ts';
+import { isChanged } from '../../undo-actions.ts';
 import { fillRows, imagesDiffer, isPlace, sameKey } from './rows.ts';
 import type { UndoneTable } from './undo-table.ts';
-
-/** SQL: others have changed or removed row `s` of the undo data, so that keep-changed leaves it as it is. */
-export function isChanged(s: string): string {
-  return `(CASE ${s}.holdfast_kind WHEN 'u' THEN ${s}.holdfast_state NOT IN ('o', 's')
-    WHEN 'i' THEN ${s}.holdfast_state = 'c' ELSE ${s}.holdfast_state NOT IN ('a', 's') END)`;
-}
 
 /** Finds out what has become of every row of the import, by its key; `transaction` as xmin shows it. */
 export async function classify(

@@ -1,8 +1,8 @@
 import type pg from 'pg';
+import type { Actions } from '../../undo-actions.ts';
 import type { ForeignKey, Reference } from '../compare/relation.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { isParent, refersTo } from '../import/stage-sql.ts';
-import type { Actions } from './actions.ts';
 import { imagesDiffer, isPlace } from './rows.ts';
 import type { UndoneTable } from './undo-table.ts';
 

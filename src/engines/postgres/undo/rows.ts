@@ -4,8 +4,8 @@ import type { StoredObject } from '../../../model/backup.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { UndoPlanInput } from '../../contract/change.ts';
+import { writeUndoData } from '../../undo-stream.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { writeUndoData } from './undo-data.ts';
 import type { UndoneTable } from './undo-table.ts';
 
 /**

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import type { UndoRule } from '../../../model/plan.ts';
+import { actionsOf } from '../../undo-actions.ts';
 import type { Reference } from '../compare/relation.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { actionsOf } from './actions.ts';
 import type { Judged } from './judge.ts';
 import { imagesDiffer, sameKey } from './rows.ts';
 

@@ -1,6 +1,11 @@
-import type { UndoRule } from '../../../model/plan.ts';
+import type { UndoRule } from '../model/plan.ts';
 
-/** SQL conditions on a row of the undo data, by its alias: what is done to it under a rule. See rows.ts. */
+/**
+ * SQL conditions on a row of the undo data, by its alias: what is done to it under a rule. Each engine has such rows in a
+ * temporary table: `holdfast_kind` what the import did (`i` inserted, `u` updated, `d` deleted), `holdfast_state` what has
+ * become of the row (`a` absent, `o` as the import left it, `c` changed by others, `s` again as before the import),
+ * `holdfast_left` null, or why nothing happens to it after all.
+ */
 export interface Actions {
   deletes(s: string): string;
   inserts(s: string): string;
@@ -35,4 +40,10 @@ export function actionsOf(rule: UndoRule): Actions {
     wanted: (s) =>
       `CASE WHEN ${isDelete(s)} THEN 'd' WHEN ${isInsert(s)} THEN 'i' WHEN ${isUpdate(s)} THEN 'u' ELSE 'n' END`,
   };
+}
+
+/** SQL: others have changed or removed row `s` of the undo data, so that keep-changed leaves it as it is. */
+export function isChanged(s: string): string {
+  return `(CASE ${s}.holdfast_kind WHEN 'u' THEN ${s}.holdfast_state NOT IN ('o', 's')
+    WHEN 'i' THEN ${s}.holdfast_state = 'c' ELSE ${s}.holdfast_state NOT IN ('a', 's') END)`;
 }

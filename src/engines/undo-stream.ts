@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
-import type { StoredObject } from '../../../model/backup.ts';
-import { HoldfastError } from '../../../model/failure.ts';
-import type { UndoPlanInput } from '../../contract/change.ts';
+import type { StoredObject } from '../model/backup.ts';
+import { HoldfastError } from '../model/failure.ts';
+import type { UndoPlanInput } from './contract/change.ts';
 
-/** Writes the COPY text of stored rows. Throws ChecksumMismatch for what is not as it was stored. */
+/** Writes the stored rows of undo data, decompressed. Throws ChecksumMismatch for what is not as it was stored. */
 export async function writeUndoData(
   objects: readonly StoredObject[],
   read: UndoPlanInput['read'],
