@@ -6,7 +6,14 @@ import type { Plan } from '../../model/plan.ts';
 import { withTemporal } from '../dev/protect.ts';
 import { takeDown } from '../dev/shutdown.ts';
 import { bringUp, type UpResult } from '../dev/stack.ts';
-import { findStateDirectory, openStateDirectory, removeStateDirectory, withStateLock } from '../dev/state.ts';
+import {
+  findStateDirectory,
+  openStateDirectory,
+  removeStateDirectory,
+  SHOP_KINDS,
+  type ShopKind,
+  withStateLock,
+} from '../dev/state.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { reportFailure } from '../options.ts';
 import { Narrator } from './narrator.ts';
@@ -14,9 +21,10 @@ import { tellStory, type Verdict } from './story.ts';
 
 const STATE = '.holdfast-demo';
 const ORDERS = 25_000;
-const ANY_PORT = { temporal: 0, ui: 0, s3: 0, postgres: 0 };
+const ANY_PORT = { temporal: 0, ui: 0, s3: 0, postgres: 0, mysql: 0 };
 
 interface Options {
+  engine: ShopKind;
   yes?: true;
   keep?: true;
   output: 'text' | 'json';
@@ -26,6 +34,7 @@ const options = new Command('demo')
   .description(
     'protect a database, lose rows of it, and get them back: about two minutes, all on this machine',
   )
+  .addOption(new Option('--engine <engine>', 'what the database is').choices(SHOP_KINDS).default('postgres'))
   .option('--yes', 'approve the plan without asking')
   .option('--keep', 'leave everything running, to look around')
   .addOption(
@@ -38,7 +47,7 @@ const options = new Command('demo')
 
 process.exitCode = await main(options);
 
-async function main({ yes, keep, output }: Options): Promise<ExitCode> {
+async function main({ engine, yes, keep, output }: Options): Promise<ExitCode> {
   if (!yes && !(process.stdin.isTTY && process.stdout.isTTY)) {
     return reportFailure(
       new HoldfastError('InvalidInput', 'the demo asks for an approval, and there is no terminal to ask at', {
@@ -52,7 +61,7 @@ async function main({ yes, keep, output }: Options): Promise<ExitCode> {
   const interrupt = () => stop.abort(new Error('interrupted'));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   const aborted = rejectWhenAborted(stop.signal);
-  const starting = start(narrator, stop.signal);
+  const starting = start(narrator, engine, stop.signal);
   let verdict: Verdict | null = null;
   try {
     const up = await Promise.race([starting, aborted]);
@@ -76,7 +85,7 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }
 
-async function start(narrator: Narrator, signal: AbortSignal): Promise<UpResult> {
+async function start(narrator: Narrator, shop: ShopKind, signal: AbortSignal): Promise<UpResult> {
   narrator.chapter('Start everything, on free ports of this machine');
   if ((await findStateDirectory(STATE)) !== null) {
     narrator.say('(an earlier demo is still there: it is ended and removed first)');
@@ -86,7 +95,7 @@ async function start(narrator: Narrator, signal: AbortSignal): Promise<UpResult>
   if (notice !== null) narrator.say(notice);
   return withStateLock(directory, () =>
     bringUp({
-      ...{ directory, ports: ANY_PORT, config: null, orders: ORDERS, signal },
+      ...{ directory, shop, ports: ANY_PORT, config: null, orders: ORDERS, signal },
       say: (line) => narrator.say(line),
     }),
   );

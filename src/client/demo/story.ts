@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import pg from 'pg';
 import { loadConfig } from '../../config/load.ts';
 import type { Evidence } from '../../model/evidence.ts';
 import { HoldfastError } from '../../model/failure.ts';
@@ -11,19 +10,21 @@ import { readEvidence } from '../../repository/evidence.ts';
 import { openRepository } from '../../repository/repository.ts';
 import { DATABASE } from '../dev/configuration.ts';
 import { backUp, scheduleAll } from '../dev/protect.ts';
+import { shopOf } from '../dev/shop.ts';
 import type { UpResult } from '../dev/stack.ts';
 import { formatCount, formatTable, style, terminalWidth } from '../output.ts';
 import { operatingSystemUser } from '../person.ts';
 import { sendDecision, startRun } from '../runbook.ts';
 import { formatSpan, formatTook } from '../view/duration.ts';
 import { formatPlan } from '../view/plan.ts';
-import { type Accident, causeAccident, type Measure, measureRows, statementsOf, TABLES } from './accident.ts';
-import { loadCities, SOURCE } from './cities.ts';
+import type { Accident, Measure } from './accident.ts';
+import { allCities, SOURCE } from './cities.ts';
+import { type DemoDatabase, openDemoDatabase } from './database.ts';
 import { followInLines } from './follow-lines.ts';
 import { readTrail } from './history.ts';
 import { runHoldfast } from './holdfast.ts';
 import type { Narrator } from './narrator.ts';
-import { missingWrites, Traffic, type Written } from './traffic.ts';
+import { Traffic, type Written } from './traffic.ts';
 
 export interface Stage {
   narrator: Narrator;
@@ -53,18 +54,14 @@ export interface Verdict {
 
 /** Real data, protection, an accident, the recovery and the proof that it worked. Throws what made it impossible. */
 export async function tellStory(stage: Stage): Promise<Verdict> {
-  const { up } = stage;
-  const url = up.description.databases[DATABASE]?.url as string;
-  const database = new pg.Client({ connectionString: url, application_name: 'psql' });
-  database.on('error', ignore);
-  await database.connect();
+  const database = await openDemoDatabase(stage.up, stage.signal);
   try {
     await loadData(stage, database);
     await protectIt(stage);
-    const traffic = await Traffic.start(url);
+    const traffic = new Traffic(await database.application());
     try {
       const accident = await haveAccident(stage, database, traffic.written);
-      const status = await recover(stage, accident);
+      const status = await recover(stage, database, accident);
       const written = await traffic.end();
       const verdict = await prove(stage, database, { accident, status, written });
       await showTrail(stage, status, verdict);
@@ -73,31 +70,20 @@ export async function tellStory(stage: Stage): Promise<Verdict> {
       await traffic.end().catch(() => undefined);
     }
   } finally {
-    await database.end();
+    await database.close();
   }
 }
 
-/** A lost connection is told by the statement that needed it. */
-function ignore(): void {}
-
-async function loadData({ narrator }: Stage, database: pg.Client): Promise<void> {
+async function loadData({ narrator }: Stage, database: DemoDatabase): Promise<void> {
   narrator.chapter('Real data');
   narrator.say(`Beside the sample shop: ${SOURCE}.`);
-  await loadCities(database);
-  narrator.show(await countTables(database, ['public.customers', ...TABLES]));
-}
-
-async function countTables(database: pg.Client, tables: readonly string[]): Promise<string> {
-  const rows: string[][] = [];
-  for (const table of tables) {
-    const found = await database.query<{ rows: string; size: string }>(
-      `SELECT count(*) AS rows, pg_size_pretty(pg_total_relation_size('${table}')) AS size FROM ${table}`,
-    );
-    rows.push([table, formatCount(Number(found.rows[0]?.rows)), found.rows[0]?.size ?? '']);
-  }
-  return formatTable(
-    [{ head: 'table' }, { head: 'rows', align: 'right' }, { head: 'size', align: 'right' }],
-    rows,
+  await database.load(allCities());
+  const sizes = await database.sizes([database.untouched, ...database.tables]);
+  narrator.show(
+    formatTable(
+      [{ head: 'table' }, { head: 'rows', align: 'right' }, { head: 'size', align: 'right' }],
+      sizes.map(({ table, rows, size }) => [table, formatCount(rows), size]),
+    ),
   );
 }
 
@@ -110,10 +96,13 @@ async function protectIt(stage: Stage): Promise<void> {
     'The tiers follow from the objectives (RPO 5 minutes, RTO 30 minutes); each is a Temporal Schedule.',
   );
   await showCommand(stage, ['schedules', 'list']);
+  const { firstBackups } = await shopOf(up.shop);
   narrator.say(
-    'Nobody waits for the night: the first full physical backup and the first logical one run now.',
+    firstBackups.length > 1
+      ? 'Nobody waits for the night: the first full physical backup and the first logical one run now.'
+      : 'Nobody waits for the night: the first backup runs now. From then on every log is shipped.',
   );
-  for (const kind of ['full', 'logical'] as const) {
+  for (const kind of firstBackups) {
     const run = await backUp(client, config, kind);
     const { status } = await followInLines(client, run.workflowId, { narrator, until: 'end', signal });
     if (status.outcome !== 'completed') throw notCompleted(status);
@@ -125,17 +114,17 @@ async function protectIt(stage: Stage): Promise<void> {
   await showCommand(stage, ['catalog', DATABASE]);
 }
 
-async function haveAccident(stage: Stage, database: pg.Client, written: Written): Promise<Accident> {
+async function haveAccident(stage: Stage, database: DemoDatabase, written: Written): Promise<Accident> {
   const { narrator, signal } = stage;
   narrator.chapter('The accident');
   narrator.say(
     'The shop is open: an application places orders all the time, and goes on after the accident.',
   );
   await sleep(3_000, undefined, { signal });
-  const accident = await causeAccident(database);
+  const accident = await database.causeAccident();
   narrator.say('Somebody cleans up a test system. It is the wrong terminal:');
-  narrator.show(style('red', statementsOf(accident.cutoff).join('\n')));
-  const left = await measureRows(database, accident.cutoff);
+  narrator.show(style('red', database.statementsOf(accident.cutoff).join('\n')));
+  const left = await database.measure(accident.cutoff);
   if (left.some(({ rows }) => rows > 0))
     throw new Error('the accident has left rows that it should have deleted');
   narrator.show(
@@ -155,26 +144,26 @@ async function haveAccident(stage: Stage, database: pg.Client, written: Written)
   return accident;
 }
 
-async function recover(stage: Stage, accident: Accident): Promise<RunbookStatus> {
+async function recover(stage: Stage, { tables }: DemoDatabase, accident: Accident): Promise<RunbookStatus> {
   const { narrator, client, signal, up } = stage;
   narrator.chapter('The recovery');
   const person = operatingSystemUser();
-  const tables = TABLES.flatMap((table) => ['--table', table]);
+  const named = tables.flatMap((table) => ['--table', table]);
   narrator.show(
     style(
       'dim',
-      `$ npx holdfast restore pitr ${DATABASE} --time ${accident.before} \\\n      ${tables.join(' ')} --reason 'rows deleted by accident'`,
+      `$ npx holdfast restore pitr ${DATABASE} --time ${accident.before} \\\n      ${named.join(' ')} --reason 'rows deleted by accident'`,
     ),
   );
   const run = await startRun(client, {
     type: 'pointInTimeRecovery',
-    engine: 'postgres',
+    engine: up.description.databases[DATABASE]?.engine ?? 'postgres',
     input: {
       database: DATABASE,
       reason: 'rows deleted by accident',
       requestedBy: person,
       target: { time: accident.before },
-      tables: [...TABLES],
+      tables: [...tables],
     },
   });
   const { temporal } = up.description;
@@ -204,17 +193,17 @@ async function recover(stage: Stage, accident: Accident): Promise<RunbookStatus>
 
 async function prove(
   { narrator, up }: Stage,
-  database: pg.Client,
+  database: DemoDatabase,
   { accident, status, written }: { accident: Accident; status: RunbookStatus; written: Written },
 ): Promise<Verdict> {
   narrator.chapter('The proof, by SQL and without Holdfast');
-  const now = await measureRows(database, accident.cutoff);
+  const now = await database.measure(accident.cutoff);
   const tables = accident.lost.map((lost, index) => {
     const back = now[index] as Measure;
     const identical = back.rows === lost.rows && back.checksum === lost.checksum;
     return { table: lost.table, deleted: lost.rows, restored: back.rows, identical };
   });
-  const missing = await missingWrites(database, written);
+  const missing = await database.missingWrites(written);
   narrator.show(
     formatTable(
       [
