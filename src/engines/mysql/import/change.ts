@@ -69,7 +69,7 @@ export async function changeProduction(
   const marker = newMarker(changing.schemas[0] as string, changing.id);
   let reached = false;
   try {
-    return await inSession(access, input, run.signal, async (session) => {
+    return await inSession({ ...access, database: marker.schema }, input, run.signal, async (session) => {
       const done = await settleEarlier(session, input, changing);
       if (done !== null) return done;
       reached = true;
@@ -150,8 +150,11 @@ async function settleAfter(
   const signal = AbortSignal.timeout(CERTAINTY_MS);
   const journal = { read: () => orAbort(input.journal.read(), signal), write: input.journal.write };
   try {
-    return await inSession(access, { ...input, journal }, signal, (session) =>
-      settleEarlier(session, { ...input, journal }, changing),
+    return await inSession(
+      { ...access, database: changing.schemas[0] as string },
+      { ...input, journal },
+      signal,
+      (session) => settleEarlier(session, { ...input, journal }, changing),
     );
   } catch {
     return null;
@@ -166,9 +169,8 @@ async function inSession<T>(
 ): Promise<T> {
   const waitMs = Math.min(input.lockTimeoutMs, EARLIER_MS);
   const options = { applicationName: 'import', lockTimeoutMs: waitMs };
-  const anywhere = { ...access, database: '' };
   return withConnection(
-    anywhere,
+    access,
     { signal },
     async (session) => {
       requireDirect(session, access);

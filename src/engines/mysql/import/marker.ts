@@ -7,6 +7,9 @@ import { quoteTable } from '../identifier.ts';
 
 const NO_SUCH_TABLE = [1146, 1049];
 const VOID = 'rolled back';
+const MARKER = 'holdfast_import_';
+/** How names of tables begin that are being made. */
+export const MAKING = 'holdfast_making_';
 
 /**
  * How an attempt's commit is known by after a crash: neither server tells a transaction's fate by a number that is known
@@ -20,7 +23,7 @@ export interface Marker {
 }
 
 export function newMarker(schema: string, id: string): Marker {
-  return { schema, name: `holdfast_import_${id}_${randomBytes(4).toString('hex')}` };
+  return { schema, name: `${MARKER}${id}_${randomBytes(4).toString('hex')}` };
 }
 
 /** As {@link ImportRecord.transaction} names it. */
@@ -33,7 +36,7 @@ export function parseMarker(transaction: string): Marker {
 
 /** The name under which a table is made until it is whole; it has its own name by the attempt's last step. */
 export function makingName({ name }: Marker, index: number): string {
-  return `${name.replace('holdfast_import_', 'holdfast_making_')}_${index}`;
+  return `${name.replace(MARKER, MAKING)}_${index}`;
 }
 
 const tableOf = ({ schema, name }: Marker) => quoteTable([schema, name]);
@@ -90,7 +93,7 @@ export async function dropLeftovers(
     const rows = await session.query<{ name: string }>(
       `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?
          AND (table_name LIKE ? OR table_name LIKE ?)`,
-      [schema, like(`holdfast_import_${id}_`), like(`holdfast_making_${id}_`)],
+      [schema, like(`${MARKER}${id}_`), like(`${MAKING}${id}_`)],
     );
     if (rows.length === 0) continue;
     // Their foreign keys may refer to each other.

@@ -4,6 +4,7 @@ import type { TablePair } from '../compare/pair.ts';
 import { describeTable, type Table } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
 import { planChanged } from './import-error.ts';
+import { MAKING } from './marker.ts';
 
 /**
  * Throws PlanChanged where a table came or went, cannot be changed under the rule any more, or would come back otherwise
@@ -32,5 +33,8 @@ export async function requireSameTable(
   if (!isSame) throw planChanged(`${table} has been altered`);
 }
 
-/** What the change depends on: rows and their number come and go. */
-const form = ({ bytes: _, ...table }: Table): string => JSON.stringify(table);
+/** What the change depends on: rows and their number come and go, and tables that this import makes refer to it already. */
+function form({ bytes: _, referencedBy, ...table }: Table): string {
+  const others = referencedBy.filter(({ child }) => child[1]?.startsWith(MAKING) !== true);
+  return JSON.stringify({ ...table, referencedBy: others });
+}
