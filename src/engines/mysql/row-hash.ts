@@ -35,7 +35,7 @@ export function parseRowHash(name: string): RowHash {
 
 /** Texts of these have no `;` and no `N`, so that what stands between columns needs no length. */
 const PLAIN = new Set([
-  ...['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double', 'year'],
+  ...['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'year'],
   ...['date', 'time', 'datetime'],
 ]);
 const SHORT_TEXT = new Set(['char', 'varchar', 'binary', 'varbinary', 'enum', 'set']);
@@ -60,6 +60,8 @@ function valueSql({ name, type, nullable }: TableColumn, alias?: string): string
   const orNull = (text: string) => (nullable ? `IFNULL(${text}, 'N')` : text);
   if (SHORT_TEXT.has(type)) return orNull(`CONCAT(LENGTH(${column}), ':', CAST(${column} AS BINARY))`);
   if (PLAIN.has(type)) return `${orNull(column)}, ';'`;
+  // MySQL keeps a minus zero, and takes `-0` of a dump for zero.
+  if (type === 'double' || type === 'float') return `${orNull(`IF(${column} = 0, '0', ${column})`)}, ';'`;
   if (type === 'timestamp') return `${orNull(`UNIX_TIMESTAMP(${column})`)}, ';'`;
   if (type === 'bit') return `${orNull(`CAST(${column} AS UNSIGNED)`)}, ';'`;
   // Its numbers may be of a type that a restore of their text does not give them: 1.10 comes back as 1.1.
