@@ -21,7 +21,6 @@ import { createUndoActivities } from '../activities/undoing.ts';
 import { createVerifyingActivities } from '../activities/verifying.ts';
 import { createWatchdogActivities } from '../activities/watching.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { configurePrograms } from '../engines/postgres/programs.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { CONTROL_QUEUE, hostQueue, siteQueue } from '../model/queue.ts';
 import { workflowBundle } from './bundle.ts';
@@ -29,6 +28,7 @@ import { ENGINES } from './engines.ts';
 import { following, followTopology, type Located } from './follow.ts';
 import { runtimeMetrics } from './metrics.ts';
 import { formatRole, type Role } from './roles.ts';
+import { configureTools } from './tools.ts';
 import type { Tracing } from './tracing.ts';
 
 /**
@@ -55,7 +55,7 @@ export interface WorkerInput {
 /** Runs the workers of these roles until the process is told to end or the signal aborts. */
 export async function runWorker(input: WorkerInput): Promise<void> {
   const { logger, roles } = input;
-  configurePrograms(input.config.config.tools.postgres ?? {});
+  configureTools(input.config.config);
   const located = followTopology(input.config, logger);
   // What is known now serves while the repository is away.
   await located({ orFile: true });

@@ -67,7 +67,7 @@ async function examine(
   const { examineInstallation, examineSite } = await import('../../doctor/doctor.ts');
   const { temporalProbe } = await import('../doctor-probe.ts');
   const { ENGINES } = await import('../../workers/engines.ts');
-  const { configureTools } = await import('../tools.ts');
+  const { configureTools } = await import('../../workers/tools.ts');
   configureTools(config.config);
   const run = { signal: AbortSignal.timeout(PATIENCE_MS), progress: () => {} };
   const temporal = temporalProbe(config);

@@ -13,7 +13,7 @@ const SERVER_PATIENCE_MS = 10_000;
 /** Searches logs that a tool fetches from its own repository: they name tables by the files that their data lay in. */
 export async function searchArchived(search: Search): Promise<Searched> {
   const { config, engine, known, query, run } = search;
-  const { configureTools } = await import('../tools.ts');
+  const { configureTools } = await import('../../workers/tools.ts');
   configureTools(config.config);
   const { table, places, notices } = await lookUp(search);
   const { chosen, stanza, serverMajor, segmentBytes, more } = await chooseLogs(known, places, query);

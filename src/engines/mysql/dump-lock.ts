@@ -3,6 +3,7 @@ import type { ServerAccess } from '../../model/access.ts';
 import type { LogPositions } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
+import { readClock } from './clock.ts';
 import { type Connection, connect } from './connection.ts';
 import { refusalOf } from './error.ts';
 import { takeSnapshot } from './fingerprint.ts';
@@ -153,6 +154,7 @@ async function readPositions(lock: Connection, notices: string[]): Promise<LogPo
     startLog: row.File,
     stopLog: row.File,
     gtid: await readGtids(lock),
+    at: await readClock(lock),
   };
 }
 
