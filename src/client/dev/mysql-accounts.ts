@@ -22,9 +22,12 @@ export function accountsOf(
   series: number,
   database: string,
   passwords: { admin: string; application: string },
+  /** of the client programs that will dump it */
+  programs: Flavour,
 ): string[] {
-  // MariaDB's client programs, which serve MySQL here, have no part for its newer method without a further package.
-  const method = flavourOf(series) === 'mysql' ? 'WITH mysql_native_password BY' : 'BY';
+  // Oracle's newer programs have lost the old method, and MariaDB's have no part for the newer one.
+  const isMixed = flavourOf(series) === 'mysql' && programs === 'mariadb';
+  const method = isMixed ? 'WITH mysql_native_password BY' : 'BY';
   const identified = (password: string) => `IDENTIFIED ${method} ${quoteLiteral(password)}`;
   const account = (user: string, host: string) => `${quoteLiteral(user)}@${quoteLiteral(host)}`;
   const admin = account(ADMIN, '%');
