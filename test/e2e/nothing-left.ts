@@ -11,15 +11,24 @@ import type { Stack } from './stack.ts';
  * something else.
  */
 export async function expectNothingLeft(stack: Stack): Promise<void> {
+  await expectNothing(stack, () => lookInProduction(stack));
+}
+
+/** The same with another way to look for locks and stagings in production. */
+export async function expectNothing<P>(
+  stack: Stack<P>,
+  lookInProduction: () => Promise<void>,
+): Promise<void> {
   try {
     await lookForRemains(stack);
+    await lookInProduction();
   } catch (error) {
     await removeRemains(stack).catch(() => {});
     throw error;
   }
 }
 
-async function removeRemains({ temporal }: Stack): Promise<void> {
+async function removeRemains({ temporal }: Pick<Stack, 'temporal'>): Promise<void> {
   for await (const { workflowId } of temporal.workflow.list({ query: `ExecutionStatus = 'Running'` })) {
     await temporal.workflow
       .getHandle(workflowId)
@@ -33,11 +42,14 @@ async function removeRemains({ temporal }: Stack): Promise<void> {
 }
 
 /** Temporal ends the child of a terminated run a moment later. */
-async function lookForRemains(stack: Stack): Promise<void> {
+async function lookForRemains<P>(stack: Stack<P>): Promise<void> {
   expect(await stack.instances()).toEqual([]);
   expect(await stack.repository.uploads('')).toEqual([]);
   await expect.poll(() => processesOfSteps(stack)).toEqual([]);
   await expect.poll(() => changeHolder(stack, 'shop')).toBe('none');
+}
+
+async function lookInProduction(stack: Stack): Promise<void> {
   const { rows: sessions } = await stack.production.query(
     `SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'holdfast %' AND state <> 'idle'`,
   );
@@ -64,7 +76,7 @@ export async function wholeShop(stack: Stack): Promise<string> {
   return rows[0]?.md5 as string;
 }
 
-async function changeHolder(stack: Stack, database: string): Promise<string> {
+async function changeHolder(stack: Pick<Stack, 'temporal'>, database: string): Promise<string> {
   const handle = stack.temporal.workflow.getHandle(changeWorkflowId(database));
   const status = await handle.describe().then(
     (description) => description.status.name,
@@ -74,7 +86,9 @@ async function changeHolder(stack: Stack, database: string): Promise<string> {
 }
 
 /** Programs that the workers started (they inherit their temporary folder) and servers of instances. */
-export async function processesOfSteps(stack: Stack): Promise<{ pid: number; command: string }[]> {
+export async function processesOfSteps(
+  stack: Pick<Stack, 'directory'>,
+): Promise<{ pid: number; command: string }[]> {
   const { workers, instances, second } = layoutOf(stack.directory);
   const temporary = Object.values(workers).map((worker) => `TMPDIR=${worker.temporary}\0`);
   const folders = [instances, second.instances].map((folder) => `${folder}/`);

@@ -8,11 +8,11 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
-import { stopPostgres } from '../../src/client/dev/postgres.ts';
 import { identifyProcess, isRunning } from '../../src/client/dev/process.ts';
+import { shopOf } from '../../src/client/dev/shop.ts';
 import { takeDown } from '../../src/client/dev/shutdown.ts';
 import { bringUp } from '../../src/client/dev/stack.ts';
-import { type DevDescription, type ProgramName, WORKERS } from '../../src/client/dev/state.ts';
+import { type DevDescription, type ProgramName, type ShopKind, WORKERS } from '../../src/client/dev/state.ts';
 import { startWorker } from '../../src/client/dev/worker.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
@@ -57,13 +57,13 @@ export const FOUND_SOON = {
   },
 };
 
-/** The whole embedded stack of one test file, and what tests do to it. */
-export interface Stack {
+/** The whole embedded stack of one test file, and what tests do to it; `production`: a session there. */
+export interface Stack<P = pg.Client> {
   directory: string;
   config: string;
   description: DevDescription;
   temporal: Client;
-  production: pg.Client;
+  production: P;
   repository: Repository;
   /** runs the command line */
   holdfast(...args: string[]): Promise<Answer>;
@@ -96,12 +96,27 @@ export interface StackOptions {
   roles?: string;
 }
 
-/** Starts everything on free ports in a folder of its own. */
-export async function startStack(options: StackOptions = {}): Promise<Stack> {
+/** Starts everything on free ports in a folder of its own, with a PostgreSQL shop. */
+export const startStack = (options: StackOptions = {}): Promise<Stack> =>
+  startStackOf('postgres', openPostgres, options);
+
+async function openPostgres(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/** The same with another shop, and a session there that `open` opens. */
+export async function startStackOf<P extends { end(): Promise<void> }>(
+  shop: ShopKind,
+  open: (url: string) => Promise<P>,
+  options: StackOptions = {},
+): Promise<Stack<P>> {
   const directory = await mkdtemp(join(tmpdir(), 'stack-'));
   await chmod(directory, 0o755);
   try {
-    return await openStack(directory, options);
+    return await openStack(directory, shop, open, options);
   } catch (error) {
     await takeDown(directory);
     await rm(directory, { recursive: true, force: true });
@@ -109,11 +124,17 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-async function openStack(directory: string, options: StackOptions): Promise<Stack> {
+async function openStack<P extends { end(): Promise<void> }>(
+  directory: string,
+  shop: ShopKind,
+  open: (url: string) => Promise<P>,
+  options: StackOptions,
+): Promise<Stack<P>> {
   process.env.HOLDFAST_WORKFLOW_BUNDLE = inject('workflowBundle') as string;
   const up = {
     directory,
-    ports: { temporal: 0, ui: 0, s3: 0, postgres: 0 },
+    shop,
+    ports: { temporal: 0, ui: 0, s3: 0, postgres: 0, mysql: 0 },
     config: null as string | null,
     second: options.second === true,
     orders: options.orders ?? 2_000,
@@ -142,12 +163,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
   const loaded = await loadConfig(config);
   const connection = await Connection.connect({ address: description.temporal.address });
   const temporal = new Client({ connection, namespace: description.temporal.namespace });
-  const connect = async () => {
-    const client = new pg.Client({ connectionString: description.databases.shop?.url });
-    client.on('error', () => {});
-    await client.connect();
-    return client;
-  };
+  const connect = () => open(description.databases.shop?.url as string);
   const repository = await openRepository(loaded.config.repository, {
     use: 'backup',
     baseDirectory: loaded.directory,
@@ -158,7 +174,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
   };
   let s3 = await pidOf('s3');
 
-  const stack: Stack = {
+  const stack: Stack<P> = {
     directory,
     config,
     description,
@@ -201,8 +217,7 @@ async function openStack(directory: string, options: StackOptions): Promise<Stac
     pid: pidOf,
     async stopProduction() {
       await stack.production.end();
-      const dataDirectory = layoutOf(directory).postgresData;
-      await stopPostgres({ dataDirectory, major: 15, systemUser: 'postgres' });
+      await (await shopOf(shop)).stop(directory);
     },
     async startProduction() {
       ({ description } = await start());
@@ -258,7 +273,7 @@ function isAlive(pid: number): boolean {
 export const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 async function waitUntil(
-  stack: Stack,
+  stack: Pick<Stack, 'status'>,
   workflowId: string,
   met: (status: RunbookStatus) => boolean,
   what: string,
