@@ -185,11 +185,25 @@ async function inSession<T>(
 
 /**
  * The lock keeps two changes of one database apart, and a retry from its own first attempt: the server drops it with the
- * session, after its transaction. Rows are logged as rows: what is staged must not be logged, nor be missing on a replica.
+ * session, after its transaction.
  */
 async function prepareSession(session: Connection, database: string, waitMs: number): Promise<void> {
   await session.execute(`SET SESSION net_write_timeout = ${SLOW_SECONDS}`);
   await bePatient(session, true);
+  await logRows(session);
+  const name = `holdfast_${createHash('sha256').update(database).digest('hex').slice(0, 40)}`;
+  const [lock] = await session.query<{ got: string | number | null }>('SELECT GET_LOCK(?, ?) AS got', [
+    name,
+    Math.max(1, Math.ceil(waitMs / 1000)),
+  ]);
+  if (Number(lock?.got) === 1) return;
+  throw new HoldfastError('LockNotAvailable', `another import into ${database} is under way`, {
+    hint: 'it can be tried again once that has ended',
+  });
+}
+
+/** Has rows logged as rows, and so no temporary table. Throws PermissionDenied. */
+export async function logRows(session: Connection): Promise<void> {
   const [format] = await session.query<{ format: string; log: string }>(
     'SELECT @@binlog_format AS format, @@GLOBAL.log_bin AS log',
   );
@@ -204,15 +218,6 @@ async function prepareSession(session: Connection, database: string, waitMs: num
       );
     });
   }
-  const name = `holdfast_${createHash('sha256').update(database).digest('hex').slice(0, 40)}`;
-  const [lock] = await session.query<{ got: string | number | null }>('SELECT GET_LOCK(?, ?) AS got', [
-    name,
-    Math.max(1, Math.ceil(waitMs / 1000)),
-  ]);
-  if (Number(lock?.got) === 1) return;
-  throw new HoldfastError('LockNotAvailable', `another import into ${database} is under way`, {
-    hint: 'it can be tried again once that has ended',
-  });
 }
 
 /** Whether production may wait long for our next word, or ends the session soon. */

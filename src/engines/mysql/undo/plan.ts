@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path/posix';
+import { Readable } from 'node:stream';
+import { countOf, UNDO_RULES } from '../../../model/plan.ts';
+import type { Run } from '../../../model/progress.ts';
+import type { RuleComparison, TableComparison, UndoPlanInput } from '../../contract/change.ts';
+import { type Connection, withConnection } from '../connection.ts';
+import { requireDirect } from '../direct.ts';
+import { logRows } from '../import/change.ts';
+import { encodeLine } from '../import/undo-data.ts';
+import type { CreatedTable } from './created-table.ts';
+import { type Judged, type Judgement, judge } from './judge.ts';
+import { refusalOf, requireSomeRule } from './refusal.ts';
+import { changedKeys } from './rows.ts';
+import { readUndone, type Undone } from './undone.ts';
+import type { UndoneTable } from './undone-table.ts';
+
+/**
+ * Engine.planUndo: what taking an import back would do, under both rules, in the order of its tables. The keys of rows
+ * that others have changed since are written beside the undo data, never into the plan. Throws InvalidInput for one
+ * that changed nothing or whose undo data has expired, CheckFailed where production is not the server that it
+ * changed, NotSupported, PermissionDenied, ChecksumMismatch.
+ */
+export async function planUndo(input: UndoPlanInput, run: Run): Promise<TableComparison[]> {
+  return withUndone(input, 'plan undo', run, async (session, undone) => {
+    const judgements: Judgement[] = [];
+    for (const rule of UNDO_RULES) judgements.push(await judge(session, undone, rule, run));
+    requireSomeRule(judgements);
+    const comparisons: TableComparison[] = [];
+    for (const [index, { table }] of undone.data.tables.entries()) {
+      const notices = await noticesOf(session, undone, table, index, input);
+      const rules = judgements.map((judgement) => ruleComparison(judgement, table));
+      comparisons.push({ table, rules, keysFolder: '', notices });
+    }
+    return comparisons;
+  });
+}
+
+/** Reads an import's rows in a session of its own, which changes temporary tables and nothing else. */
+export function withUndone<T>(
+  input: Pick<UndoPlanInput, 'production' | 'record' | 'read' | 'earlier'>,
+  applicationName: string,
+  run: Run,
+  work: (session: Connection, undone: Undone) => Promise<T>,
+): Promise<T> {
+  const access = { ...input.production, database: '' };
+  return withConnection(
+    access,
+    run,
+    async (session) => {
+      requireDirect(session, input.production);
+      // Else temporary tables are in the log, and replicas have them.
+      await logRows(session);
+      return work(session, await readUndone(session, input, run));
+    },
+    { applicationName },
+  );
+}
+
+/** What a rule does to a table. */
+export function ruleComparison(judgement: Judgement, table: string): RuleComparison {
+  const judged = judgement.tables.find((one) => one.table.data.table === table);
+  if (judged !== undefined) return judgedComparison(judged, judgement.rule);
+  const created = judgement.created.find((one) => one.table.data.table === table);
+  const { drop = false, table: found } = created ?? {};
+  // By the name of what is dropped: rows of the table beside it do not go.
+  const name = found?.data.created ?? table;
+  const state = `${found?.table?.qualified} ${drop} ${found?.rows} ${found?.isChanged}`;
+  return {
+    conflict: judgement.rule,
+    change: {
+      table: name,
+      inserts: 0,
+      updates: 0,
+      deletes: drop ? (found?.rows ?? 0) : 0,
+      orphans: 0,
+      uniqueClashes: 0,
+    },
+    keysSha256: createHash('sha256').update(state).digest('hex'),
+    refusal: null,
+    notices: found === undefined || found.table === null ? [] : [dropNotice(found, drop)],
+  };
+}
+
+function dropNotice({ data, isChanged, dependents }: CreatedTable, drop: boolean): string {
+  if (drop) {
+    const lost = isChanged ? ', and what others have changed in it since is lost' : '';
+    return `${data.created}, which the import made, is dropped; that cannot be taken back${lost}`;
+  }
+  const why =
+    dependents.length > 0
+      ? `${dependents
+          .slice(0, 5)
+          .map(({ name }) => name)
+          .join(', ')} depends on it`
+      : 'it has been changed since';
+  return `${data.created}, which the import made, stays: ${why}`;
+}
+
+function judgedComparison(judged: Judged, rule: Judgement['rule']): RuleComparison {
+  const { table, counts, orphans, clashes, keysSha256 } = judged;
+  const name = table.data.table;
+  const changed = countOf(table.changed, 'row');
+  const notice =
+    rule === 'keep-changed'
+      ? `${name}: ${changed} that others have changed or deleted since stay as they are`
+      : `${name}: what others have changed since in ${changed} is lost`;
+  const refusal = refusalOf(judged, rule);
+  return {
+    conflict: rule,
+    change: { table: name, ...counts, orphans, uniqueClashes: clashes },
+    keysSha256,
+    refusal: refusal === null ? null : [refusal.message, refusal.hint ?? ''].filter(Boolean).join('; '),
+    notices: table.changed > 0 ? [notice] : [],
+  };
+}
+
+/** True under every rule. Where keys are is part of what people approve, and so the same whenever the same is planned. */
+async function noticesOf(
+  session: Connection,
+  undone: Undone,
+  name: string,
+  index: number,
+  { undo: store }: UndoPlanInput,
+): Promise<string[]> {
+  const created = undone.created.find(({ data }) => data.table === name);
+  if (created !== undefined) {
+    return created.table === null ? [`${created.data.created}, which the import made, is gone already`] : [];
+  }
+  const table = undone.tables.find(({ data }) => data.table === name) as UndoneTable;
+  if (table.data.key === null) {
+    const unknown = `${name} has no key: ${countOf(table.unknown, 'row')} that the import inserted and others have changed or deleted since cannot be told from others, and stay`;
+    return table.unknown === 0 ? [] : [unknown];
+  }
+  if (table.changed === 0) return [];
+  const file = `${index}.changed`;
+  await store.sink.put(file, Readable.from(keyLines(session, table), { objectMode: false }), {
+    expectedBytes: null,
+  });
+  return [
+    `${name}: others have changed or deleted ${countOf(table.changed, 'row')} of the import since; their keys are in the newest folder of ${dirname(store.folder)}/ in the repository, as ${file}`,
+  ];
+}
+
+async function* keyLines(session: Connection, table: UndoneTable): AsyncGenerator<Buffer> {
+  for await (const key of changedKeys(session, table)) yield encodeLine(key);
+}

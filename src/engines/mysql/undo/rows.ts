@@ -1,0 +1,166 @@
+import { PassThrough } from 'node:stream';
+import type { StoredObject } from '../../../model/backup.ts';
+import { HoldfastError } from '../../../model/failure.ts';
+import type { Run } from '../../../model/progress.ts';
+import type { UndoPlanInput } from '../../contract/change.ts';
+import { isChanged } from '../../undo-actions.ts';
+import { writeUndoData } from '../../undo-stream.ts';
+import { insertRows } from '../compare/insert-rows.ts';
+import { defineColumns, hashOf } from '../compare/scratch.ts';
+import { columnsOf } from '../compare/table.ts';
+import { writeValue } from '../compare/values.ts';
+import type { Connection } from '../connection.ts';
+import { refusalOf } from '../error.ts';
+import { quoteIdentifier } from '../identifier.ts';
+import { decodeLines, replacedRow, type Value, writtenRow } from '../import/undo-data.ts';
+import { identifying, isRow, type UndoneTable } from './undone-table.ts';
+
+/**
+ * Every row of a table's undo data, in a temporary table of the session: of an inserted row the key, of a replaced one
+ * all columns as they were. With a key one row for each key; without one, a written row stands for `holdfast_count` equal
+ * ones. Beside what undo-actions.ts reads:
+ * - `holdfast_hash` as the import left the row; `holdfast_before` as it was before; `holdfast_now` as it is, null: absent
+ * - `holdfast_there` without a key: how many such rows there are now
+ */
+const MARKS = `holdfast_n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  holdfast_kind CHAR(1) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL,
+  holdfast_hash BIGINT UNSIGNED NULL, holdfast_count INT UNSIGNED NOT NULL,
+  holdfast_before BIGINT UNSIGNED NULL, holdfast_now BIGINT UNSIGNED NULL, holdfast_there INT UNSIGNED NOT NULL DEFAULT 0,
+  holdfast_state CHAR(1) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL DEFAULT 'a',
+  holdfast_left CHAR(1) CHARACTER SET latin1 COLLATE latin1_bin NULL`;
+
+/** How many equal rows go, of which fewer may be there. */
+export const GOING = (s: string) =>
+  `IF(${s}.holdfast_hash IS NOT NULL AND ${s}.holdfast_there > 0, LEAST(${s}.holdfast_count, ${s}.holdfast_there), 1)`;
+
+/** Makes the table and fills it. Throws ChecksumMismatch, and NotSupported where columns do not take their own values any more. */
+export async function fillRows(
+  session: Connection,
+  table: UndoneTable,
+  read: UndoPlanInput['read'],
+  run: Run,
+): Promise<void> {
+  const { rows, data, compared } = table;
+  const { production, key } = compared.pair;
+  const columns = columnsOf(production, data.columns);
+  const keys = key === null ? [] : columnsOf(production, key);
+  const isKey = ({ name }: { name: string }) => key?.includes(name) === true;
+  const index =
+    key === null
+      ? 'KEY (holdfast_hash)'
+      : `UNIQUE KEY (${keys.map(({ name }) => quoteIdentifier(name)).join(', ')})`;
+  await session.execute(
+    `CREATE TEMPORARY TABLE ${rows} (${MARKS}, ${defineColumns(columns, isKey)}, ${index}) ENGINE=InnoDB`,
+  );
+  run.progress({ phase: `reading the undo data of ${data.table}` });
+  const own = (names: readonly string[]) => names.map(quoteIdentifier).join(', ');
+  const lines = (objects: StoredObject[]) => linesOf(objects, read, run.signal);
+  const fill = (into: string, values: AsyncIterable<string>, after = '') =>
+    insertRows(session, into, values, { after }).catch((error: unknown) => {
+      const errno = refusalOf(error);
+      if (errno === null || errno < 1000 || !UNFIT.includes(errno)) throw error;
+      throw new HoldfastError(
+        'NotSupported',
+        `the import into ${data.table} cannot be taken back: its columns do not take the values any more that they had`,
+        { hint: 'recover to the moment before the import instead: holdfast restore pitr' },
+      );
+    });
+  const head = 'holdfast_kind, holdfast_hash, holdfast_count';
+  if (data.inserted !== null) {
+    const into = `${rows} (${head}${key === null ? '' : `, ${own(key)}`})`;
+    await fill(into, written(lines(data.inserted)));
+  }
+  if (data.replaced !== null) {
+    // A row that was updated is in both.
+    const again = data.columns.map((name) => `${quoteIdentifier(name)} = VALUES(${quoteIdentifier(name)})`);
+    const after = key === null ? '' : `ON DUPLICATE KEY UPDATE holdfast_kind = 'u', ${again.join(', ')}`;
+    await fill(`${rows} (${head}, ${own(data.columns)})`, replaced(lines(data.replaced)), after);
+    await session.execute(
+      `UPDATE ${rows} AS s SET s.holdfast_before = ${hashOf(compared.pair, 's')} WHERE s.holdfast_kind <> 'i'`,
+    );
+  }
+
+  async function* written(all: AsyncIterable<Value[]>): AsyncGenerator<string> {
+    for await (const line of all) {
+      const { how, hash, key: values } = writtenRow(line);
+      const count = key === null ? BigInt(String(values[0])) : 1;
+      const texts = keys.map((column, at) => `,${writeValue(column, values[at] as Value)}`);
+      yield `('${how === 'u' ? 'u' : 'i'}',${BigInt(hash)},${count}${texts.join('')})`;
+    }
+  }
+
+  async function* replaced(all: AsyncIterable<Value[]>): AsyncGenerator<string> {
+    for await (const line of all) {
+      const { how, values } = replacedRow(line);
+      const texts = columns.map((column, at) => `,${writeValue(column, values[at] as Value)}`);
+      yield `('${how === 'u' ? 'u' : 'd'}',NULL,1${texts.join('')})`;
+    }
+  }
+}
+
+/** Values that a column refuses: see "Server Error Message Reference". */
+const UNFIT = [1048, 1062, 1264, 1265, 1292, 1366, 1406, 1416, 3037, 3140, 4025];
+
+async function* linesOf(
+  objects: readonly StoredObject[],
+  read: UndoPlanInput['read'],
+  signal: AbortSignal,
+): AsyncGenerator<Value[]> {
+  const through = new PassThrough();
+  const writing = writeUndoData(objects, read, through, signal);
+  writing.catch(() => {});
+  try {
+    yield* decodeLines(through);
+  } catch (error) {
+    // What the writer says of it is for people.
+    await writing;
+    throw error;
+  }
+  await writing;
+}
+
+/** Finds out what has become of every row of the import. Locks nothing: the session reads what is committed. */
+export async function classify(session: Connection, table: UndoneTable, run: Run): Promise<void> {
+  const { rows, data, compared } = table;
+  const { pair } = compared;
+  const { found } = compared;
+  run.progress({ phase: `looking at ${data.table}` });
+  await session.execute(
+    `CREATE TEMPORARY TABLE ${found} (holdfast_n BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+       holdfast_now BIGINT UNSIGNED NOT NULL, holdfast_there INT UNSIGNED NOT NULL) ENGINE=InnoDB`,
+  );
+  const source = `${pair.production.qualified} AS t`;
+  // By INSERT … SELECT: the rows that an UPDATE reads of another table, it locks.
+  await session.execute(
+    pair.key === null
+      ? `INSERT INTO ${found} SELECT s.holdfast_n, s.holdfast_hash, COUNT(*) FROM ${source} STRAIGHT_JOIN ${rows} AS s
+           ON ${isRow(table, 't', 's')} WHERE s.holdfast_kind = 'i' GROUP BY s.holdfast_n, s.holdfast_hash`
+      : `INSERT INTO ${found} SELECT s.holdfast_n, ${hashOf(pair, 't')}, 1 FROM ${rows} AS s STRAIGHT_JOIN ${source}
+           ON ${isRow(table, 't', 's')}`,
+  );
+  const state = `CASE WHEN f.holdfast_now = s.holdfast_hash THEN 'o'
+    WHEN s.holdfast_kind <> 'i' AND f.holdfast_now = s.holdfast_before THEN 's' ELSE 'c' END`;
+  await session.execute(
+    `UPDATE ${found} AS f JOIN ${rows} AS s ON s.holdfast_n = f.holdfast_n SET s.holdfast_now = f.holdfast_now,
+       s.holdfast_there = f.holdfast_there, s.holdfast_state = ${state}`,
+  );
+  await session.execute(`DROP TEMPORARY TABLE ${found}`);
+  const sum = (condition: string, what = '1') => `CAST(IFNULL(SUM(IF(${condition}, ${what}, 0)), 0) AS CHAR)`;
+  const missing = 'CAST(s.holdfast_count AS SIGNED) - LEAST(s.holdfast_count, s.holdfast_there)';
+  const [counted] = await session.query<{ changed: string; ours: string; unknown: string }>(
+    `SELECT ${sum(isChanged('s'))} AS changed, ${sum(`s.holdfast_state = 'o'`, GOING('s'))} AS ours,
+       ${sum(`s.holdfast_kind = 'i'`, missing)} AS unknown FROM ${rows} AS s`,
+  );
+  table.changed = Number(counted?.changed);
+  table.ours = Number(counted?.ours);
+  table.unknown = pair.key === null ? Number(counted?.unknown) : 0;
+}
+
+/** The keys of rows that others have changed, as lines of undo data, with the names of the columns first. */
+export async function* changedKeys(session: Connection, table: UndoneTable): AsyncGenerator<Value[]> {
+  yield identifying(table).map(({ name }) => Buffer.from(name));
+  const keys = identifying(table).map(({ name }) => `s.${quoteIdentifier(name)}`);
+  yield* session.stream(
+    `SELECT ${keys.join(', ')} FROM ${table.rows} AS s WHERE ${isChanged('s')} ORDER BY s.holdfast_n`,
+  );
+}

@@ -1,0 +1,58 @@
+import { HoldfastError } from '../../../model/failure.ts';
+import type { Run } from '../../../model/progress.ts';
+import type { UndoData, UndoPlanInput } from '../../contract/change.ts';
+import { refuseBlind } from '../compare/rights.ts';
+import type { Connection } from '../connection.ts';
+import { type CreatedTable, describeCreated } from './created-table.ts';
+import { classify, fillRows } from './rows.ts';
+import { requireCommitted, requireNotUndone, requireSameHistory } from './server-mark.ts';
+import { describeUndone, type UndoneTable } from './undone-table.ts';
+
+/** The import as production has it now. */
+export interface Undone {
+  data: UndoData;
+  tables: UndoneTable[];
+  created: CreatedTable[];
+}
+
+/**
+ * Looks at every row of the import; what it finds lies in temporary tables of the session. Reads what is committed, one
+ * statement after the other, and locks nothing: what is done is looked at again under locks. Throws what planUndo throws.
+ */
+export async function readUndone(
+  session: Connection,
+  input: Pick<UndoPlanInput, 'record' | 'read' | 'earlier'>,
+  run: Run,
+): Promise<Undone> {
+  const { transaction, undo: data } = input.record;
+  if (data === null) {
+    throw new HoldfastError('InvalidInput', 'the import changed nothing: there is nothing to take back');
+  }
+  if (Date.parse(data.expiresAt) <= Date.now()) {
+    throw new HoldfastError('InvalidInput', `the undo data of the import expired at ${data.expiresAt}`, {
+      hint: 'recover to the moment before the import instead: holdfast restore pitr',
+    });
+  }
+  await requireSameHistory(session, data.server);
+  await requireCommitted(session, transaction);
+  await session.execute('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+  const tables: UndoneTable[] = [];
+  const created: CreatedTable[] = [];
+  for (const [index, one] of data.tables.entries()) {
+    if (one.created !== null) created.push(await describeCreated(session, one));
+    else tables.push(await describeUndone(session, one, index));
+  }
+  await refuseBlind(
+    session,
+    tables.map(({ compared }) => compared.pair),
+  );
+  for (const table of tables) {
+    await fillRows(session, table, input.read, run);
+    await classify(session, table, run);
+  }
+  const isAnyOurs =
+    tables.some(({ ours }) => ours > 0) ||
+    created.some(({ table, isChanged }) => table !== null && !isChanged);
+  if (input.earlier !== undefined) await requireNotUndone(session, input.earlier, isAnyOurs);
+  return { data, tables, created };
+}
