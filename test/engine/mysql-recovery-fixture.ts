@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { chmod, copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
+import { Readable } from 'node:stream';
+import type { LogicalDump } from '../../src/engines/contract/backup.ts';
 import type {
   DumpSource,
   InstancePlace,
@@ -12,25 +12,23 @@ import type {
   RestoreDumpsInput,
 } from '../../src/engines/contract/restore.ts';
 import type { ShippedContent } from '../../src/engines/contract/ship.ts';
-import { withClientFile } from '../../src/engines/mysql/client-file.ts';
 import { type Connection, withConnection } from '../../src/engines/mysql/connection.ts';
+import { dump } from '../../src/engines/mysql/dump.ts';
 import { flavourOf, showBinlogStatus } from '../../src/engines/mysql/flavour.ts';
-import { dumpPrograms } from '../../src/engines/mysql/programs.ts';
 import { replay } from '../../src/engines/mysql/replay.ts';
 import { restore } from '../../src/engines/mysql/restore.ts';
 import { stop } from '../../src/engines/mysql/server.ts';
-import { runTool } from '../../src/engines/process.ts';
 import type { InstanceRecord } from '../../src/instances/instance.ts';
 import { localInstances } from '../../src/instances/local.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
+import type { StoredObject } from '../../src/model/backup.ts';
 import type { Run } from '../../src/model/progress.ts';
 import type { Target } from '../../src/model/target.ts';
 import { type MysqlServer, quietly, type SeriesName, type Settings, startMysql } from './mysql-server.ts';
+import { fileSink } from './postgres-file-sink.ts';
 import { RESTORE_USER } from './postgres-recovery-fixture.ts';
 
 export { quietly, RESTORE_USER };
-
-const compress = promisify(zstdCompress);
 
 /** A logical backup of every db, with where it stands in the log. */
 export interface Base {
@@ -38,14 +36,15 @@ export interface Base {
   from: { position: string; gtid: string | null };
   dumps: DumpSource[];
   globals: string | null;
+  dumped: LogicalDump;
 }
 
 export interface Recovery {
   directory: string;
   production: MysqlServer;
   sql<T = Record<string, unknown>>(...statements: string[]): Promise<T[]>;
-  /** dumps these dbs while nobody writes */
-  base(databases?: string[], globals?: string): Promise<Base>;
+  /** dumps every db */
+  base(options?: { fingerprints?: boolean }): Promise<Base>;
   /** where the log stands now */
   position(): Promise<string>;
   gtids(): Promise<string | null>;
@@ -61,17 +60,13 @@ export interface Recovery {
 export async function startRecovery(series: SeriesName, settings: Settings = {}): Promise<Recovery> {
   const directory = await mkdtemp(join(tmpdir(), 'hf-recovery-'));
   await chmod(directory, 0o755);
-  const production = await startMysql({ series, settings });
+  // Else MariaDB's template has accounts that the server does not know of itself.
+  const production = await startMysql({ series, settings: { 'skip-name-resolve': 'OFF', ...settings } });
   const site = localInstances({
     ...{ site: 'local', host: 'here', directory: join(directory, 'site') },
     ...{ user: RESTORE_USER, reserveBytes: 0 },
   });
   const isMysql = flavourOf(production.series) === 'mysql';
-  // MariaDB's client programs need no plugin for it.
-  const dumper = isMysql
-    ? "CREATE USER dumper@'localhost' IDENTIFIED WITH mysql_native_password BY ''"
-    : "CREATE USER dumper@'localhost'";
-  await production.run([dumper, "GRANT ALL ON *.* TO dumper@'localhost'"]);
   const sql: Recovery['sql'] = (...statements) => production.run(statements);
   let count = 0;
 
@@ -88,19 +83,18 @@ export async function startRecovery(series: SeriesName, settings: Settings = {})
   };
   const recovery: Recovery = {
     ...{ directory, production, sql },
-    async base(databases = ['shop'], globals) {
+    async base({ fingerprints = false } = {}) {
       count += 1;
       const id = `base-${count}`;
-      const session = await production.connect();
-      try {
-        await session.query('FLUSH TABLES WITH READ LOCK');
-        const from = { position: await status(session), gtid: await gtidsOf(session) };
-        const dumps: DumpSource[] = [];
-        for (const database of databases) dumps.push(await dumpOf(id, database));
-        return { id, from, dumps, globals: globals ?? null };
-      } finally {
-        await session.close();
-      }
+      const folder = join(directory, id);
+      await mkdir(folder);
+      const dumped = await dump({ access: production.access, sink: fileSink(folder), fingerprints }, quietly);
+      const { stop: position, gtid = null } = dumped.positions;
+      return {
+        ...{ id, dumped, from: { position: position as string, gtid } },
+        dumps: dumped.databases.map(({ name, objects }) => sourceOf(folder, name, objects)),
+        globals: await readFile(join(folder, 'globals.sql'), 'utf8'),
+      };
     },
     position: () => withConnection(production.access, quietly, status),
     gtids: () => withConnection(production.access, quietly, gtidsOf),
@@ -142,25 +136,19 @@ export async function startRecovery(series: SeriesName, settings: Settings = {})
     },
   };
 
-  async function dumpOf(id: string, database: string): Promise<DumpSource> {
-    const programs = await dumpPrograms(production.series);
-    const access = { ...production.access, user: 'dumper' };
-    const { stdout } = await withClientFile(access, programs.flavour, (file) =>
-      runTool(
-        programs.dump,
-        [
-          `--defaults-extra-file=${file}`,
-          ...['--single-transaction', '--routines', '--events', '--triggers', '--hex-blob', '--tz-utc'],
-          ...['--default-character-set=utf8mb4', '--no-tablespaces', '--databases', '--', database],
-        ],
-        { ...quietly, stdout: 'text' },
-      ),
-    );
-    const path = join(directory, `${id}-${database}.sql.zst`);
-    await writeFile(path, await compress(stdout));
-    return { database, sizeBytes: (await stat(path)).size, open: () => createReadStream(path) };
-  }
   return recovery;
+}
+
+function sourceOf(folder: string, database: string, objects: readonly StoredObject[]): DumpSource {
+  return {
+    database,
+    sizeBytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    open: () => Readable.from(piecesOf(objects.map(({ key }) => join(folder, key))), { objectMode: false }),
+  };
+}
+
+async function* piecesOf(paths: readonly string[]): AsyncGenerator<Buffer> {
+  for (const path of paths) yield* createReadStream(path) as AsyncIterable<Buffer>;
 }
 
 async function contentOf(name: string, path: string): Promise<ShippedContent> {

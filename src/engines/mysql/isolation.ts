@@ -10,7 +10,7 @@ export async function requireIsolation(place: InstancePlace, run: Run): Promise<
   const { plugins, files } = layoutOf(place);
   const wanted: Record<string, (value: string) => boolean> = {
     skip_networking: isOn,
-    event_scheduler: (value) => value === 'DISABLED',
+    event_scheduler: (value) => value === 'DISABLED' || value === 'OFF',
     log_bin: isOff,
     read_only: isOn,
     plugin_dir: (value) => isFolder(value, plugins),

@@ -36,7 +36,8 @@ export async function loadAccounts(loading: Loading, globals: string, run: Run):
   const deferred: Deferred[] = [];
   await withSession(loading, '', run, async (session) => {
     for await (const statement of statements([Buffer.from(globals)] as unknown as AsyncIterable<Buffer>)) {
-      if (isForbidden(statement)) continue;
+      // To act as others is of no use in a copy, and only who may do so himself could grant it.
+      if (isForbidden(statement) || /^GRANT PROXY /i.test(statement)) continue;
       const errno = await session.refusal(statement);
       if (errno !== null) deferred.push({ database: null, statement, manner: [], errno });
     }

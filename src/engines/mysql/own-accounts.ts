@@ -11,7 +11,7 @@ const FIRST_WITHOUT_NATIVE = 804;
 
 /**
  * Statements, one a line, that make both accounts what they are. The server runs them at every start (`init-file`), and
- * Holdfast after a replay: production's statements may have dropped or changed accounts of these names.
+ * Holdfast after a load and a replay: production's statements may have dropped or changed accounts of these names.
  */
 export function ownAccountStatements(series: number): string[] {
   return [OWN_USER, READER].flatMap((name) => {

@@ -2,7 +2,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import type { InstancePlace, ReplayResult, ReplayShippedInput } from '../contract/restore.ts';
-import { withConnection } from './connection.ts';
+import { type Connection, withConnection } from './connection.ts';
 import { flavourOf, replicationWords } from './flavour.ts';
 import { serverPid } from './instance-processes.ts';
 import { requireIsolation } from './isolation.ts';
@@ -68,6 +68,7 @@ async function step(
   let batch = state.replay.batch;
   let next = state;
   if (batch === null) {
+    await forgetLogs(place, state, run);
     // A server reads the list of its relay logs at its start only.
     await stopInOrder(place);
     batch = await placeLogs({ place, serverMajor, target, logs, applied, batchBytes }, run);
@@ -80,6 +81,19 @@ async function step(
   return batch.isLast ? settle(place, done, run) : done;
 }
 
+/** What an attempt before has applied, and not made the server forget before it was killed. */
+async function forgetLogs(place: InstancePlace, state: Replaying, run: Run): Promise<void> {
+  if ((await serverPid(place)) === null) {
+    if (state.replay.applied.lastTransactionAt === null) return;
+    await startAgain(place, state, run);
+  }
+  await withConnection(instanceAccess(place), run, resetReplication, { applicationName: 'replay' });
+}
+
+async function resetReplication(session: Connection): Promise<void> {
+  if ((await readStatus(session)) !== null) await session.query(replicationWords(session.server).reset);
+}
+
 /** At the target: a plain server, which knows of no source, with Holdfast's accounts as they have to be. */
 async function settle(place: InstancePlace, state: Replaying, run: Run): Promise<Replaying> {
   const running = (await serverPid(place)) === null ? await startAgain(place, state, run) : state;
@@ -87,7 +101,7 @@ async function settle(place: InstancePlace, state: Replaying, run: Run): Promise
     instanceAccess(place),
     run,
     async (session) => {
-      if ((await readStatus(session)) !== null) await session.query(replicationWords(session.server).reset);
+      await resetReplication(session);
       await session.query('SET GLOBAL read_only = ON');
     },
     { applicationName: 'replay' },
