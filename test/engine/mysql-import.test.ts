@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImportInput, UndoData } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/mysql/import/import.ts';
+import { verifyImport } from '../../src/engines/mysql/import/verify.ts';
 import { quietly, SERIES } from './mysql-server.ts';
 import {
   type memoryJournal,
@@ -53,6 +54,9 @@ describe.each(SERIES)('import on %s', (series) => {
       "SELECT table_name AS name FROM information_schema.tables WHERE table_name LIKE 'holdfast%' UNION SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'holdfast%'",
     );
 
+  const expectVerified = async (plan: ImportInput) =>
+    expect((await verifyImport(plan, quietly)).filter(({ verdict }) => verdict !== 'pass')).toEqual([]);
+
   describe('replace', () => {
     test('makes the tables the restored copy: rows come, change and go', async () => {
       const sides = await server.make(...SHOP);
@@ -97,6 +101,16 @@ describe.each(SERIES)('import on %s', (series) => {
       expect(kept(plan, 1, 'replaced')).toHaveLength((result.tables[1]?.updated ?? 0) + 13);
       expect(await leftBehind()).toEqual([]);
       expect(await importRows(plan, quietly)).toEqual({ ...result, alreadyDone: true });
+      await expectVerified(plan);
+      await sides.live(
+        'DELETE FROM orders WHERE id = 7',
+        'UPDATE orders SET note = NULL WHERE id = 14',
+        "INSERT INTO customers (id, email, balance) VALUES (51, 'new', NULL)",
+      );
+      expect((await verifyImport(plan, quietly)).filter(({ verdict }) => verdict === 'fail')).toMatchObject([
+        { name: `import of ${sides.db}.customers: rows gone` },
+        { name: `import of ${sides.db}.orders: rows present`, detail: expect.stringContaining('1 row of') },
+      ]);
     });
 
     test('what has changed since the plan counts as drift', async () => {
@@ -168,6 +182,7 @@ describe.each(SERIES)('import on %s', (series) => {
       expect(undoOf(plan).tables[0]).toMatchObject({ key: null, columns: ['a', 'b', 'c'] });
       expect(kept(plan, 0, 'replaced')).toHaveLength(14);
       expect(kept(plan, 0, 'inserted').reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(26);
+      await expectVerified(plan);
     });
   });
 
@@ -243,6 +258,7 @@ describe.each(SERIES)('import on %s', (series) => {
         { inserts: 90, orphans: 10 },
       ]);
       const result = await importRows(both, quietly);
+      await expectVerified(both);
       expect(result.tables).toMatchObject([{ inserted: 8 }, { inserted: 90 }]);
       expect(
         await sides.live(
@@ -301,6 +317,7 @@ describe.each(SERIES)('import on %s', (series) => {
     );
     expect(await sides.live('SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: '3' }]);
     expect(undoOf(plan).tables).toMatchObject([{ created: `${sides.db}.customers_restored_copy` }, {}]);
+    await expectVerified(plan);
     expect(await leftBehind()).toEqual([]);
     const again = await sides.plan(['orders'], { conflict: 'side-by-side' });
     expect(again.comparisons[0]?.rules[3]?.refusal).toContain('already');
@@ -323,6 +340,7 @@ describe.each(SERIES)('import on %s', (series) => {
     const result = await importRows(plan, quietly);
     expect(result.tables).toMatchObject([{ inserted: 1 }, { inserted: 500, created: `${sides.db}.orders` }]);
     expect(await contentOf(sides.live)).toEqual(await contentOf(sides.copy));
+    await expectVerified(plan);
     const definition = 'SHOW CREATE TABLE orders';
     expect(await sides.live(definition)).toEqual(await sides.copy(definition));
     await sides.live('INSERT INTO orders (customer) VALUES (1)');

@@ -11,6 +11,7 @@ import {
   HASH,
   hashOf,
   keyColumns,
+  leniently,
   listOf,
   neededColumns,
   type Scratch,
@@ -26,12 +27,14 @@ export async function createTables({ work }: Scratch, compared: Compared): Promi
   const keys = defineColumns(keyColumns(pair), () => true);
   const states = [1, 2, 3].map((rule) => `left_${rule} TINYINT NOT NULL DEFAULT 0`).join(', ');
   await work.execute(`DROP TABLE IF EXISTS ${live}, ${diff}, ${found}`);
-  await work.execute(`CREATE TABLE ${live} ${shapeOf(pair)}`);
-  await work.execute(
-    `CREATE TABLE ${diff} (${keys}, holdfast_kind TINYINT NOT NULL, holdfast_count INT UNSIGNED NOT NULL, ${states},
-       PRIMARY KEY (${keyNames(pair)})) ENGINE=InnoDB`,
-  );
-  await work.execute(`CREATE TABLE ${found} (${keys}) ENGINE=InnoDB`);
+  await leniently(work, async () => {
+    await work.execute(`CREATE TABLE ${live} ${shapeOf(pair)}`);
+    await work.execute(
+      `CREATE TABLE ${diff} (${keys}, holdfast_kind TINYINT NOT NULL, holdfast_count INT UNSIGNED NOT NULL, ${states},
+         PRIMARY KEY (${keyNames(pair)})) ENGINE=InnoDB`,
+    );
+    await work.execute(`CREATE TABLE ${found} (${keys}) ENGINE=InnoDB`);
+  });
 }
 
 const keyNames = (pair: TablePair): string =>
@@ -75,7 +78,7 @@ export async function prepareCopy({ work }: Scratch, compared: Compared): Promis
       ', ',
     );
     const values = held.length === 0 ? '' : `${listOf(held, 'c')}, `;
-    await work.execute(`CREATE TABLE ${copy} ${shapeOf(pair)}`);
+    await leniently(work, () => work.execute(`CREATE TABLE ${copy} ${shapeOf(pair)}`));
     await work.execute(
       `INSERT INTO ${copy} (${names}) SELECT ${values}${hashOf(pair, 'c')} AS holdfast_row, COUNT(*) FROM ${rows} AS c GROUP BY holdfast_row`,
     );
@@ -138,10 +141,12 @@ export async function loadLive(
   const order = pair.key === null ? '' : ` ORDER BY ${listOf(pair.key, 't')}`;
   const columns = [...needed, HASH];
   const rows = production.stream(`SELECT ${values} FROM ${pair.production.qualified} AS t${order}`);
-  await insertRows(work, live, tuples(rows, columns, ',1'), {
-    after: pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '',
-    done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }),
-  });
+  await leniently(work, () =>
+    insertRows(work, live, tuples(rows, columns, ',1'), {
+      after: pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '',
+      done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }),
+    }),
+  );
 }
 
 /** What differs, once both sides are there. */

@@ -1,7 +1,7 @@
 import type { Connection, Row } from '../connection.ts';
 import { quoteIdentifier, quoteTable } from '../identifier.ts';
 import { insertRows } from './insert-rows.ts';
-import { defineColumns, HASH, listOf, type Scratch, tuples } from './scratch.ts';
+import { defineColumns, HASH, leniently, listOf, type Scratch, tuples } from './scratch.ts';
 import type { Column } from './table.ts';
 import { compareValue, readValue } from './values.ts';
 
@@ -32,21 +32,18 @@ export async function lookUp(
   const names = by.map(({ name }) => quoteIdentifier(name)).join(', ');
   const hashed = hash === undefined ? '' : ', holdfast_hash BIGINT UNSIGNED NOT NULL';
   await work.execute(`DROP TABLE IF EXISTS ${into}`);
-  await work.execute(
-    `CREATE TABLE ${into} (${defineColumns(by, () => true)}${hashed}, PRIMARY KEY (${names})) ENGINE=InnoDB`,
+  await leniently(work, () =>
+    work.execute(
+      `CREATE TABLE ${into} (${defineColumns(by, () => true)}${hashed}, PRIMARY KEY (${names})) ENGINE=InnoDB`,
+    ),
   );
   const wanted = [...by.map((column) => readValue(column, 't')), ...(hash === undefined ? [] : [hash])].join(
     ', ',
   );
-  const shape = by.length === 1 ? listOf(by, 't') : `(${listOf(by, 't')})`;
   const columns = hash === undefined ? by : [...by, HASH];
   for await (const batch of batchesOf(reader.stream(lookup.values))) {
-    const values = batch.map((row) => {
-      const literals = by.map((column, at) => compareValue(column, row[at] as Row[number])).join(',');
-      return by.length === 1 ? literals : `(${literals})`;
-    });
     const found = production.stream(
-      `SELECT DISTINCT ${wanted} FROM ${quoteTable(table)} AS t WHERE ${shape} IN (${values.join(',')})`,
+      `SELECT DISTINCT ${wanted} FROM ${quoteTable(table)} AS t WHERE ${isAmong(by, batch)}`,
     );
     // What differs in bytes only is one value here.
     await insertRows(work, into, tuples(found, columns), {
@@ -54,6 +51,19 @@ export async function lookUp(
     });
   }
   return into;
+}
+
+function isAmong(by: readonly Column[], rows: readonly Row[]): string {
+  const values = rows.map((row) => by.map((column, at) => compareValue(column, row[at] as Row[number])));
+  if (by.length === 1) return `${listOf(by, 't')} IN (${values.join(',')})`;
+  // As parts of a tuple, MySQL does not compare these by their numbers.
+  if (by.some(({ type }) => ['enum', 'set', 'bit'].includes(type))) {
+    const conditions = values.map((literals) =>
+      by.map(({ name }, at) => `t.${quoteIdentifier(name)} = ${literals[at]}`).join(' AND '),
+    );
+    return `(${conditions.join(') OR (')})`;
+  }
+  return `(${listOf(by, 't')}) IN ((${values.map((literals) => literals.join(',')).join('),(')}))`;
 }
 
 async function* batchesOf(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {

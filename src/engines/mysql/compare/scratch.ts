@@ -1,6 +1,7 @@
 import type { Connection, Row } from '../connection.ts';
-import { quoteIdentifier, quoteTable } from '../identifier.ts';
+import { quoteIdentifier, quoteLiteral, quoteTable } from '../identifier.ts';
 import { rowHashSql } from '../row-hash.ts';
+import { SQL_MODE } from '../session.ts';
 import type { TablePair } from './pair.ts';
 import { type Column, columnsOf } from './table.ts';
 import { writeValue } from './values.ts';
@@ -109,6 +110,18 @@ export function neededColumns({ key, production }: TablePair): Column[] {
     ...production.referencedBy.flatMap(({ parentColumns }) => parentColumns),
   ]);
   return production.columns.filter(({ name }) => names.has(name));
+}
+
+/**
+ * Makes and fills tables of ours as the copy's once were: what a strict session refuses, such as an enumeration with two
+ * values that its collation calls equal, or a value that is none of them, may be there all the same. Nothing is cut
+ * unseen: columns have the types that the values come from, and row hashes are looked at later.
+ */
+export async function leniently<T>(session: Connection, work: () => Promise<T>): Promise<T> {
+  await session.execute("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'");
+  const result = await work();
+  await session.execute(`SET SESSION sql_mode = ${quoteLiteral(SQL_MODE)}`);
+  return result;
 }
 
 /** Rows as {@link insertRows} takes them. */

@@ -1,11 +1,13 @@
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
+import { formatNameParts } from '../../../model/table.ts';
 import { insertRows } from '../compare/insert-rows.ts';
-import { tuples } from '../compare/scratch.ts';
+import { leniently, tuples } from '../compare/scratch.ts';
 import type { ForeignKey, Table } from '../compare/table.ts';
 import { readValue } from '../compare/values.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../identifier.ts';
+import { hashSumSql, rowHashSql } from '../row-hash.ts';
 import { SQL_MODE } from '../session.ts';
 import { namesOf } from './stage.ts';
 
@@ -21,7 +23,7 @@ export interface Making {
   whole: boolean;
 }
 
-/** Makes it and fills it; nobody knows it yet. Throws CheckFailed unless all rows came. */
+/** Makes it and fills it; nobody knows it yet. Throws CheckFailed unless all rows came as they are. */
 export async function makeTable(
   session: Connection,
   reader: Connection,
@@ -29,21 +31,30 @@ export async function makeTable(
   run: Run,
 ): Promise<void> {
   const { restored, qualified, from, expected, whole } = making;
-  await session.execute(await definitionOf(reader, restored, qualified, whole));
+  const definition = renamed(await definitionOf(reader, restored), qualified, whole);
   const columns = restored.columns.filter(({ generated }) => generated === null);
   const names = namesOf(columns.map(({ name }) => name));
   const rows = reader.stream(`SELECT ${columns.map((column) => readValue(column, 'c')).join(', ')} ${from}`);
-  const phase = `copying ${restored.schema}.${restored.name}`;
-  const copied = await insertRows(session, `${qualified} (${names})`, tuples(rows, columns), {
-    done: (done) => run.progress({ phase, done, total: expected, unit: 'rows' }),
+  const phase = `copying ${formatNameParts([restored.schema, restored.name])}`;
+  await leniently(session, async () => {
+    await session.execute(definition);
+    await insertRows(session, `${qualified} (${names})`, tuples(rows, columns), {
+      done: (done) => run.progress({ phase, done, total: expected, unit: 'rows' }),
+    });
   });
-  if (copied === expected) return;
+  const look = async (side: Connection, source: string) => {
+    const sum = hashSumSql(rowHashSql(restored.columns, 'c'));
+    const [row] = await side.query<{ n: string; sum: string }>(
+      `SELECT COUNT(*) AS n, ${sum} AS sum ${source}`,
+    );
+    return [Number(row?.n), row?.sum];
+  };
+  const [there, copied] = [await look(reader, from), await look(session, `FROM ${qualified} AS c`)];
+  if (copied[0] === expected && copied[0] === there[0] && copied[1] === there[1]) return;
   throw new HoldfastError(
     'CheckFailed',
-    `the restored copy gave ${copied} of ${expected} rows of ${restored.name}`,
-    {
-      hint: 'start the recovery again: the restored copy is not what the plan was made from',
-    },
+    `the restored copy gave ${copied[0]} of ${expected} rows of ${restored.name}, or they did not become what they were`,
+    { hint: 'nothing was changed; start the recovery again' },
   );
 }
 
@@ -54,10 +65,18 @@ export async function finishTable(
   { restored, qualified }: Making,
   made: (parts: readonly string[]) => string,
 ): Promise<void> {
+  const elements = elementsOf(await definitionOf(reader, restored)).filter((element) =>
+    REFERENCE.test(element),
+  );
   // Whether every row has its parent is looked at in the transaction, together with the parents that come.
   await session.execute('SET SESSION foreign_key_checks = 0');
-  for (const key of restored.foreignKeys) {
-    await session.execute(`ALTER TABLE ${qualified} ADD ${foreignKey(key, made(key.parent))}`);
+  for (const element of elements) {
+    const { parent } = restored.foreignKeys.find(({ name }) =>
+      element.startsWith(`  CONSTRAINT ${quoteIdentifier(name)} `),
+    ) as ForeignKey;
+    await session.execute(
+      `ALTER TABLE ${qualified} ADD ${element.replace(PARENT, () => ` REFERENCES ${made(parent)} (`)}`,
+    );
   }
   await session.execute('SET SESSION foreign_key_checks = 1');
   const triggers = await reader.query<Record<string, string>>(
@@ -77,27 +96,29 @@ export async function finishTable(
   }
 }
 
-function foreignKey(
-  { name, columns, parentColumns, onDelete, onUpdate }: ForeignKey,
-  parent: string,
-): string {
-  return `CONSTRAINT ${quoteIdentifier(name)} FOREIGN KEY (${namesOf(columns)}) REFERENCES ${parent} (${namesOf(parentColumns)}) ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
-}
-
 const NAME = '`(?:[^`]|``)+`';
 const REFERENCE = new RegExp(`^  CONSTRAINT ${NAME} FOREIGN KEY `);
 const CHECK = new RegExp(`^  CONSTRAINT ${NAME} CHECK `);
+const PARENT = new RegExp(` REFERENCES (?:${NAME}\\.)?${NAME} \\(`);
 /** A line of SHOW CREATE TABLE begins an element, or goes on with the one before. */
 const ELEMENT = /^ {2}(?:`|KEY |UNIQUE |PRIMARY |CONSTRAINT |FULLTEXT |SPATIAL |PERIOD |CHECK |\/\*)/;
 
-async function definitionOf(
-  reader: Connection,
-  restored: Table,
-  qualified: string,
-  whole: boolean,
-): Promise<string> {
-  const [row] = await reader.query<Record<string, string>>(`SHOW CREATE TABLE ${restored.qualified}`);
-  return renamed(row?.['Create Table'] ?? '', qualified, whole);
+async function definitionOf(reader: Connection, { qualified }: Table): Promise<string> {
+  const [row] = await reader.query<Record<string, string>>(`SHOW CREATE TABLE ${qualified}`);
+  return row?.['Create Table'] ?? '';
+}
+
+const endOf = (lines: readonly string[]) => lines.findIndex((line) => line.startsWith(')'));
+
+/** Columns, keys and constraints, each without the comma behind it. */
+function elementsOf(definition: string): string[] {
+  const lines = definition.split('\n');
+  const elements: string[] = [];
+  for (const line of lines.slice(1, endOf(lines))) {
+    if (ELEMENT.test(line) || elements.length === 0) elements.push(line);
+    else elements.push(`${elements.pop()}\n${line}`);
+  }
+  return elements.map((element) => element.replace(/,$/, ''));
 }
 
 /**
@@ -105,18 +126,12 @@ async function definitionOf(
  * not the `whole` table: MySQL's have names of the db. Files of its own it may have none.
  */
 export function renamed(definition: string, qualified: string, whole: boolean): string {
+  const kept = elementsOf(definition).filter(
+    (element) => !REFERENCE.test(element) && (whole || !CHECK.test(element)),
+  );
   const lines = definition.split('\n');
-  const end = lines.findIndex((line) => line.startsWith(')'));
-  const elements: string[] = [];
-  for (const line of lines.slice(1, end)) {
-    if (ELEMENT.test(line) || elements.length === 0) elements.push(line);
-    else elements.push(`${elements.pop()}\n${line}`);
-  }
-  const kept = elements
-    .map((element) => element.replace(/,$/, ''))
-    .filter((element) => !REFERENCE.test(element) && (whole || !CHECK.test(element)));
   const options = lines
-    .slice(end)
+    .slice(endOf(lines))
     .join('\n')
     .replaceAll(/ (?:DATA|INDEX) DIRECTORY ?= ?'(?:[^'\\]|\\.|'')*'/g, '');
   return `CREATE TABLE ${qualified} (\n${kept.join(',\n')}\n${options}`;

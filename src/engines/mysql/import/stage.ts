@@ -9,6 +9,7 @@ import {
   HASH,
   hashOf,
   keyColumns,
+  leniently,
   type Scratch,
   sameKey,
   tuples,
@@ -57,10 +58,12 @@ export async function createStage(
   if (pair.gone) return stage;
   const isKey = ({ name }: Column) => pair.key?.includes(name) === true;
   const key = keyColumns(pair).map(({ name }) => quoteTable([name]));
-  await session.execute(
-    `CREATE TEMPORARY TABLE ${stage.rows} (holdfast_how CHAR(1) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL,
+  await leniently(session, () =>
+    session.execute(
+      `CREATE TEMPORARY TABLE ${stage.rows} (holdfast_how CHAR(1) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL,
        holdfast_count INT UNSIGNED NOT NULL, holdfast_hash BIGINT UNSIGNED NOT NULL,
        ${defineColumns(stagedColumns(compared), isKey)}, PRIMARY KEY (${key.join(', ')})) ENGINE=InnoDB`,
+    ),
   );
   return stage;
 }
@@ -104,7 +107,9 @@ export async function stageRows(
     const stream = reader.stream(
       `SELECT ${values.join(', ')} FROM ${source} WHERE d.holdfast_kind IN (${kinds}) AND ${where}`,
     );
-    await insertRows(session, rows, tuples(stream, marked), { verb: 'REPLACE', done });
+    await leniently(session, () =>
+      insertRows(session, rows, tuples(stream, marked), { verb: 'REPLACE', done }),
+    );
   };
   const coming = columns.map((column) => readValue(column, 'c'));
   const going = columns.map((column) =>
