@@ -1,31 +1,25 @@
-import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { createZstdCompress } from 'node:zlib';
 import type { LogReport } from '../engines/contract/backup.ts';
 import type { LogPlace, LogShipping, LogSurvey, ServerLog } from '../engines/contract/ship.ts';
 import { HoldfastError } from '../model/failure.ts';
 import type { Run } from '../model/progress.ts';
-import { logFolder, shippedFolder } from '../repository/layout.ts';
+import { newestManifestAt } from '../repository/continuity/cursor.ts';
+import { shippedUntil } from '../repository/lifecycle/days.ts';
 import { listManifests } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { shippedBases } from '../repository/shipped/chain.ts';
-import {
-  type LogRecord,
-  listShippedLogs,
-  readLogRecord,
-  writeLogRecord,
-} from '../repository/shipped/logs.ts';
+import { listShippedLogs, readLogRecord } from '../repository/shipped/logs.ts';
 import {
   generationOf,
   lineageOf,
   numberOf,
-  parseRecordKey,
   type ShippedLog,
   serverOf,
+  siblingOf,
 } from '../repository/shipped/name.ts';
-import { openSink } from '../repository/sink.ts';
 import { databaseOf, productionAccess } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
 import { lockDate } from './locking.ts';
+import { shipLog } from './ship-log.ts';
 
 /** One more is not begun after this: the other databases of the host want their round too. */
 const PATIENCE_MS = 30_000;
@@ -40,7 +34,8 @@ export async function shipLogs(
   database: string,
   run: Run,
 ): Promise<LogReport> {
-  const { engine, config, tiers } = databaseOf(deps, database);
+  const view = databaseOf(deps, database);
+  const { engine, config, tiers } = view;
   if (engine.logs.kind !== 'shipped') {
     throw new HoldfastError('NotSupported', `the logs of ${database} are archived by its server`);
   }
@@ -50,15 +45,10 @@ export async function shipLogs(
     directory: config.mysql?.logDirectory ?? null,
   };
   const survey = await shipping.survey({ ...place, maxAgeMs: tiers.log?.maxAgeMs ?? null }, run);
-  const server = serverOf(lineageOf(survey.systemIdentifier, 1));
-  const known = await listShippedLogs(repository, database, { signal: run.signal });
-  const own = newestLineage(known.filter(({ lineage }) => serverOf(lineage) === server));
-  const isAnew = await countsAnew(repository, survey, own, run.signal);
-  const base = shippedBases(await listManifests(repository, database))[0];
-  const waiting = waitingLogs(survey, isAnew ? [] : own, isAnew ? null : (base?.positions.startLog ?? null));
-  const newest = own[0] === undefined ? 0 : generationOf(own[0].lineage);
-  const lineage = lineageOf(survey.systemIdentifier, newest + (isAnew || own.length === 0 ? 1 : 0));
-  const shipped: ShippedLog[] = isAnew ? [] : [...own];
+  const known = await shippedOf(repository, database, { survey, shipping, place }, run);
+  const base = await newestBaseLog(repository, database, survey, run.signal);
+  const waiting = waitingLogs(survey, known, base);
+  const shipped = new Map(known.logs.map((log) => [log.number, log]));
   const since = Date.now();
   let failure: LogReport['failure'] = null;
   let left = waiting.length;
@@ -66,7 +56,13 @@ export async function shipLogs(
     if (Date.now() - since > PATIENCE_MS) break;
     run.progress({ phase: `shipping ${log.name} of ${database}`, done, total: waiting.length });
     try {
-      shipped.push(await shipOne(deps, repository, { database, lineage, shipping, place, log }, run));
+      const after = shipped.get((numberOf(log.name) ?? 0) - 1)?.lastAt ?? null;
+      const lockedUntil = lockDate(deps, shippedUntil(view, Date.now()));
+      const { at } = survey;
+      const one = { database, lineage: known.lineage, shipping, place, log, after, at, lockedUntil };
+      const there = await shipLog(repository, one, run);
+      deps.logger.info({ database, log: log.name, sizeBytes: log.sizeBytes }, 'log shipped');
+      shipped.set(there.number, there);
       left -= 1;
     } catch (error) {
       run.signal.throwIfAborted();
@@ -78,7 +74,7 @@ export async function shipLogs(
       left -= 1;
     }
   }
-  const last = shipped.toSorted((a, b) => a.number - b.number).at(-1);
+  const last = [...shipped.values()].toSorted((a, b) => a.number - b.number).at(-1);
   return {
     ...{ database, at: survey.at, heartbeat: null, switched: survey.switched, failure, waiting: left },
     ...{ lastArchivedLog: last?.name ?? null, lastArchivedAt: last?.lastAt ?? null },
@@ -86,41 +82,99 @@ export async function shipLogs(
   };
 }
 
-/**
- * Whether the server has begun to count its logs anew (RESET MASTER) since the newest that is shipped: its numbers are
- * lower, or the log of that name is another one.
- */
-async function countsAnew(
+/** What is shipped of the logs that the server counts now. */
+export interface KnownLogs {
+  lineage: string;
+  /** in order */
+  logs: ShippedLog[];
+  /** it has begun to count them anew: all of them are of now */
+  isAnew: boolean;
+}
+
+async function shippedOf(
   repository: Repository,
-  { closed, current }: LogSurvey,
-  own: readonly ShippedLog[],
-  signal: AbortSignal,
-): Promise<boolean> {
+  database: string,
+  at: { survey: LogSurvey; shipping: LogShipping; place: LogPlace },
+  run: Run,
+): Promise<KnownLogs> {
+  const { systemIdentifier } = at.survey;
+  const server = serverOf(lineageOf(systemIdentifier, 1));
+  const all = await listShippedLogs(repository, database, { signal: run.signal });
+  const own = newestLineage(all.filter(({ lineage }) => serverOf(lineage) === server));
   const newest = own.at(-1);
-  if (newest === undefined) return false;
-  if ((numberOf(current.name) ?? 0) <= newest.number) return true;
-  const same = closed.find(({ name }) => name === newest.name);
-  if (same === undefined) return false;
-  return (await readLogRecord(repository, newest, signal)).sizeBytes !== same.sizeBytes;
+  if (newest === undefined) return { lineage: lineageOf(systemIdentifier, 1), logs: [], isAnew: false };
+  if (!(await countsAnew(repository, newest, at, run))) {
+    return { lineage: newest.lineage, logs: own, isAnew: false };
+  }
+  return { lineage: lineageOf(systemIdentifier, generationOf(newest.lineage) + 1), logs: [], isAnew: true };
 }
 
 /**
- * Closed logs that are not in the repository. Those before the oldest one that is there, or before the newest base,
- * serve nobody: lifecycle rules may have removed them.
+ * Whether the server has begun to count its logs anew (RESET MASTER, another `log_bin`) since the newest that is shipped:
+ * its numbers are lower, its names are others, or the log of that name is another one. Sizes do not tell: those of idle
+ * logs agree.
+ */
+async function countsAnew(
+  repository: Repository,
+  newest: ShippedLog,
+  { survey, shipping, place }: { survey: LogSurvey; shipping: LogShipping; place: LogPlace },
+  run: Run,
+): Promise<boolean> {
+  const { closed, current } = survey;
+  if (siblingOf(current.name, newest.number) !== newest.name) return true;
+  if ((numberOf(current.name) ?? 0) <= newest.number) return true;
+  const same = closed.find(({ name }) => name === newest.name);
+  if (same === undefined) return false;
+  const [record, begunAt] = await Promise.all([
+    readLogRecord(repository, newest, run.signal),
+    shipping.begunAt({ ...place, log: same }, run).catch((error: unknown) => {
+      // Removed since the server was asked for its list.
+      if (error instanceof HoldfastError && error.type === 'LogGap') return null;
+      throw error;
+    }),
+  ]);
+  return begunAt !== null && Date.parse(begunAt) !== Date.parse(record.createdAt);
+}
+
+/** By database and server, of when this process has read its manifests; they are read again when one was written since. */
+const baseLogs = new Map<string, { manifestsAt: string | null; log: string | null }>();
+
+/** The log that the newest base of this server begins in; null: there is none. */
+async function newestBaseLog(
+  repository: Repository,
+  database: string,
+  { systemIdentifier }: LogSurvey,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const key = `${repository.connection.bucket} ${repository.fullKey(database)} ${systemIdentifier}`;
+  const manifestsAt = await newestManifestAt(repository, database, signal);
+  const before = baseLogs.get(key);
+  if (before !== undefined && before.manifestsAt === manifestsAt) return before.log;
+  const bases = shippedBases(await listManifests(repository, database));
+  const own = bases.find((base) => base.systemIdentifier === systemIdentifier);
+  const log = own?.positions.startLog ?? null;
+  baseLogs.set(key, { manifestsAt, log });
+  return log;
+}
+
+/**
+ * Closed logs that are not in the repository. Those before the oldest one that is there and before the newest base serve
+ * nobody, and lifecycle rules may have removed them; where neither is there, the newest closed one begins the history.
  */
 export function waitingLogs(
   { closed }: Pick<LogSurvey, 'closed'>,
-  own: readonly ShippedLog[],
+  known: Pick<KnownLogs, 'logs' | 'isAnew'>,
   baseLog: string | null,
 ): ServerLog[] {
   const numbered = closed.flatMap((log) => {
     const number = numberOf(log.name);
     return number === null ? [] : [{ log, number }];
   });
-  const there = new Set(own.map(({ number }) => number));
-  const base = baseLog === null ? null : numberOf(baseLog);
-  const from = own[0]?.number ?? base ?? numbered.at(-1)?.number ?? 0;
-  return numbered.filter(({ number }) => number >= from && !there.has(number)).map(({ log }) => log);
+  const there = new Set(known.logs.map(({ number }) => number));
+  const firsts = [known.logs[0]?.number, baseLog === null ? undefined : (numberOf(baseLog) ?? undefined)];
+  const from = firsts.filter((number) => number !== undefined);
+  const first = known.isAnew ? 0 : from.length > 0 ? Math.min(...from) : (numbered.at(-1)?.number ?? 0);
+  return numbered.filter(({ number }) => number >= first && !there.has(number)).map(({ log }) => log);
 }
 
 /** The logs of the newest lineage, in order. */
@@ -129,65 +183,4 @@ function newestLineage(logs: readonly ShippedLog[]): ShippedLog[] {
   return logs
     .filter(({ lineage }) => generationOf(lineage) === newest)
     .toSorted((a, b) => a.number - b.number);
-}
-
-interface One {
-  database: string;
-  lineage: string;
-  shipping: LogShipping;
-  place: LogPlace;
-  log: ServerLog;
-}
-
-/** The content into objects of this attempt, then the record that makes it a log. */
-async function shipOne(
-  deps: Dependencies,
-  repository: Repository,
-  { database, lineage, shipping, place, log }: One,
-  run: Run,
-): Promise<ShippedLog> {
-  const lockedUntil = lockDate(deps, new Date(Date.now() + databaseOf(deps, database).retention.logMs));
-  const folder = shippedFolder(database, lineage, log.name);
-  // What an attempt that died has left here has no record.
-  await repository.abortUploads(folder);
-  const attempt = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
-  const sink = openSink(repository, folder, { lockedUntil, signal: run.signal });
-  const read = new PassThrough();
-  const compressed = createZstdCompress();
-  const content = await shipping.read({ ...place, log }, run);
-  const [facts, objects] = await Promise.all([
-    shipping.summarize(read, run),
-    sink.put(`${attempt}.zst`, compressed, { expectedBytes: log.sizeBytes }),
-    intoBoth(content, [read, compressed]),
-  ]);
-  const record: LogRecord = {
-    ...{ formatVersion: 1, database, lineage, name: log.name, objects, lockedUntil },
-    ...{ ...facts, shippedAt: new Date().toISOString() },
-  };
-  const key = await writeLogRecord(repository, record);
-  const named = parseRecordKey(logFolder(database), key);
-  if (named === null)
-    throw new HoldfastError('ToolFailed', `log ${log.name} cannot be named in the repository`);
-  deps.logger.info({ database, log: log.name, sizeBytes: facts.sizeBytes }, 'log shipped');
-  return { ...named, shippedAt: record.shippedAt };
-}
-
-/** At the pace of the slower one; where one fails the other ends too, so that no half of a log is stored. */
-async function intoBoth(content: Readable, targets: readonly Writable[]): Promise<void> {
-  try {
-    for await (const piece of content as AsyncIterable<Buffer>) {
-      await Promise.all(targets.map((target) => written(target, piece)));
-    }
-    for (const target of targets) target.end();
-  } catch (error) {
-    const reason = error instanceof Error ? error : new Error(String(error));
-    for (const target of targets) target.destroy(reason);
-    throw error;
-  }
-}
-
-function written(target: Writable, piece: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    target.write(piece, (error) => (error == null ? resolve() : reject(error)));
-  });
 }

@@ -30,7 +30,7 @@ export function chooseGaps(database: string, gaps: readonly LogGap[], name: stri
   const chosen =
     name === undefined
       ? gaps.filter(({ acknowledged }) => acknowledged === undefined)
-      : gaps.filter((gap) => gapName(gap) === name.toUpperCase());
+      : gaps.filter((gap) => gapName(gap).toUpperCase() === name.toUpperCase());
   if (chosen.length > 0) return chosen;
   const what = name === undefined ? 'no gap that nobody has acknowledged' : `no gap ${name}`;
   const names = gaps.map(gapName).join(', ');

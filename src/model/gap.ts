@@ -4,7 +4,7 @@ import { countOf } from './plan.ts';
 /** Consecutive logs of one timeline that are gone. */
 export type LostLogs = Pick<LogGap, 'timeline' | 'firstMissing' | 'lastMissing' | 'count'>;
 
-/** How people name a gap: `<first missing>..<last missing>`; a log's name begins with its timeline. */
+/** How people name a gap: `<first missing>..<last missing>`. */
 export function gapName({
   firstMissing,
   lastMissing,
@@ -14,7 +14,13 @@ export function gapName({
 
 /** The same gap for everybody who sees it: alerts, problems and the backup that follows are told apart by it. */
 export function gapKey(database: string, gap: LostLogs): string {
-  return `gap/${database}/${gap.firstMissing}-${gap.lastMissing}`;
+  return `gap/${database}/${uniqueGapName(gap)}`;
+}
+
+/** Names of binary logs come again when a server counts anew; those of WAL segments begin with their timeline. */
+export function uniqueGapName({ timeline, firstMissing, lastMissing }: LostLogs): string {
+  const isSegment = /^[0-9A-F]{24}$/.test(firstMissing);
+  return `${isSegment ? '' : `${timeline}-`}${firstMissing}-${lastMissing}`;
 }
 
 /** `2 logs of shop are missing, <first> to <last>` */

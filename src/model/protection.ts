@@ -60,7 +60,7 @@ function judgeRetention(retention: Retention, tiers: Tiers, bases: Bases): Judge
       `logical: ${describeSchedule(tiers.logical.schedule)}, kept ${formatDuration(retention.logicalMs)}`,
     );
     if (gap > retention.logicalMs) refusals.push(tooShort('logical', retention.logicalMs, gap));
-    if (bases === 'logical') refusals.push(...logsBeyondBases(retention, tiers, bases));
+    if (bases === 'logical') refusals.push(...logsBeyondLogical(retention, tiers, gap));
   }
   if (tiers.physical !== null) {
     const { full, diff, fullGapMs, retentionFull, retentionArchive } = tiers.physical;
@@ -70,7 +70,7 @@ function judgeRetention(retention: Retention, tiers: Tiers, bases: Bases): Judge
     );
     if (fullGapMs > retention.physicalMs)
       refusals.push(tooShort('physical', retention.physicalMs, fullGapMs));
-    refusals.push(...logsBeyondBases(retention, tiers, 'physical'));
+    refusals.push(...logsBeyondPhysical(retention, tiers));
   }
   if (tiers.snapshot !== null) {
     const { of, schedule } = tiers.snapshot;
@@ -88,11 +88,18 @@ function judgeRetention(retention: Retention, tiers: Tiers, bases: Bases): Judge
   return { lines, refusals };
 }
 
-function logsBeyondBases(retention: Retention, { log }: Tiers, bases: Bases): Refusal[] {
-  const keptMs = retention[`${bases}Ms`];
-  if (log === null || retention.logMs <= keptMs) return [];
-  const message = `logs are kept longer (${formatDuration(retention.logMs)}) than the bases that they need (${formatDuration(keptMs)})`;
-  return [{ path: ['retention', 'log'], message, hint: `set retention.${bases} to at least retention.log` }];
+function logsBeyondPhysical({ logMs, physicalMs }: Retention, { log }: Tiers): Refusal[] {
+  if (log === null || logMs <= physicalMs) return [];
+  const message = `logs are kept longer (${formatDuration(logMs)}) than the bases that they need (${formatDuration(physicalMs)})`;
+  return [{ path: ['retention', 'log'], message, hint: 'set retention.physical to at least retention.log' }];
+}
+
+/** No tool keeps one more of them: the base that a window begins in has to be kept while it gets older than the window. */
+function logsBeyondLogical({ logMs, logicalMs }: Retention, { log }: Tiers, gapMs: number): Refusal[] {
+  if (log === null || gapMs > logicalMs || logMs + gapMs <= logicalMs) return [];
+  const message = `a window of ${formatDuration(logMs)} begins in a logical backup that is up to ${describeGap(gapMs)} older, and they are kept ${formatDuration(logicalMs)} only`;
+  const hint = `set retention.logical to at least ${formatDuration(logMs + gapMs)}, or retention.log to at most ${formatDuration(Math.max(0, logicalMs - gapMs))}`;
+  return [{ path: ['retention', 'log'], message, hint }];
 }
 
 function tooShort(tier: 'logical' | 'physical' | 'snapshot', keptMs: number, gapMs: number): Refusal {

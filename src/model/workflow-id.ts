@@ -1,3 +1,6 @@
+import { type LostLogs, uniqueGapName } from './gap.ts';
+import type { Bases } from './tier.ts';
+
 /** What a run's id starts with, by workflow type. */
 export const ID_PREFIXES = {
   pointInTimeRecovery: 'pitr',
@@ -22,8 +25,8 @@ export function stampOf(at: Date): string {
 }
 
 /** The one full backup that a gap in the logs asks for, whoever finds it. */
-export const gapBackupId = (database: string, gap: { firstMissing: string; lastMissing: string }): string =>
-  `${ID_PREFIXES.physicalBackup}/${database}/gap-${gap.firstMissing}-${gap.lastMissing}`;
+export const gapBackupId = (database: string, gap: LostLogs, tier: Bases = 'physical'): string =>
+  `${ID_PREFIXES[`${tier}Backup`]}/${database}/gap-${uniqueGapName(gap)}`;
 
 /** Temporal's own limit is 1,000 bytes. */
 const LONGEST_ID = 900;

@@ -38,12 +38,17 @@ export async function readAcknowledgements(
   return records.filter((record): record is Acknowledgement => record?.formatVersion === 1);
 }
 
+/** Of logs of one timeline. The seventh digit of a binary log's number comes behind all six. */
+const isBefore = (a: string, b: string): boolean => a.length < b.length || (a.length === b.length && a < b);
+
 /** Gaps with what people have said of them. A gap that has grown since is another one; one that shrank is not. */
 export function acknowledge(gaps: readonly LogGap[], known: readonly Acknowledgement[]): LogGap[] {
   return gaps.map((gap) => {
     const found = known.find(
       ({ timeline, firstMissing, lastMissing }) =>
-        timeline === gap.timeline && firstMissing <= gap.firstMissing && gap.lastMissing <= lastMissing,
+        timeline === gap.timeline &&
+        !isBefore(gap.firstMissing, firstMissing) &&
+        !isBefore(lastMissing, gap.lastMissing),
     );
     if (found === undefined) return gap;
     const { by, at, reason } = found;

@@ -24,13 +24,14 @@ export interface FoundGap {
 export async function answerGaps(found: readonly FoundGap[], tells: boolean): Promise<void> {
   for (const { database, gap, bases } of found) {
     if (gap.acknowledged !== undefined) continue;
-    if (tells) await raise(gapAlert(database, gap));
-    if (gap.baseAfter == null) await beginAnew(database, gap, bases ?? 'physical');
+    const tier = bases ?? 'physical';
+    if (tells) await raise(gapAlert(database, gap, tier));
+    if (gap.baseAfter == null) await beginAnew(database, gap, tier);
   }
 }
 
 async function beginAnew(database: string, gap: LogGap, bases: Bases): Promise<void> {
-  const workflowId = gapBackupId(database, gap);
+  const workflowId = gapBackupId(database, gap, bases);
   const options = {
     workflowId,
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
@@ -50,7 +51,7 @@ async function beginAnew(database: string, gap: LogGap, bases: Bases): Promise<v
   }
 }
 
-function gapAlert(database: string, gap: LogGap): Alert {
+function gapAlert(database: string, gap: LogGap, bases: Bases): Alert {
   const next =
     gap.baseAfter == null
       ? 'a new full backup begins now: until it has ended, nothing that came after them can be recovered'
@@ -60,7 +61,7 @@ function gapAlert(database: string, gap: LogGap): Alert {
     title: `${describeLost(gap, database)}: no moment in between can be recovered`,
     text: next,
     hint: `look for who removed them, then: holdfast gap acknowledge ${database} --gap ${gapName(gap)} --reason …`,
-    workflowId: gap.baseAfter == null ? gapBackupId(database, gap) : null,
+    workflowId: gap.baseAfter == null ? gapBackupId(database, gap, bases) : null,
     at: new Date().toISOString(),
   };
 }

@@ -8,10 +8,14 @@ import type { Run } from '../../model/progress.ts';
  */
 export interface LogShipping {
   /**
-   * What the server has, oldest first. Closes the current log where it is older than `maxAgeMs / 2` and holds anything
-   * that no closed one does. Throws NotSupported where the server writes no logs.
+   * What the server has, oldest first. Closes the current log where it is older than `maxAgeMs / 2`, be it empty: the end
+   * of the one before proves nothing that is later. Throws NotSupported where the server writes no logs, and
+   * InvalidConfiguration where the directory is not the one that it writes them to.
    */
   survey(input: SurveyInput, run: Run): Promise<LogSurvey>;
+
+  /** When a log was begun, by its own first bytes: tells it from another one of the same name. Throws LogGap where it is gone. */
+  begunAt(input: ReadLogInput, run: Run): Promise<string>;
 
   /** A closed log from its first byte to its last, as the server wrote it. Throws LogGap where it is gone. */
   read(input: ReadLogInput, run: Run): Promise<Readable>;
@@ -54,8 +58,6 @@ export interface LogSurvey {
   current: ServerLog;
   /** a log was closed in this round */
   switched: boolean;
-  /** how long the server keeps a closed log, in milliseconds; null: until somebody removes it */
-  keptMs: number | null;
 }
 
 /** What is known of a log from its content alone. */
@@ -64,10 +66,12 @@ export interface LogFacts {
   sizeBytes: number;
   sha256: string;
   serverVersion: string;
-  /** ISO 8601: when it was begun */
+  /** ISO 8601, by the log itself: when it was begun. A session that has set its own time begins and ends logs in that time */
   createdAt: string;
   /** of its last event: whatever committed earlier is in this log, or in one before it */
   lastAt: string;
+  /** of its latest commit; null: there is none */
+  committedAt: string | null;
   /** every transaction before it and up to its end, as sets of GTIDs; null: the server has none */
   gtids: { before: string; after: string } | null;
   /** the log that the server went on with; null: it was stopped, or died */

@@ -8,6 +8,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type {
   LogFacts,
+  LogPlace,
   LogShipping,
   LogSurvey,
   ReadLogInput,
@@ -15,32 +16,38 @@ import type {
   SurveyInput,
 } from '../contract/ship.ts';
 import type { ClosedLog } from '../engine.ts';
-import { readLogHead, summarizeLog } from './binlog/summarize-log.ts';
+import { summarizeLog } from './binlog/summarize-log.ts';
 import { type Connection, withConnection } from './connection.ts';
 import { showBinlogStatus } from './flavour.ts';
 import { readIdentity } from './inspect.ts';
-import { readRemoteLog } from './remote-log.ts';
+import { openClosedLog, readHeadOfFile, WRONG_FOLDER } from './log-file.ts';
+import { readRemoteHead, readRemoteLog } from './remote-log.ts';
 
 /** Engine.logs: binary logs, which a server keeps for a while and gives to nobody. */
-export const shipping: LogShipping = { survey, read, summarize };
+export const shipping: LogShipping = { survey, begunAt, read, summarize };
 
-/** When this process saw a log for the first time that it can only ask the server about. */
-const firstSeen = new Map<string, { log: string; at: number }>();
+/** What `binlog_encryption` puts before a log's own bytes; through the server it is read without. */
+const ENCRYPTION_BYTES = 512;
 
-async function survey({ access, directory, maxAgeMs }: SurveyInput, run: Run): Promise<LogSurvey> {
+const AS = { applicationName: 'log watch' };
+
+async function survey({ maxAgeMs, ...place }: SurveyInput, run: Run): Promise<LogSurvey> {
   return withConnection(
-    access,
+    place.access,
     run,
     async (connection) => {
       const systemIdentifier = await readIdentity(connection);
       const [before, at] = [await readLogs(connection), await readClock(connection)];
-      const begun = await begunAt(before.current, { directory, systemIdentifier });
-      const switched = maxAgeMs !== null && Date.parse(at) - begun >= maxAgeMs / 2;
-      if (switched) await closeCurrent(connection);
-      const { closed, current } = switched ? await readLogs(connection) : before;
-      return { at, systemIdentifier, closed, current, switched, keptMs: await readRetention(connection) };
+      const age = Date.parse(at) - (await begunOf(before.current, { ...place, systemIdentifier }, run));
+      // Begun in the future: by a session that has set its own time.
+      const switched = maxAgeMs !== null && (age >= maxAgeMs / 2 || age < 0);
+      if (!switched) return { at, systemIdentifier, ...before, switched };
+      await closeCurrent(connection);
+      const after = await readLogs(connection);
+      if (place.directory !== null) await requireOwnFolder(connection, place.directory, after.current, run);
+      return { at, systemIdentifier, ...after, switched };
     },
-    { applicationName: 'log watch' },
+    AS,
   );
 }
 
@@ -51,12 +58,14 @@ export async function closeLog(access: ServerAccess, run: Run): Promise<ClosedLo
     run,
     async (connection) => {
       const at = await readClock(connection);
-      const { current } = await readLogs(connection);
       await closeCurrent(connection);
+      const { closed } = await readLogs(connection);
+      const last = closed.at(-1);
+      if (last === undefined) throw new HoldfastError('ToolFailed', 'the server lists no closed log');
       // MySQL has no timelines: a server that took over is told by its identity and its GTIDs.
-      return { at, position: `${current.name}:${current.sizeBytes}`, log: current.name, timeline: 1 };
+      return { at, position: `${last.name}:${last.sizeBytes}`, log: last.name, timeline: 1 };
     },
-    { applicationName: 'log watch' },
+    AS,
   );
 }
 
@@ -89,47 +98,76 @@ async function readClock(connection: Connection): Promise<string> {
   return `${row?.at.slice(0, 23)}Z`;
 }
 
-/** In milliseconds: by the log itself, or as long as this process has known it. */
-async function begunAt(
+/** When this process learned of a log that it is only being written to, and when it was begun. */
+const known = new Map<string, { log: string; at: number }>();
+
+/** In milliseconds, by the log itself; asked once for each log, since each time is a program of its own. */
+async function begunOf(
   log: ServerLog,
-  { directory, systemIdentifier }: { directory: string | null; systemIdentifier: string },
+  { systemIdentifier, ...place }: LogPlace & { systemIdentifier: string },
+  run: Run,
 ): Promise<number> {
-  if (directory !== null) return Date.parse((await readLogHead(openFile(directory, log))).begunAt);
-  const known = firstSeen.get(systemIdentifier);
-  if (known?.log === log.name) return known.at;
-  const at = Date.now();
-  firstSeen.set(systemIdentifier, { log: log.name, at });
+  if (place.directory === null) {
+    const before = known.get(systemIdentifier);
+    if (before?.log === log.name) return before.at;
+  }
+  const at = Date.parse(await begunAt({ ...place, log }, run).catch(wrongFolder));
+  known.set(systemIdentifier, { log: log.name, at });
   return at;
 }
 
-/** How long the server keeps closed logs; null: for ever. */
-async function readRetention(connection: Connection): Promise<number | null> {
-  const [row] = await connection.query<{ Value: string }>(
-    "SHOW GLOBAL VARIABLES WHERE Variable_name = 'binlog_expire_logs_seconds'",
+/** The log that a server writes now is there, or it is another folder. */
+function wrongFolder(error: unknown): never {
+  if (!(error instanceof HoldfastError && error.type === 'LogGap')) throw error;
+  throw new HoldfastError(
+    'InvalidConfiguration',
+    error.message.replace(/ any more$/, ', and it is written now'),
+    {
+      hint: WRONG_FOLDER,
+      cause: error,
+    },
   );
-  const seconds = Number(row?.Value ?? 0);
-  return seconds === 0 ? null : seconds * 1_000;
+}
+
+/**
+ * The log that was just begun is in the folder, and of this server: names and sizes of two idle servers' logs agree, so
+ * that another one's folder would give logs, and not be noticed before a restore.
+ */
+async function requireOwnFolder(
+  connection: Connection,
+  directory: string,
+  { name }: ServerLog,
+  run: Run,
+): Promise<void> {
+  const head = await readHeadOfFile(directory, name, run).catch(wrongFolder);
+  const [server] = await connection.query<{ id: string | number }>('SELECT @@GLOBAL.server_id AS id');
+  if (head.serverId === Number(server?.id)) return;
+  throw new HoldfastError(
+    'InvalidConfiguration',
+    `log ${name} in ${directory} was written by the server of server_id ${head.serverId}, and this one's is ${server?.id}`,
+    { hint: WRONG_FOLDER },
+  );
+}
+
+async function begunAt({ access, directory, log }: ReadLogInput, run: Run): Promise<string> {
+  return directory === null
+    ? readRemoteHead({ access, log: log.name }, run)
+    : (await readHeadOfFile(directory, log.name, run)).begunAt;
 }
 
 async function read({ access, directory, log }: ReadLogInput, run: Run): Promise<Readable> {
-  if (directory !== null) {
-    const { size } = await stat(pathOf(directory, log)).catch((error: unknown) => {
-      throw fileError(error, directory, log);
-    });
-    if (size === log.sizeBytes) return openFile(directory, log, run.signal);
-    throw new HoldfastError(
-      'BackupUnusable',
-      `log ${log.name} has ${size} bytes, and its server says ${log.sizeBytes}`,
-      {
-        hint: "mysql.logDirectory has to be the folder of this server's own binary logs",
-      },
-    );
-  }
-  const directoryForOne = await mkdtemp(join(tmpdir(), 'holdfast-log-'));
-  const removed = () => rm(directoryForOne, { recursive: true, force: true });
+  if (directory !== null) return openClosedLog(directory, log, run.signal);
+  const own = await mkdtemp(join(tmpdir(), 'holdfast-log-'));
+  const removed = () => rm(own, { recursive: true, force: true });
   try {
-    await readRemoteLog({ access, log: log.name, directory: directoryForOne }, run);
-    const content = openFile(directoryForOne, log, run.signal);
+    await readRemoteLog({ access, log: log.name, directory: own }, run);
+    const file = join(own, basename(log.name));
+    const { size } = await stat(file);
+    if (size < log.sizeBytes - ENCRYPTION_BYTES) {
+      const message = `the server gave ${size} bytes of log ${log.name}, which has ${log.sizeBytes}`;
+      throw new HoldfastError('ToolFailed', message);
+    }
+    const content = createReadStream(file, { signal: run.signal });
     content.once('close', () => void removed());
     return content;
   } catch (error) {
@@ -138,36 +176,12 @@ async function read({ access, directory, log }: ReadLogInput, run: Run): Promise
   }
 }
 
-/** Names are the server's: one with a path in it is none of a log. */
-const pathOf = (directory: string, { name }: ServerLog): string => join(directory, basename(name));
-
-const openFile = (directory: string, log: ServerLog, signal?: AbortSignal) =>
-  createReadStream(pathOf(directory, log), signal === undefined ? {} : { signal });
-
-function fileError(error: unknown, directory: string, { name }: ServerLog): HoldfastError {
-  const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-  if (code === 'ENOENT') {
-    return new HoldfastError('LogGap', `log ${name} is not in ${directory} any more`, {
-      hint: 'keep binary logs longer on the server (binlog_expire_logs_seconds) than they take to be shipped',
-    });
-  }
-  return new HoldfastError('PermissionDenied', `log ${name} in ${directory} cannot be read (${code})`, {
-    hint: "let the worker's user read the folder of mysql.logDirectory, or leave it out: logs are then read through the server",
-  });
-}
-
 async function summarize(content: AsyncIterable<Buffer>, run: Run): Promise<LogFacts> {
-  const {
-    bytes,
-    sha256,
-    serverVersion,
-    begunAt: createdAt,
-    endedAt: lastAt,
-    ...said
-  } = await summarizeLog(content, { signal: run.signal });
+  const said = await summarizeLog(content, { signal: run.signal });
   const { previousGtids: before, gtids: after, transactions, textTransactions, incidents } = said;
   return {
-    ...{ sizeBytes: bytes, sha256, serverVersion, createdAt, lastAt },
+    ...{ sizeBytes: said.bytes, sha256: said.sha256, serverVersion: said.serverVersion },
+    ...{ createdAt: said.begunAt, lastAt: said.endedAt, committedAt: said.lastAt },
     gtids: before === '' && after === '' ? null : { before, after },
     next: said.nextName,
     transactions,

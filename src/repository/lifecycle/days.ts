@@ -1,5 +1,6 @@
 import { type DatabaseView, describeDatabase } from '../../config/describe.ts';
 import type { Config } from '../../config/schema.ts';
+import { largestGapMs } from '../../model/cron.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { describeGap } from '../../model/tier.ts';
 
@@ -16,16 +17,34 @@ const MARGIN_DAYS = 1;
 
 /**
  * Logs: a window of seven days needs the logs since the base before it, which may be as old as the time between two
- * fulls. Null where no logs are archived.
+ * fulls, or two logical backups. Null where no logs are kept.
  */
-export function logKept({ tiers, retention }: Pick<DatabaseView, 'tiers' | 'retention'>): Kept | null {
-  if (tiers.log === null || tiers.physical === null) return null;
+export function logKept(database: Pick<DatabaseView, 'tiers' | 'retention' | 'bases'>): Kept | null {
+  const { tiers, retention, bases } = database;
+  const gapMs = baseGapOf(database);
+  if (tiers.log === null || gapMs === null) return null;
   const window = daysOf(retention.logMs);
-  const age = daysOf(Math.min(tiers.physical.fullGapMs, retention.physicalMs));
+  const age = daysOf(Math.min(gapMs, retention[`${bases}Ms`]));
   return {
     days: window + age + MARGIN_DAYS,
-    why: `a window of ${formatDuration(retention.logMs)}, and the age of the base that it begins with, up to ${describeGap(tiers.physical.fullGapMs)}, and a day to make one`,
+    why: `a window of ${formatDuration(retention.logMs)}, and the age of the base that it begins with, up to ${describeGap(gapMs)}, and a day to make one`,
   };
+}
+
+/** The longest time between two that a window can begin in, in milliseconds; null: none are made. */
+function baseGapOf({ tiers, bases }: Pick<DatabaseView, 'tiers' | 'bases'>): number | null {
+  if (bases === 'physical') return tiers.physical?.fullGapMs ?? null;
+  if (tiers.logical === null) return null;
+  return largestGapMs(tiers.logical.schedule) ?? Number.POSITIVE_INFINITY;
+}
+
+/** Until when a log that is shipped now is locked: as long as the lifecycle keeps it. */
+export function shippedUntil(
+  database: Pick<DatabaseView, 'tiers' | 'retention' | 'bases'>,
+  now: number,
+): Date {
+  const days = logKept(database)?.days;
+  return new Date(now + (days === undefined ? database.retention.logMs : days * DAY_MS));
 }
 
 /** Backups of a tier: their retention, from the end of the backup on. */
@@ -67,12 +86,13 @@ export function trailDays(databases: readonly DatabaseView[]): number {
 
 /**
  * The bucket's default retention, in days: what no backup names is locked for as long as the logs of any database are
- * needed. Logs are never locked one by one.
+ * needed. Logs that a server archives are never locked one by one; those that we ship are.
  */
 export function defaultRetentionDays(config: Config): number {
-  const logs = Object.keys(config.databases).flatMap(
-    (name) => logKept(describeDatabase(config, name))?.days ?? [],
-  );
+  const logs = Object.keys(config.databases).flatMap((name) => {
+    const database = describeDatabase(config, name);
+    return database.bases === 'physical' ? (logKept(database)?.days ?? []) : [];
+  });
   return Math.max(1, ...logs);
 }
 

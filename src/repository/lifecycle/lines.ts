@@ -23,13 +23,12 @@ export function describeLifecycle(
   return [
     ...byRetention('log', databases, (database) => {
       const kept = logKept(database);
-      const fulls = database.tiers.physical?.retentionArchive;
-      return (
-        kept && [
-          database.retention.logMs,
-          `kept ${kept.days} days at least: ${kept.why}; pgBackRest removes what is older than the newest ${fulls} fulls`,
-        ]
-      );
+      const { retentionArchive: fulls } = database.tiers.physical ?? {};
+      const [least, end] =
+        fulls === undefined
+          ? ['', '']
+          : [' at least', `; pgBackRest removes what is older than the newest ${fulls} fulls`];
+      return kept && [database.retention.logMs, `kept ${kept.days} days${least}: ${kept.why}${end}`];
     }),
     ...byRetention('logical', databases, ({ tiers, retention: { logicalMs } }) => {
       const { days, why } = backupKept(logicalMs);

@@ -1,11 +1,14 @@
+import { flavourOf } from '../../engines/mysql/flavour.ts';
 import { containsGtid, parseGtid, parseGtids } from '../../engines/mysql/gtid.ts';
+import type { Manifest } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { countOf } from '../../model/plan.ts';
+import { serverMajorOf } from '../../model/server-major.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import { consistentAt } from '../bases.ts';
 import type { Choice, Situation } from '../choice.ts';
 import { whatIs } from '../choice-refusals.ts';
-import { provenUntil, runsOf, type ShippedStretch, shippedBases, stretchFrom } from './chain.ts';
+import { logOver, provenUntil, runsOf, type ShippedStretch, shippedBases, stretchFrom } from './chain.ts';
 import { numberOf, type ShippedLog, timelineOf } from './name.ts';
 
 type Aim = Situation & { shipped: readonly ShippedLog[] };
@@ -25,11 +28,26 @@ export function chooseShipped(situation: Aim): Choice {
   const bases = shippedBases(manifests);
   if (bases.length === 0) throw noBase(situation);
   const runs = runsOf(shipped);
-  const stretches = bases.map((base) => stretchFrom(base, runs));
+  const stretches = onTimeline(
+    situation,
+    bases.map((base) => stretchFrom(base, runs)),
+  );
   if ('time' in target) return chooseByTime(situation, stretches, Date.parse(target.time.replace(' ', 'T')));
   if ('lsn' in target) return chooseByPosition(situation, stretches, target.lsn);
   if ('gtid' in target) return chooseByGtid(situation, stretches, target.gtid);
   return chooseNewest(situation, stretches);
+}
+
+/** Names of logs come again when a server counts anew: a timeline tells them apart. */
+function onTimeline({ target }: Aim, stretches: ShippedStretch[]): ShippedStretch[] {
+  const wanted = target.timeline;
+  const timelineIn = ({ lineage }: ShippedStretch) => (lineage === null ? null : timelineOf(lineage));
+  const own = stretches.filter((stretch) => wanted === undefined || timelineIn(stretch) === wanted);
+  if (own.length > 0) return own;
+  const known = [...new Set(stretches.map(timelineIn))].filter((timeline) => timeline !== null);
+  throw new HoldfastError('TargetNotRecoverable', `timeline ${wanted} cannot be reached from any base`, {
+    hint: `the timelines are ${known.join(', ')}`,
+  });
 }
 
 function chooseByTime(situation: Aim, stretches: readonly ShippedStretch[], time: number): Choice {
@@ -44,7 +62,7 @@ function chooseByTime(situation: Aim, stretches: readonly ShippedStretch[], time
   for (const stretch of early) {
     if (consistentAt(stretch.base) === time) return choiceOf(stretch, null, 'yes');
     // What commits in the last second of a log may lie in the next one.
-    const last = stretch.logs.find(({ lastAt }) => Date.parse(lastAt) > time);
+    const last = logOver(stretch.logs, time);
     if (last !== undefined) return choiceOf(stretch, last, 'yes');
   }
   return closeable(situation, early);
@@ -53,10 +71,10 @@ function chooseByTime(situation: Aim, stretches: readonly ShippedStretch[], time
 function chooseByPosition(situation: Aim, stretches: readonly ShippedStretch[], position: string): Choice {
   const [log, at] = splitPosition(position, situation.target);
   const number = numberOf(log) ?? 0;
-  const early = stretches.filter(({ base }) => {
-    const [own, from] = (base.positions.start ?? ':').split(':') as [string, string];
-    const first = numberOf(own) ?? 0;
-    return first < number || (first === number && Number(from) <= at);
+  const early = stretches.filter(({ base: { positions } }) => {
+    const first = numberOf(positions.startLog ?? '') ?? 0;
+    const from = Number(/:(\d+)$/.exec(positions.start ?? '')?.[1] ?? 0);
+    return first < number || (first === number && from <= at);
   });
   if (early.length === 0) throw beforeOldest(situation, stretches);
   for (const stretch of early) {
@@ -66,6 +84,8 @@ function chooseByPosition(situation: Aim, stretches: readonly ShippedStretch[], 
   return closeable(situation, early);
 }
 
+const flavourOfBase = (base: Manifest) => flavourOf(serverMajorOf(base));
+
 /** Which log holds it only their records tell: so the newest base that is without it, and every log behind it. */
 function chooseByGtid(situation: Aim, stretches: readonly ShippedStretch[], gtid: string): Choice {
   if (stretches.every(({ base }) => base.positions.gtid == null)) {
@@ -74,6 +94,15 @@ function chooseByGtid(situation: Aim, stretches: readonly ShippedStretch[], gtid
     });
   }
   const wanted = parseGtid(gtid);
+  const isOther = stretches.some(({ base }) => flavourOfBase(base) !== wanted.flavour);
+  if (isOther) {
+    throw new HoldfastError('InvalidInput', `${describeTarget(situation.target)} is no GTID of this server`, {
+      hint:
+        wanted.flavour === 'mysql'
+          ? 'MariaDB writes a GTID as 0-1-23'
+          : 'MySQL writes a GTID as 3e11fa47-71ca-11e1-9e33-c80aa9429562:23',
+    });
+  }
   const without = stretches.filter(
     ({ base: { positions } }) =>
       positions.gtid != null && !containsGtid(parseGtids(positions.gtid, wanted.flavour), wanted),
@@ -84,12 +113,12 @@ function chooseByGtid(situation: Aim, stretches: readonly ShippedStretch[], gtid
 }
 
 function chooseNewest(situation: Aim, stretches: readonly ShippedStretch[]): Choice {
+  const open = stretches.find(({ isOpen }) => isOpen);
+  if (open !== undefined) return choiceOf(open, open.logs.at(-1) ?? null, 'yes');
   const newest = stretches[0] as ShippedStretch;
-  const choice = choiceOf(newest, newest.logs.at(-1) ?? null, 'yes');
-  if (newest.hole === null) return choice;
   if (situation.beyondGap !== 'leave') throw gapError(situation, newest);
-  const { count, firstMissing, lastMissing } = newest.hole;
-  const notice = `${countOf(count, 'log')} missing (${firstMissing} to ${lastMissing}): the recovery ends before them, and what committed in them and later is lost`;
+  const choice = choiceOf(newest, newest.logs.at(-1) ?? null, 'yes');
+  const notice = `${whatEnds(newest)}: the recovery ends before, and what committed later than ${new Date(provenUntil(newest)).toISOString()} is lost`;
   return { ...choice, notices: [...choice.notices, notice], beforeReplay: notice };
 }
 
@@ -105,12 +134,13 @@ function chooseById({ manifests }: Aim, id: string): Choice {
   }
   const notices =
     manifest.copyOf === undefined ? [] : [`it is ${whatIs(manifest)}, restored from its snapshot alone`];
-  return { ...choiceOf({ base: manifest, lineage: null, logs: [], hole: null }, null, 'yes'), notices };
+  const alone = { base: manifest, lineage: null, logs: [], hole: null, isOpen: false };
+  return { ...choiceOf(alone, null, 'yes'), notices };
 }
 
 /** Nothing shipped proves the target. Where no log is missing, production can still close the current one. */
 function closeable(situation: Aim, early: readonly ShippedStretch[]): Choice {
-  const newest = early.find(({ hole }) => hole === null);
+  const newest = early.find(({ isOpen }) => isOpen);
   if (newest === undefined) throw gapError(situation, early[0] as ShippedStretch);
   return choiceOf(newest, newest.logs.at(-1) ?? null, 'needs-closing');
 }
@@ -149,16 +179,21 @@ function beforeOldest(situation: Aim, stretches: readonly ShippedStretch[]): Hol
   );
 }
 
-function gapError(situation: Aim, stretch: ShippedStretch): HoldfastError {
-  const { hole } = stretch;
-  const which = hole === null ? '' : ` (${hole.firstMissing} to ${hole.lastMissing})`;
-  return new HoldfastError(
-    'LogGap',
-    `${describeTarget(situation.target)} cannot be reached: ${countOf(hole?.count ?? 0, 'log')} missing in the repository${which}`,
-    {
-      hint: `the last moment before the gap that can be recovered is ${new Date(provenUntil(stretch)).toISOString()}`,
-    },
-  );
+/** Why a replay does not go on to what the server writes now. */
+function whatEnds({ base, hole, logs }: ShippedStretch): string {
+  if (hole === null) {
+    return `the server was replaced, or counts its logs anew, after ${logs.at(-1)?.name ?? `backup ${base.id}`}, and no logical backup was taken since`;
+  }
+  const { count, firstMissing, lastMissing } = hole;
+  if (count === 0) return `${firstMissing} does not go on from the log before it`;
+  const which = count === 1 ? firstMissing : `${firstMissing} to ${lastMissing}`;
+  return `${countOf(count, 'log')} missing in the repository (${which})`;
+}
+
+export function gapError({ target }: Pick<Aim, 'target'>, stretch: ShippedStretch): HoldfastError {
+  return new HoldfastError('LogGap', `${describeTarget(target)} cannot be reached: ${whatEnds(stretch)}`, {
+    hint: `the last moment before the gap that can be recovered is ${new Date(provenUntil(stretch)).toISOString()}`,
+  });
 }
 
 function noBase({ manifests, target }: Aim): HoldfastError {

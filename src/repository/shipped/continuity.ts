@@ -1,59 +1,83 @@
 import type { LogGap } from '../../model/backup.ts';
 import { consistentAt, type LogBase } from '../bases.ts';
-import { type LogRun, provenUntil, runsOf, stretchFrom } from './chain.ts';
+import {
+  type LogRun,
+  newestFirst,
+  newestLineage,
+  provenUntil,
+  runsOf,
+  type ShippedStretch,
+  stretchFrom,
+} from './chain.ts';
 import { numberOf, type ShippedLog, timelineOf } from './name.ts';
 
 /** Spans in milliseconds, not merged, and what is missing: of a database whose logs we ship. */
 export function shippedContinuity(known: {
-  /** newest first */
+  /** in any order */
   bases: readonly LogBase[];
   shipped: readonly ShippedLog[];
 }): { spans: { from: number; to: number }[]; gaps: LogGap[] } {
-  const { bases } = known;
   const runs = runsOf(known.shipped);
-  const spans = bases.map((base) => ({
-    from: consistentAt(base),
-    to: provenUntil(stretchFrom(base, runs)),
+  const stretches = newestFirst(known.bases).map((base) => stretchFrom(base, runs));
+  const spans = stretches.map((stretch) => ({
+    from: consistentAt(stretch.base),
+    to: provenUntil(stretch),
   }));
-  return { spans, gaps: [...holesOf(runs, bases), ...anewOf(runs, bases)] };
+  return { spans, gaps: gapsOf(runs, stretches) };
 }
 
-function holesOf(runs: readonly LogRun[], bases: readonly LogBase[]): LogGap[] {
-  return runs.flatMap(({ hole }) => (hole === null ? [] : [{ ...hole, baseAfter: baseAfter(hole, bases) }]));
+/** `stretches`: of the newest base first. */
+export function gapsOf(runs: readonly LogRun[], stretches: readonly ShippedStretch<LogBase>[]): LogGap[] {
+  const holes = runs.flatMap(({ hole }) =>
+    hole === null ? [] : [{ ...hole, baseAfter: baseAfter(hole, stretches) }],
+  );
+  return [...holes, ...baseWithoutLogs(holes, stretches), ...begunAnew(runs, stretches)];
 }
 
 /** The first base that needs nothing of a hole, nor of what is before it. */
-function baseAfter({ before, lastMissing }: LogGap, bases: readonly LogBase[]): string | null {
-  const last = numberOf(lastMissing) ?? 0;
-  const behind = bases.filter((base) => {
-    const start = numberOf(base.positions.startLog ?? '') ?? 0;
-    return before !== null && consistentAt(base) >= Date.parse(before) && start > last;
-  });
-  return behind.at(-1)?.id ?? null;
+function baseAfter(hole: LogGap, stretches: readonly ShippedStretch<LogBase>[]): string | null {
+  const { before } = hole;
+  const behind = stretches.filter(
+    (stretch) =>
+      before !== null && consistentAt(stretch.base) >= Date.parse(before) && !isSame(stretch.hole, hole),
+  );
+  return behind.at(-1)?.base.id ?? null;
+}
+
+const isSame = (a: LogGap | null, b: LogGap): boolean =>
+  a?.timeline === b.timeline && a.lastMissing === b.lastMissing;
+
+/** Only of the newest base: older ones outlive their logs by design. */
+function baseWithoutLogs(holes: readonly LogGap[], [newest]: readonly ShippedStretch<LogBase>[]): LogGap[] {
+  if (newest === undefined || newest.logs.length > 0 || newest.hole === null) return [];
+  const { hole } = newest;
+  const first = numberOf(hole.firstMissing) ?? 0;
+  const isKnown = holes.some(
+    (one) =>
+      one.timeline === hole.timeline &&
+      (numberOf(one.firstMissing) ?? 0) <= first &&
+      first <= (numberOf(one.lastMissing) ?? 0),
+  );
+  return isKnown ? [] : [{ ...hole, baseAfter: null }];
 }
 
 /**
  * Logs that no base leads to, where there were bases before: the server was replaced, or counts its logs anew. Nothing is
  * missing by name, and yet no moment in them can be recovered.
  */
-function anewOf(runs: readonly LogRun[], bases: readonly LogBase[]): LogGap[] {
-  const newest = runs.toSorted((a, b) => beginOf(b) - beginOf(a))[0];
-  const first = newest?.logs[0];
-  if (newest === undefined || first === undefined || bases.length === 0) return [];
-  const reached = bases.some((base) => {
-    const stretch = stretchFrom(base, runs);
-    return stretch.lineage === newest.lineage;
-  });
-  const earlier = runs.filter(({ lineage }) => lineage !== newest.lineage);
-  if (reached || earlier.length === 0) return [];
+function begunAnew(runs: readonly LogRun[], stretches: readonly ShippedStretch<LogBase>[]): LogGap[] {
+  const lineage = newestLineage(runs);
+  const first = runs.find((run) => run.lineage === lineage)?.logs[0];
+  if (lineage === null || first === undefined || stretches.length === 0) return [];
+  const isReached = stretches.some((stretch) => stretch.lineage === lineage || stretch.isOpen);
+  const earlier = runs.filter((run) => run.lineage !== lineage);
+  if (isReached || earlier.length === 0) return [];
   const before = earlier.flatMap(({ logs }) => logs.map(({ lastAt }) => lastAt)).toSorted();
   return [
     {
-      timeline: timelineOf(newest.lineage),
+      timeline: timelineOf(lineage),
       ...{ firstMissing: first.name, lastMissing: first.name, count: 0 },
       ...{ after: before.at(-1) ?? null, before: first.createdAt, baseAfter: null },
     },
   ];
 }
-
-const beginOf = ({ logs }: LogRun): number => Date.parse(logs[0]?.createdAt ?? '');

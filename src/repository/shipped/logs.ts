@@ -7,7 +7,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import { mapBounded } from '../bounded.ts';
 import { dumpedContent } from '../dumped-content.ts';
 import { heartbeatFolder, logFolder, shippedFolder } from '../layout.ts';
-import type { Repository } from '../repository.ts';
+import type { ListedVersion, Repository } from '../repository.ts';
 import { parseRecordKey, recordKey, type ShippedLog } from './name.ts';
 
 /** What a shipped log's record holds: written last, it is what makes the log one. */
@@ -25,20 +25,16 @@ export interface LogRecord extends LogFacts {
 
 const READS_AT_ONCE = 16;
 
-/** Every shipped log of a database, by listing alone, in no order across lineages; `after`: a log, those behind it alone. */
+/** Every shipped log of a database, by listing alone, in no order. */
 export async function listShippedLogs(
   repository: Repository,
   database: string,
-  options: { signal?: AbortSignal; after?: Pick<ShippedLog, 'lineage' | 'name'> } = {},
+  { signal }: { signal?: AbortSignal } = {},
 ): Promise<ShippedLog[]> {
-  const { signal, after } = options;
   const root = logFolder(database);
   const heartbeats = heartbeatFolder(database);
-  // A tilde comes behind every key of the log's own folder.
-  const behind = after === undefined ? undefined : `${shippedFolder(database, after.lineage, after.name)}~`;
-  const folder = after === undefined ? root : shippedFolder(database, after.lineage);
   const found: ShippedLog[] = [];
-  for await (const { key, lastModified } of repository.list(folder, signal, behind)) {
+  for await (const { key, lastModified } of repository.list(root, signal)) {
     if (key.startsWith(heartbeats)) continue;
     const log = parseRecordKey(root, key);
     if (log !== null) found.push({ ...log, shippedAt: lastModified });
@@ -46,9 +42,17 @@ export async function listShippedLogs(
   return found;
 }
 
-/** Writes a log's record; where another attempt was first, its record stays. */
-export async function writeLogRecord(repository: Repository, record: LogRecord): Promise<string> {
-  const key = recordKey({ database: record.database, lineage: record.lineage, log: record.name }, record);
+/**
+ * Writes a log's record; where another attempt was first, its record stays. `times`: of the log as they can be true,
+ * whatever a session's own time has made of them.
+ */
+export async function writeLogRecord(
+  repository: Repository,
+  record: LogRecord,
+  times: Pick<LogFacts, 'createdAt' | 'lastAt'>,
+): Promise<string> {
+  const { database, lineage, name, gtids } = record;
+  const key = recordKey({ database, lineage, log: name }, { ...times, gtids });
   await repository.create(key, `${JSON.stringify(record, null, 2)}\n`, {
     contentType: 'application/json',
     lockedUntil: record.lockedUntil,
@@ -56,17 +60,36 @@ export async function writeLogRecord(repository: Repository, record: LogRecord):
   return key;
 }
 
-/** Throws BackupUnusable where it is gone, or none. */
+/** Throws BackupUnusable where it is gone, or none. A record is written once: whatever is newer than the first is none. */
 export async function readLogRecord(
   repository: Repository,
   log: Pick<ShippedLog, 'key' | 'name'>,
   signal?: AbortSignal,
 ): Promise<LogRecord> {
-  const record = await repository.getJson<LogRecord>(log.key, signal);
-  if (record?.formatVersion === 1) return record;
+  const versions: ListedVersion[] = [];
+  for await (const version of repository.versions(log.key, signal)) {
+    if (version.key === log.key && !version.isDeleteMarker) versions.push(version);
+  }
+  for (const { key, versionId } of versions.toReversed()) {
+    const object = { key, versionId: versionId === 'null' ? null : versionId };
+    const record = parseLogRecord(await repository.getText(object, signal), key);
+    if (record !== null) return record;
+  }
   throw new HoldfastError('BackupUnusable', `the record of log ${log.name} cannot be read`, {
     hint: 'holdfast repository audit tells what is damaged, holdfast repository repair puts good versions back',
   });
+}
+
+/** Null for what is no record, one of a newer Holdfast, or that of another log. */
+export function parseLogRecord(text: string | null, key: string): LogRecord | null {
+  try {
+    const value = JSON.parse(text ?? 'null') as Partial<LogRecord> | null;
+    if (value?.formatVersion !== 1) return null;
+    const { database, lineage, name } = value as LogRecord;
+    return key.startsWith(shippedFolder(database, lineage, name)) ? (value as LogRecord) : null;
+  } catch {
+    return null;
+  }
 }
 
 export function readLogRecords(

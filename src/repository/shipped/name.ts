@@ -41,7 +41,7 @@ export function recordKey(
 export function parseRecordKey(folder: string, key: string): Omit<ShippedLog, 'shippedAt'> | null {
   const [lineage = '', encoded = '', record = '', ...more] = key.slice(folder.length).split('/');
   const parts = RECORD.exec(record);
-  const name = decodeURIComponent(encoded);
+  const name = decoded(encoded);
   const number = numberOf(name);
   if (parts === null || number === null || more.length > 0 || !LINEAGE.test(lineage)) return null;
   const [, createdAt, lastAt, before, after] = parts as unknown as string[];
@@ -55,16 +55,26 @@ export function parseRecordKey(folder: string, key: string): Omit<ShippedLog, 's
   };
 }
 
+/** Whoever can write can write a key that is none. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return '';
+  }
+}
+
 /** The number of a log, by which a server counts them; null for what is no log's name. */
 export function numberOf(name: string): number | null {
   const digits = /\.(\d{1,15})$/.exec(name)?.[1];
   return digits === undefined ? null : Number(digits);
 }
 
-/** The name of another log of the same server. */
+const DIGITS = 6;
+
+/** The name of another log of the same server: six digits, and more once they are used up (MySQL: The Binary Log). */
 export function siblingOf(name: string, number: number): string {
-  const digits = /\.(\d+)$/.exec(name)?.[1] ?? '';
-  return `${name.slice(0, name.length - digits.length)}${String(number).padStart(digits.length, '0')}`;
+  return `${name.slice(0, name.lastIndexOf('.') + 1)}${String(number).padStart(DIGITS, '0')}`;
 }
 
 /** The server of a lineage. */
@@ -86,6 +96,9 @@ const digestOf = (gtids: string | undefined): string =>
 /** Whole seconds, cut off: a log's end is never said to be later than it is. */
 const stampOf = (at: string): string =>
   `${new Date(Date.parse(at)).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+
+/** As names say it. */
+export const wholeSeconds = (at: string): string => timeOf(stampOf(at));
 
 const timeOf = (stamp: string): string =>
   stamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6.000Z');

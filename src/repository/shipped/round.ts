@@ -6,8 +6,8 @@ import { newestManifestAt } from '../continuity/cursor.ts';
 import type { LogRound } from '../continuity/round.ts';
 import { listManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
-import { runsOf, shippedBases, stretchFrom } from './chain.ts';
-import { shippedContinuity } from './continuity.ts';
+import { newestLineage, provenUntil, runsOf, shippedBases, stretchFrom } from './chain.ts';
+import { gapsOf } from './continuity.ts';
 import { listShippedLogs } from './logs.ts';
 import { timelineOf } from './name.ts';
 
@@ -20,7 +20,7 @@ export interface ShippedCursor {
   bases: LogBase[];
   /** what was missing in the round before, by name: a second look makes it lost */
   missing: string[];
-  /** a replay from the newest base reaches the newest log */
+  /** a replay from one of the bases reaches the newest log, and what is written now */
   anchored: boolean;
 }
 
@@ -41,19 +41,16 @@ export async function lookAtShipped(
           .slice(0, MOST_BASES)
           .map(slim);
   const shipped = await listShippedLogs(repository, database, signal === undefined ? {} : { signal });
-  const { spans, gaps } = shippedContinuity({ bases, shipped });
   const runs = runsOf(shipped);
-  const newest = runs
-    .flatMap(({ logs }) => logs.slice(-1))
-    .toSorted((a, b) => Date.parse(a.lastAt) - Date.parse(b.lastAt))
-    .at(-1);
-  const stretch = bases[0] === undefined ? null : stretchFrom(bases[0], runs);
-  const until = spans.map(({ to }) => to);
+  const stretches = bases.map((base) => stretchFrom(base, runs));
+  const gaps = gapsOf(runs, stretches);
+  const newest = runs.findLast(({ lineage }) => lineage === newestLineage(runs))?.logs.at(-1);
+  const until = stretches.map(provenUntil);
   return {
     cursor: {
       ...{ kind: 'shipped', manifestsAt, bases },
       missing: gaps.map(gapName),
-      anchored: stretch !== null && stretch.hole === null && stretch.lineage === (newest?.lineage ?? null),
+      anchored: stretches.some(({ isOpen }) => isOpen),
     },
     timeline: newest === undefined ? null : timelineOf(newest.lineage),
     archivedUpTo: newest?.name ?? null,

@@ -5,6 +5,8 @@ import { describeTarget, type Target } from '../../model/target.ts';
 import type { Recoverability } from '../chain.ts';
 import type { Choice } from '../choice.ts';
 import type { Repository } from '../repository.ts';
+import { runsOf, stretchFrom } from './chain.ts';
+import { gapError } from './choice.ts';
 import { readLogRecord } from './logs.ts';
 import type { ShippedLog } from './name.ts';
 
@@ -32,7 +34,12 @@ export async function toItsTransaction(
     else low = middle + 1;
   }
   const last = logs[low];
-  if (last === undefined) return { ...choice, reachable: 'needs-closing' };
+  if (last === undefined) {
+    const stretch = stretchFrom(choice.manifest, runsOf(known.shipped));
+    // What is written now does not go on from there: it may hold the transaction, and nothing leads to it.
+    if (!stretch.isOpen) throw gapError({ target }, stretch);
+    return { ...choice, reachable: 'needs-closing' };
+  }
   return { ...choice, lastLog: last.name, segments: low + 1 };
 }
 
@@ -46,9 +53,7 @@ export function logsOf(
   { lineage, firstLog, lastLog }: Pick<Choice, 'lineage' | 'firstLog' | 'lastLog'>,
   shipped: readonly ShippedLog[],
 ): ShippedLog[] {
-  const own = shipped
-    .filter((log) => log.lineage === lineage)
-    .toSorted((a, b) => a.number - b.number || (a.createdAt < b.createdAt ? -1 : 1));
+  const own = runsOf(shipped.filter((log) => log.lineage === lineage)).flatMap(({ logs }) => logs);
   const first = own.findIndex(({ name }) => name === firstLog);
   const last = own.findLastIndex(({ name }) => name === lastLog);
   return first === -1 || last === -1 ? [] : own.slice(first, last + 1);

@@ -56,7 +56,7 @@ test.each([
   [
     'a window that is longer than its bases are kept',
     'retention: {log: 60d, logical: 30d}',
-    'logs are kept longer',
+    'a window of 60d begins in a logical backup that is up to 1d older, and they are kept 30d only',
   ],
 ])('%s are refused', (_, more, message) => {
   expect(failureOf(mysqlText(more)).message).toContain(message);

@@ -120,6 +120,24 @@ test.each([
   expect(refusedAt(protect({}, {}, { retention: { ...retention, ...kept } }))).toEqual([path]);
 });
 
+test('a window of logs that are shipped begins in a logical backup, which is kept while it gets older than the window', () => {
+  const kept = (logMs: number, logicalMs: number, schedule = '0 1 * * *') =>
+    protect(
+      {},
+      { physical: 'off', logical: { schedule } },
+      { bases: 'logical', retention: { ...retention, logMs, logicalMs } },
+    );
+  expect(refusedAt(kept(7 * DAY, 8 * DAY))).toEqual([]);
+  const short = kept(7 * DAY, 8 * DAY - 1);
+  expect(refusedAt(short)).toEqual(['retention.log']);
+  expect(short.refusals[0]?.hint).toMatch(/^set retention.logical to at least 8d, or retention.log to/);
+  // Once a week, and of two weeks a window of one.
+  expect(refusedAt(kept(7 * DAY, 14 * DAY, '0 1 * * 0'))).toEqual([]);
+  expect(refusedAt(kept(8 * DAY, 14 * DAY, '0 1 * * 0'))).toEqual(['retention.log']);
+  // With bases of the tool nothing changes.
+  expect(refusedAt(protect({}, {}, { retention: { ...retention, logMs: 30 * DAY } }))).toEqual([]);
+});
+
 test('logs are kept since a full that had ended before the window began, also where it took longer than the newest', () => {
   expect(protect({}).tiers.physical?.retentionArchive).toBe(3);
   fc.assert(

@@ -10,6 +10,8 @@ import { lifecycleOf } from '../../../../src/repository/lifecycle/rules.ts';
 import { fromS3Rules, toS3Rules } from '../../../../src/repository/lifecycle/s3-form.ts';
 
 interface Database {
+  engine?: string;
+  postgres?: object | undefined;
   retention?: Partial<Record<'log' | 'logical' | 'physical' | 'snapshot' | 'undo', string>>;
   tiers?: object;
 }
@@ -22,15 +24,14 @@ const configOf = (databases: Record<string, Database>, repository: object = {}) 
       hosts: { db1: {} },
       sites: {},
       databases: Object.fromEntries(
-        Object.entries(databases).map(([name, { retention, tiers }]) => [
+        Object.entries(databases).map(([name, changes]) => [
           name,
           {
             engine: 'postgres',
             host: 'db1',
             connection: { host: '/var/run/postgresql', port: 5432, user: 'postgres', database: 'postgres' },
             postgres: { dataDirectory: `/data/${name}` },
-            ...(retention === undefined ? {} : { retention }),
-            ...(tiers === undefined ? {} : { tiers }),
+            ...changes,
           },
         ]),
       ),
@@ -64,6 +65,28 @@ test('a default policy: the window needs its base, physical goes to GLACIER, and
     /physical 90d: kept 99 days: .*GLACIER after 30d, charged for 90 days there at least: 120 days of charge for 99 days kept/,
   );
   expect(lines.join('\n')).toMatch(/logical 30d: kept 31 days: .*STANDARD_IA from the beginning/);
+});
+
+test('logs that are shipped are kept for the window and the age of the logical backup that it begins in', () => {
+  const mysql = (retention: Database['retention'], schedule = '0 1 * * *') => ({
+    ...{ engine: 'mysql', postgres: undefined, tiers: { logical: { schedule } } },
+    ...(retention === undefined ? {} : { retention }),
+  });
+  const { rules, lines, refusals } = lifecycleOf(configOf({ shop: mysql({}) }));
+  expect(refusals).toEqual([]);
+  expect(ofId(rules, 'holdfast-log')).toMatchObject({ prefix: 'log/', expire: { days: 9 } });
+  expect(ofId(rules, 'holdfast-physical')).toBeUndefined();
+  expect(lines[0]).toBe(
+    'log 7d: kept 9 days: a window of 7d, and the age of the base that it begins with, up to 1d, and a day to make one',
+  );
+  const weekly = lifecycleOf(configOf({ shop: mysql({ log: '14d', logical: '30d' }, '0 1 * * 0') }));
+  expect(ofId(weekly.rules, 'holdfast-log')).toMatchObject({ expire: { days: 22 } });
+  // Both kinds beside each other.
+  const both = lifecycleOf(configOf({ ledger: {}, shop: mysql({}) }));
+  expect(ofId(both.rules, 'holdfast-log')).toMatchObject({ expire: { days: 15 } });
+  expect(ofId(both.rules, 'holdfast-log-shop')).toMatchObject({
+    ...{ prefix: 'log/shop/', expire: { days: 9 } },
+  });
 });
 
 test('a store without storage classes moves nothing, and that is said', () => {
