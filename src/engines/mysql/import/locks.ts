@@ -11,16 +11,17 @@ import { isRow, type Stage } from './stage.ts';
  * Opens a transaction that holds the rows of the change, the gaps where rows are to come (REPEATABLE READ locks those that
  * a lookup does not find), under `replace` the whole table, and the rows on the other side of foreign keys. Nothing here
  * waits for a row: who waits while it holds others' rows can be part of a deadlock, for which InnoDB may end a session of
- * production. Where one is not had it lets go of all and tries again. Throws LockNotAvailable when the time is over.
+ * production. `more` are further queries of that kind. Where one is not had it lets go of all and tries again. Throws LockNotAvailable when the time is over.
  */
 export async function beginLocked(
   session: Connection,
   stages: readonly Stage[],
   timeoutMs: number,
   run: Run,
+  more: readonly string[] = [],
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  const locks = stages.flatMap((stage) => [lockOf(stage), ...referenceLocks(session, stage)]);
+  const locks = [...stages.flatMap((stage) => [lockOf(stage), ...referenceLocks(session, stage)]), ...more];
   for (;;) {
     run.progress({ phase: 'waiting for locks' });
     try {

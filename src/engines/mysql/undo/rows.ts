@@ -6,7 +6,7 @@ import type { UndoPlanInput } from '../../contract/change.ts';
 import { isChanged } from '../../undo-actions.ts';
 import { writeUndoData } from '../../undo-stream.ts';
 import { insertRows } from '../compare/insert-rows.ts';
-import { defineColumns, hashOf } from '../compare/scratch.ts';
+import { defineColumns, hashOf, leniently } from '../compare/scratch.ts';
 import { columnsOf } from '../compare/table.ts';
 import { writeValue } from '../compare/values.ts';
 import type { Connection } from '../connection.ts';
@@ -49,14 +49,16 @@ export async function fillRows(
     key === null
       ? 'KEY (holdfast_hash)'
       : `UNIQUE KEY (${keys.map(({ name }) => quoteIdentifier(name)).join(', ')})`;
-  await session.execute(
-    `CREATE TEMPORARY TABLE ${rows} (${MARKS}, ${defineColumns(columns, isKey)}, ${index}) ENGINE=InnoDB`,
+  await leniently(session, () =>
+    session.execute(
+      `CREATE TEMPORARY TABLE ${rows} (${MARKS}, ${defineColumns(columns, isKey)}, ${index}) ENGINE=InnoDB`,
+    ),
   );
   run.progress({ phase: `reading the undo data of ${data.table}` });
   const own = (names: readonly string[]) => names.map(quoteIdentifier).join(', ');
   const lines = (objects: StoredObject[]) => linesOf(objects, read, run.signal);
   const fill = (into: string, values: AsyncIterable<string>, after = '') =>
-    insertRows(session, into, values, { after }).catch((error: unknown) => {
+    leniently(session, () => insertRows(session, into, values, { after })).catch((error: unknown) => {
       const errno = refusalOf(error);
       if (errno === null || errno < 1000 || !UNFIT.includes(errno)) throw error;
       throw new HoldfastError(

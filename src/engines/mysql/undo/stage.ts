@@ -1,7 +1,7 @@
 import type { UndoRule } from '../../../model/plan.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import { actionsOf } from '../../undo-actions.ts';
-import { hashOf } from '../compare/scratch.ts';
+import { hashOf, leniently } from '../compare/scratch.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { planChanged } from '../import/import-error.ts';
@@ -48,10 +48,9 @@ export async function stageUndo(
   ) => {
     const columns = names.map(quoteIdentifier);
     const values = names.map((name) => `s.${quoteIdentifier(name)}`);
-    return session.execute(
-      `INSERT INTO ${stage.rows} (${['holdfast_how', 'holdfast_count', 'holdfast_hash', ...columns].join(', ')})
-       SELECT ${[how, count, hash, ...values].join(', ')} FROM ${table.rows} AS s WHERE ${where} ${after}`,
-    );
+    const insert = `INSERT INTO ${stage.rows} (${['holdfast_how', 'holdfast_count', 'holdfast_hash', ...columns].join(', ')})
+       SELECT ${[how, count, hash, ...values].join(', ')} FROM ${table.rows} AS s WHERE ${where} ${after}`;
+    return leniently(session, () => session.execute(insert));
   };
   if (pair.key === null) {
     await add(

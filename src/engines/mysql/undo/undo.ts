@@ -17,7 +17,7 @@ import { markExchanged } from '../import/settle.ts';
 import { requireSameTable } from '../import/unchanged.ts';
 import { keepReplaced, keepWritten, undoData, undoTable } from '../import/undo-writer.ts';
 import { type CreatedTable, describeCreated } from './created-table.ts';
-import { withDropped } from './drop-created.ts';
+import { dropLocks, dropTables, requireSameContent } from './drop-created.ts';
 import { dropsOf, type Judgement, judge } from './judge.ts';
 import { ruleComparison } from './plan.ts';
 import { requireAsJudged, stageUndo, type UndoStage } from './stage.ts';
@@ -26,7 +26,7 @@ import { readUndone } from './undone.ts';
 /**
  * Engine.undo: takes an import back as it was approved, in one transaction, exactly once, as an import does it. What
  * it replaces is kept first, so that it can be taken back itself. Tables that the import made are dropped right after
- * the commit, and held until then. Throws PlanChanged (nothing was changed) where others have changed a row of it since
+ * the commit, and locked until then. Throws PlanChanged (nothing was changed) where others have changed a row of it since
  * the plan, LockNotAvailable, CheckFailed, and what planUndo throws.
  */
 export async function undo(input: UndoInput, run: Run): Promise<ImportResult> {
@@ -34,7 +34,7 @@ export async function undo(input: UndoInput, run: Run): Promise<ImportResult> {
     undoWithin(session, marker, input, run),
   );
   // An attempt that committed may have ended before it had dropped them.
-  await dropLate(input, run);
+  await dropPlanned(input, run);
   return result;
 }
 
@@ -66,9 +66,7 @@ async function undoWithin(
   }
   const dropped = judgement.created.flatMap(({ table, drop }) => (drop ? [table] : []));
   await session.execute('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-  return withDropped(input, dropped, run, () =>
-    commitMarked(session, input, marker, run, () => changeTables(session, input, stages, run)),
-  );
+  return commitMarked(session, input, marker, run, () => changeTables(session, input, stages, dropped, run));
 }
 
 /** What is there now, under the rule that was approved: only where it is the same as in the plan it is done. */
@@ -92,13 +90,15 @@ async function changeTables(
   session: Connection,
   input: UndoInput,
   undoStages: readonly UndoStage[],
+  dropped: readonly CreatedTable[],
   run: Run,
 ): Promise<Changed> {
   const stages = undoStages.map(({ stage }) => stage);
-  await beginLocked(session, stages, input.lockTimeoutMs, run);
+  await beginLocked(session, stages, input.lockTimeoutMs, run, dropLocks(dropped));
   await bePatient(session, false);
   for (const { judged } of undoStages) await requireSameTable(session, judged.table.compared.pair);
   for (const one of undoStages) await requireAsJudged(session, one);
+  for (const table of dropped) await requireSameContent(session, table);
   const replaced: Awaited<ReturnType<typeof keepReplaced>>[] = [];
   for (const stage of stages) {
     run.progress({ phase: `keeping what ${stage.compared.pair.table} holds` });
@@ -124,30 +124,34 @@ async function changeTables(
 }
 
 /** Drops what the plan drops and is still just that. */
-async function dropLate(input: UndoInput, run: Run): Promise<void> {
+async function dropPlanned(input: UndoInput, run: Run): Promise<void> {
   const made = (input.record.undo?.tables ?? []).filter(({ created }) => created !== null);
   if (made.length === 0) return;
-  const created = await withConnection(
-    { ...input.production, database: '' },
+  run.progress({ phase: 'dropping tables that the import made' });
+  const { id } = changingOf(input);
+  const options = { applicationName: 'undo', lockTimeoutMs: input.lockTimeoutMs };
+  const access = { ...input.production, database: '' };
+  await withConnection(
+    access,
     run,
     async (session) => {
-      const described: CreatedTable[] = [];
-      for (const data of made) described.push(await describeCreated(session, data));
-      return described;
+      const created: CreatedTable[] = [];
+      for (const data of made) created.push(await describeCreated(session, data));
+      const judgement: Judgement = {
+        rule: input.conflict,
+        tables: [],
+        created: dropsOf(created, input.conflict),
+      };
+      const isPlanned = ({ data }: CreatedTable) => {
+        const comparison = input.comparisons.find(({ table }) => table === data.table);
+        if (comparison === undefined) return false;
+        return (
+          ruleComparison(judgement, data.table).keysSha256 === ruleOf(comparison, input.conflict).keysSha256
+        );
+      };
+      const going = judgement.created.flatMap(({ table, drop }) => (drop && isPlanned(table) ? [table] : []));
+      await dropTables(session, going, (index) => `holdfast_making_${id}_going_${index}`);
     },
-    { applicationName: 'undo', readOnly: true },
+    options,
   );
-  const judgement: Judgement = {
-    rule: input.conflict,
-    tables: [],
-    created: dropsOf(created, input.conflict),
-  };
-  const isPlanned = ({ data }: CreatedTable) => {
-    const comparison = input.comparisons.find(({ table }) => table === data.table);
-    if (comparison === undefined) return false;
-    const approved = ruleOf(comparison, input.conflict).keysSha256;
-    return ruleComparison(judgement, data.table).keysSha256 === approved;
-  };
-  const going = judgement.created.flatMap(({ table, drop }) => (drop && isPlanned(table) ? [table] : []));
-  await withDropped(input, going, run, async () => {});
 }
