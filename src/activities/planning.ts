@@ -26,6 +26,7 @@ import type { Base, ChangeSettings, RecoverySettings } from './recovery-types.ts
 import { asActivity } from './run.ts';
 import { thawSettings, withArchived } from './thawing.ts';
 import { findUndo, type UndoFound, type UndoStepInput } from './undoing.ts';
+import { wakeWatcher } from './wake-watcher.ts';
 
 /** How long a closed log may take to reach the repository before the target counts as out of reach. */
 const ARCHIVE_WAIT_MS = 120_000;
@@ -234,6 +235,7 @@ async function choose(deps: Dependencies, wanted: Wanted, run: Run): Promise<Cho
     if (closed === null) return choice;
     // Marks which moments the closed log makes recoverable; of logs that we ship their own end does.
     if (history.bases === 'physical') await writeHeartbeat(repository, name, closed);
+    else await wakeWatcher(deps, history.config.host);
     return untilArchived(closed, wanted, { read, decide }, run);
   });
 }

@@ -1,11 +1,12 @@
 import {
+  condition,
   continueAsNew,
   defineQuery,
+  defineSignal,
   isCancellation,
   log,
   setCurrentDetails,
   setHandler,
-  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -31,7 +32,12 @@ export async function logArchiveWatch(given: unknown, left: Cursors = {}): Promi
   let reports: WatchReport[] = [];
   let cursors = left;
   const answered = new Set<string>();
+  let wanted = false;
   setHandler(defineQuery<WatchReport[]>('reports'), () => reports);
+  // A recovery waits for a log that only this watch ships.
+  setHandler(defineSignal('look'), () => {
+    wanted = true;
+  });
   upsertSearchAttributes({ [SEARCH_ATTRIBUTES.runbook]: ['logArchiveWatch'] });
 
   for (let round = 0; round < ROUNDS_PER_RUN && !workflowInfo().continueAsNewSuggested; round += 1) {
@@ -55,7 +61,8 @@ export async function logArchiveWatch(given: unknown, left: Cursors = {}): Promi
       log.error('log watch round failed', { host, type: failure.type, reason: failure.message });
       setCurrentDetails(`## log archives of ${host}: the last round failed\n\n${textOf(failure)}`);
     }
-    await sleep(settings.intervalMs);
+    await condition(() => wanted, settings.intervalMs);
+    wanted = false;
   }
   await continueAsNew<typeof logArchiveWatch>({ host }, cursors);
 }
