@@ -110,6 +110,51 @@ describe('dailyVerify', () => {
     });
   });
 
+  it('replays a dump that leads on to the end of its logs, on the same instance', async () => {
+    const onward = { ...fakeBase(null), backup: 'dump', logs: 3 };
+    const dumped = { logs: { lineage: 'server.1', firstLog: 'binlog.000004' } };
+    const fakes = verifying({
+      chooseForVerification: async () => ({
+        ...{ candidates: [{ ...LOGICAL, leadsOn: true as const }], missing: [], checks: [] },
+      }),
+      chooseBase: async () => ({ ...onward, dumped }),
+    });
+    await run(fakes, async (found, handle) => {
+      expect(found.verdict).toBe('pass');
+      expect(fakes.inputsOf('chooseBase')).toMatchObject([{ target: { latest: true }, preferred: 'dump' }]);
+      expect(fakes.inputsOf('replayInstance')).toMatchObject([
+        { target: { latest: true }, base: { dumped } },
+      ]);
+      expect(found.checks.map(({ name }) => name)).toEqual([
+        ...['logical: objects', 'logical: rows', 'logical: definitions', 'logical: counts'],
+        ...['logical: heartbeat', 'logical: counts'],
+      ]);
+      expect(removed(fakes)).toBe(1);
+      await record('verified-with-logs', handle);
+    });
+  });
+
+  it('says fail where the logs cannot be replayed, and what the dump holds all the same', async () => {
+    const fakes = verifying({
+      chooseForVerification: async () => ({
+        ...{ candidates: [{ ...LOGICAL, leadsOn: true as const }], missing: [], checks: [] },
+      }),
+      chooseBase: async () => {
+        throw failure('LogGap', 'latest cannot be reached: 1 log missing in the repository');
+      },
+    });
+    await run(fakes, async (found, handle) => {
+      expect(found.verdict).toBe('fail');
+      expect(found.reasons).toEqual([
+        'logical: logs is fail: latest cannot be reached: 1 log missing in the repository',
+      ]);
+      expect(found.checks).toContainEqual(
+        expect.objectContaining({ name: 'logical: rows', verdict: 'pass' }),
+      );
+      await record('verified-without-logs', handle);
+    });
+  });
+
   it('restores a snapshot as what it is a copy of, and thaws none', async () => {
     const snapshot = (backup: string, copyOf: 'logical' | 'physical') => ({
       ...{ tier: 'snapshot' as const, copyOf, backup, startedAt: LOGICAL.startedAt, newest: false },
