@@ -66,7 +66,7 @@ describe.each(SERIES)('taking imports back on %s', (series) => {
           deleted: table.deletes,
         });
       }
-      expect(await verified(input)).toEqual(['pass', 'pass']);
+      expect(new Set(await verified(input))).toEqual(new Set(['pass']));
       expect(await undo(input, quietly)).toEqual({ ...result, alreadyDone: true });
       const again = await plannedUndo(sides, undoneBy(input));
       await undo(again, quietly);
@@ -241,7 +241,7 @@ describe.each(SERIES)('taking imports back on %s', (series) => {
       await other.query('START TRANSACTION');
       await other.query("UPDATE orders SET note = 'open' WHERE id = 95");
       const input = await plannedUndo(sides, imported);
-      expect(changesOf(input)[1]).toEqual([0, 0, 10, 0, 0]);
+      expect(changesOf(input)).toEqual([[0, 0, 10, 0, 0]]);
       await expect(undo({ ...input, lockTimeoutMs: 500 }, quietly)).rejects.toMatchObject({
         type: 'LockNotAvailable',
       });

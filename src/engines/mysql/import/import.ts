@@ -98,7 +98,7 @@ async function importInto(
   return commitMarked(session, input, marker, run, async () => {
     if (beside) {
       await beginLocked(session, [], input.lockTimeoutMs, run);
-      return madeOnly(session, input, all);
+      return madeOnly(session, input, all, makings as Making[]);
     }
     return changeTables(session, scratch, input, stages, made, run);
   });
@@ -140,7 +140,12 @@ function makingOf({ pair, diff, rows, index }: Compared, marker: Marker, input: 
   return { ...making, from, expected: inserts, whole: true };
 }
 
-async function madeOnly(session: Connection, input: ImportInput, all: readonly Compared[]): Promise<Changed> {
+async function madeOnly(
+  session: Connection,
+  input: ImportInput,
+  all: readonly Compared[],
+  makings: readonly Making[],
+): Promise<Changed> {
   const tables: AppliedChange[] = [];
   const kept: UndoTable[] = [];
   for (const { pair, index } of all) {
@@ -148,7 +153,7 @@ async function madeOnly(session: Connection, input: ImportInput, all: readonly C
     const parts = besideParts(pair, input.copyId);
     const counts = { inserted: change.inserts, updated: 0, deleted: 0 };
     tables.push({ ...change, ...counts, vanished: 0, drifted: 0, created: formatNameParts(parts) });
-    kept.push(createdTable(pair.parts, parts, change.inserts));
+    kept.push(await createdTable(session, makings[index] as Making, pair.parts, parts));
   }
   return { tables, undo: await undoData(session, input.undo, kept) };
 }
@@ -185,8 +190,10 @@ async function changeTables(
       ? { inserted: change.inserts, updated: 0, deleted: 0 }
       : (counts[there.indexOf(stage)] as Applied);
     tables.push(appliedChange(input, stage, applied, drifts[index] as Drift));
-    if (pair.gone) kept.push(createdTable(pair.parts, pair.parts, change.inserts));
-    else {
+    if (pair.gone) {
+      const making = { restored: pair.restored, qualified: made(pair.parts) };
+      kept.push(await createdTable(session, making, pair.parts, pair.parts));
+    } else {
       const inserted = await keepWritten(session, input.undo, stage);
       kept.push(undoTable(stage, { replaced: replaced.get(stage) ?? null, inserted }, applied));
     }

@@ -3,7 +3,8 @@ import type { StoredObject } from '../../../model/backup.ts';
 /**
  * What an import keeps so that it can be taken back. `UndoTable` of the contract, as MySQL and MariaDB fill it:
  *
- * - `table`, `created`: `db.table` in the form of model/table.ts. `createdId`: null, such a table is known by its name.
+ * - `table`, `created`: `db.table` in the form of model/table.ts. `createdId`: what it
+ *   holds, as `contentOf` of undo/created-table.ts says it.
  * - `key`: the identifying columns, in order; null: rows are told apart by their hash, and equal ones are counted.
  * - `columns`: every column of production's table that is not computed, in order. What `replaced` holds, and what a
  *   row's hash covers (`rowHashSql` of row-hash.ts over these columns).

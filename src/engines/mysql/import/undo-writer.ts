@@ -9,7 +9,9 @@ import { columnsOf } from '../compare/table.ts';
 import { readValue } from '../compare/values.ts';
 import type { Connection } from '../connection.ts';
 import { rowHashSql } from '../row-hash.ts';
+import { contentOf } from '../undo/created-table.ts';
 import type { Applied } from './apply.ts';
+import type { Making } from './make-table.ts';
 import { markServer } from './server-mark.ts';
 import { countStaged, isRow, isStaged, type Stage } from './stage.ts';
 import { encodeLine, REPLACED, sizeOf, WRITTEN } from './undo-data.ts';
@@ -96,16 +98,18 @@ export function undoTable(
   };
 }
 
-/** What takes a table that was made away again. */
-export function createdTable(
+/** What takes a table that was made away again: while it holds just what it holds now. */
+export async function createdTable(
+  session: Connection,
+  { restored, qualified }: Pick<Making, 'restored' | 'qualified'>,
   table: readonly string[],
   created: readonly string[],
-  inserted: number,
-): UndoTable {
+): Promise<UndoTable> {
+  const { rows, id } = await contentOf(session, { ...restored, qualified });
   return {
-    ...{ table: formatNameParts(table), created: formatNameParts(created), createdId: null },
+    ...{ table: formatNameParts(table), created: formatNameParts(created), createdId: id },
     ...{ key: null, columns: [], inserted: null, replaced: null },
-    counts: { inserted, updated: 0, deleted: 0 },
+    counts: { inserted: rows, updated: 0, deleted: 0 },
   };
 }
 
