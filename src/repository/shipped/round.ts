@@ -1,5 +1,5 @@
 import type { LogGap } from '../../model/backup.ts';
-import { gapName } from '../../model/gap.ts';
+import { uniqueGapName } from '../../model/gap.ts';
 import { acknowledge, readAcknowledgements } from '../acknowledgements.ts';
 import type { LogBase } from '../bases.ts';
 import { newestManifestAt } from '../continuity/cursor.ts';
@@ -44,12 +44,13 @@ export async function lookAtShipped(
   const runs = runsOf(shipped);
   const stretches = bases.map((base) => stretchFrom(base, runs));
   const gaps = gapsOf(runs, stretches);
-  const newest = runs.findLast(({ lineage }) => lineage === newestLineage(runs))?.logs.at(-1);
+  const written = newestLineage(runs);
+  const newest = runs.findLast(({ lineage }) => lineage === written)?.logs.at(-1);
   const until = stretches.map(provenUntil);
   return {
     cursor: {
       ...{ kind: 'shipped', manifestsAt, bases },
-      missing: gaps.map(gapName),
+      missing: gaps.map(uniqueGapName),
       anchored: stretches.some(({ isOpen }) => isOpen),
     },
     timeline: newest === undefined ? null : timelineOf(newest.lineage),
@@ -66,7 +67,7 @@ async function ofConcern(
   database: string,
   { gaps, before, signal }: { gaps: LogGap[]; before: string[]; signal: AbortSignal | undefined },
 ): Promise<LogGap[]> {
-  const lost = gaps.filter((gap) => before.includes(gapName(gap)));
+  const lost = gaps.filter((gap) => before.includes(uniqueGapName(gap)));
   return lost.length === 0 ? [] : acknowledge(lost, await readAcknowledgements(repository, database, signal));
 }
 
