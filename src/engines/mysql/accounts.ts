@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts';
+import { refusalOf } from './error.ts';
 import { isAtLeast } from './flavour.ts';
 import { quoteLiteral } from './identifier.ts';
 
@@ -36,25 +37,22 @@ async function readAccounts(connection: Connection): Promise<string | null> {
       // A salt may hold any byte, and would be printed as it is.
       await connection.query('SET SESSION print_identified_with_as_hex = ON');
     }
-    const accounts = await listAccounts(connection, mariadb);
     const created: string[] = [];
     const granted: string[] = [];
-    for (const account of accounts) {
+    const defaults: string[] = [];
+    for (const account of await listAccounts(connection, mariadb)) {
       const name = nameOf(account);
-      if (account.role) {
-        if (account.user !== PUBLIC) created.push(`CREATE ROLE IF NOT EXISTS ${name}`);
-      } else {
-        const { statement, roles } = splitDefaultRoles(await createUser(connection, name));
-        created.push(statement);
-        if (roles !== null) granted.push(`SET DEFAULT ROLE ${roles} TO ${name}`);
+      const found = await readAccount(connection, account);
+      if (found === null) {
+        created.push(`-- ${name} is in mysql.user, but unknown to the running server`);
+        continue;
       }
+      const { statement, roles } = splitDefaultRoles(found.statement);
+      if (account.user !== PUBLIC) created.push(`${statement};`);
+      granted.push(...found.grants.map((grant) => `${grant};`));
+      if (roles !== null) defaults.push(`SET DEFAULT ROLE ${roles} TO ${name};`);
     }
-    for (const account of accounts) {
-      const rows = await connection.query<Record<string, string>>(`SHOW GRANTS FOR ${nameOf(account)}`);
-      // Before the default roles, which have to be granted.
-      granted.unshift(...rows.map((row) => grantOnly(Object.values(row)[0] ?? '')));
-    }
-    return textOf([...created, ...granted.filter((line) => line !== '')]);
+    return textOf([...created, ...granted, ...defaults]);
   } catch (error) {
     if ((error as { type?: string }).type === 'PermissionDenied') return null;
     throw error;
@@ -76,9 +74,24 @@ const nameOf = ({ user, host, role }: Account): string =>
 /** An account's name may be empty, which no identifier is. */
 const quoteName = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
-async function createUser(connection: Connection, name: string): Promise<string> {
-  const [row = {}] = await connection.query<Record<string, string>>(`SHOW CREATE USER ${name}`);
-  return (Object.values(row)[0] ?? '').replace(/^CREATE USER /, 'CREATE USER IF NOT EXISTS ');
+/** What the server says of an account that it does not know: one with a host's name where it resolves none. */
+const UNKNOWN = [1133, 1141];
+
+async function readAccount(
+  connection: Connection,
+  account: Account,
+): Promise<{ statement: string; grants: string[] } | null> {
+  const name = nameOf(account);
+  const ask = async (sql: string) =>
+    (await connection.query<Record<string, string>>(sql)).map((row) => Object.values(row)[0] ?? '');
+  try {
+    const [made = ''] = account.role ? [`CREATE ROLE ${name}`] : await ask(`SHOW CREATE USER ${name}`);
+    const grants = (await ask(`SHOW GRANTS FOR ${name}`)).map(grantOnly);
+    return { statement: made.replace(/^CREATE (USER|ROLE) /, 'CREATE $1 IF NOT EXISTS '), grants };
+  } catch (error) {
+    if (UNKNOWN.includes(refusalOf(error) ?? 0)) return null;
+    throw error;
+  }
 }
 
 /** MySQL's CREATE USER names roles that do not exist yet; MariaDB says it among the grants. */
@@ -100,5 +113,5 @@ const grantOnly = (grant: string): string =>
 function textOf(statements: readonly string[]): string {
   const head =
     '-- Accounts and what they may. Load it after the data, with --force: what is there already stays as it is.';
-  return `${[head, ...statements.map((statement) => `${statement.replace(/\s*\n\s*/g, ' ')};`)].join('\n')}\n`;
+  return `${[head, ...statements.map((statement) => statement.replace(/\s*\n\s*/g, ' '))].join('\n')}\n`;
 }

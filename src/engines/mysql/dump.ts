@@ -188,6 +188,7 @@ async function dumpRows(
     released = still.release();
     released.catch((error: unknown) => stop.abort(error));
   };
+  let ended: Promise<unknown> = Promise.resolve();
   try {
     let starting = false;
     const source = startTool(programs.dump, [options.argument, ...dumpArguments(programs.flavour, names)], {
@@ -199,6 +200,7 @@ async function dumpRows(
         if (/^-- Starting transaction/.test(line)) starting = true;
       },
     });
+    ended = source.finished.catch(() => {});
     const stored = await storeSections(
       source,
       {
@@ -224,8 +226,12 @@ async function dumpRows(
       signal,
     );
     return byDatabase(stored);
+  } catch (error) {
+    stop.abort(error);
+    throw error;
   } finally {
     clearTimeout(late);
+    await ended;
     await options.remove();
   }
 }

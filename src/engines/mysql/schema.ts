@@ -63,7 +63,10 @@ function tableLines({ name, text }: Definition): string[] {
     .replace(/ AUTO_INCREMENT=\d+/, '');
   let position = 0;
   const elements = lines.slice(1, end).map((line) => {
-    const element = oneLine(line).replace(/,$/, '');
+    const element = oneLine(line)
+      .replace(/,$/, '')
+      // Said by the collation too, and by MySQL only after the first restore.
+      .replace(/ CHARACTER SET \w+(?= COLLATE )/, '');
     const [quoted = '', own = ''] = /`((?:[^`]|``)+)`/.exec(element) ?? [];
     if (element.startsWith('`')) {
       position += 1;
