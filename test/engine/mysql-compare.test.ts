@@ -57,4 +57,123 @@ describe.each(SERIES)('compare on %s', (series) => {
       ruleOf(found as TableComparison, 'insert-missing').keysSha256,
     );
   });
+
+  test('rows left alone: what they refer to, and what refers to them, in one table and in several', async () => {
+    const sides = await server.make(
+      'CREATE TABLE a (id int PRIMARY KEY, code varchar(5) UNIQUE)',
+      'CREATE TABLE b (id int PRIMARY KEY, a int, boss int, FOREIGN KEY (a) REFERENCES a (id), FOREIGN KEY (boss) REFERENCES b (id) ON DELETE CASCADE)',
+      'CREATE TABLE d (id int PRIMARY KEY, code varchar(5), FOREIGN KEY (code) REFERENCES a (code) ON UPDATE CASCADE)',
+      "INSERT INTO a VALUES (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four')",
+      'INSERT INTO b VALUES (1, 1, NULL), (2, 2, 1), (3, 2, 2), (4, NULL, 3)',
+      "INSERT INTO d VALUES (1, 'four')",
+    );
+    await sides.live(
+      'DELETE FROM b WHERE id >= 2',
+      'DELETE FROM a WHERE id = 2',
+      "UPDATE a SET code = 'x' WHERE id = 4",
+      "INSERT INTO a VALUES (9, 'two'), (10, 'ten')",
+      "INSERT INTO d VALUES (2, 'TEN')",
+    );
+    // Its parent's unique value is taken, so row 2 of a stays away, and with it rows 2, 3 and 4 of b.
+    const [a, b] = await run(sides, 'a', 'b');
+    expect([effects(a)['insert-missing'], effects(b)['insert-missing']]).toEqual(['0/0/0/0/1', '0/0/0/3/0']);
+    // Under replace row 9 goes and makes room; row 10 stays for d, whatever the case of its letters; row 4 too.
+    expect([effects(a)['restore-changed'], effects(a).replace]).toEqual(['0/0/0/1/1', '1/0/1/2/0']);
+    expect(effects(b).replace).toBe('3/0/0/0/0');
+    expect(a?.notices.join()).not.toContain('may have');
+    // Once d comes too, its rows do as well.
+    const all = await run(sides, 'a', 'b', 'd');
+    expect(all.map((found) => effects(found).replace)).toEqual(['1/1/2/0/0', '3/0/0/0/0', '0/1/1/0/0']);
+  });
+
+  test('a unique index and constraints that are new since', async () => {
+    const sides = await server.make(
+      'CREATE TABLE t (id int PRIMARY KEY, u int, v varchar(9), w text)',
+      "INSERT INTO t VALUES (1, 1, 'a', 'abcdef'), (2, 1, 'b', 'abcxyz'), (3, 3, NULL, 'q'), (4, 4, 'it''s', 'r'), (5, 5, 'e', 's')",
+    );
+    await sides.live(
+      'DELETE FROM t',
+      "ALTER TABLE t ADD UNIQUE KEY (u), ADD UNIQUE KEY (w(3)), MODIFY v varchar(9) NOT NULL, ADD CONSTRAINT quoted CHECK (v <> 'it''s')",
+    );
+    const [found] = await run(sides, 't');
+    expect(effects(found)['insert-missing']).toBe('2/0/0/0/1');
+    expect(ruleOf(found as TableComparison, 'insert-missing').notices).toEqual([
+      expect.stringMatching(
+        /2 rows of the restored copy would break NOT NULL of column v or check quoted, which is new/,
+      ),
+    ]);
+  });
+
+  test('tables of several dbs, and names that mean none', async () => {
+    const [one, two] = [
+      await server.make('CREATE TABLE t (id int PRIMARY KEY)', 'INSERT INTO t VALUES (1)'),
+      await server.make(
+        'CREATE TABLE t (id int PRIMARY KEY)',
+        'CREATE VIEW v AS SELECT 1 AS one',
+        'INSERT INTO t VALUES (2)',
+      ),
+    ];
+    await one.live('DELETE FROM t');
+    await two.live('DELETE FROM t');
+    const found = await run(one, `${two.db}.t`, 't');
+    expect(found.map(({ table }) => table)).toEqual([`${one.db}.t`, `${two.db}.t`]);
+    expect(found.map((comparison) => effects(comparison)['insert-missing'])).toEqual([
+      '1/0/0/0/0',
+      '1/0/0/0/0',
+    ]);
+    await expect(run(two, 'nothing')).rejects.toMatchObject({
+      type: 'UnknownTable',
+      message: expect.stringContaining('there is no table'),
+    });
+    await expect(run(two, 'v')).rejects.toMatchObject({ type: 'UnknownTable' });
+    await two.live('CREATE TABLE new (id int PRIMARY KEY)');
+    await expect(run(two, 'new')).rejects.toMatchObject({
+      message: expect.stringContaining('the restored copy has no table'),
+    });
+  });
+
+  test('a user with few rights is told which are lacking, before anybody approves', async () => {
+    const sides = await server.make(
+      'CREATE TABLE t (id int PRIMARY KEY)',
+      'CREATE TABLE c (t int, FOREIGN KEY (t) REFERENCES t (id))',
+      'INSERT INTO t VALUES (1)',
+    );
+    await sides.live('DELETE FROM t');
+    const access = await server.production.makeUser(`u_${sides.db}`, 'USAGE', sides.db);
+    const [user, host] = [`'u_${sides.db}'`, "'127.0.0.1'"];
+    const grant = (rights: string, on: string) =>
+      server.production.query(`GRANT ${rights} ON ${on} TO ${user}@${host}`);
+    const refusals = async () =>
+      (await compare({ ...sides.input(['t']), production: access }, quietly))[0]?.rules.map(
+        ({ refusal }) => refusal?.split(';')[1]?.trim() ?? null,
+      );
+    await grant('SELECT, INSERT, UPDATE, DELETE', `${sides.db}.t`);
+    await grant('CREATE, DROP, CREATE TEMPORARY TABLES', `${sides.db}.*`);
+    expect(await refusals()).toEqual([...Array(3).fill('grant TRIGGER on it'), null]);
+    await grant('TRIGGER', `\`${sides.db.replace('_', '\\_')}\`.*`);
+    // MariaDB shows that the other table is there.
+    const hidden = expect.stringMatching(/grant (?:PROCESS on|SELECT on shop_\d+.c)/);
+    expect(await refusals()).toEqual([null, hidden, hidden, null]);
+    await grant('PROCESS, SELECT, SHOW VIEW', '*.*');
+    expect(await refusals()).toEqual([null, null, null, null]);
+  });
+
+  test('comparisons that travel through a history are small, and what they were made from is replaced', async () => {
+    const sides = await server.make(
+      'CREATE TABLE t (id int PRIMARY KEY)',
+      'CREATE TABLE n (n int)',
+      'INSERT INTO n VALUES (1),(2),(3),(4),(5),(6),(7),(8),(9),(10)',
+      'INSERT INTO t SELECT a.n * 1000 + b.n * 100 + c.n * 10 + d.n FROM n a, n b, n c, n d',
+    );
+    await sides.live('DELETE FROM t');
+    const first = await run(sides, 't');
+    expect(effects(first[0])['insert-missing']).toBe('10000/0/0/0/0');
+    expect(JSON.stringify(first).length).toBeLessThan(4_000);
+    const second = await run(sides, 't');
+    const dbs = await server.instance.query<{ name: string }>(
+      "SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name LIKE 'holdfast%'",
+    );
+    expect(dbs.map(({ name }) => name)).toEqual([second[0]?.keysFolder.split('/')[0]]);
+    expect(await server.production.query("SHOW DATABASES LIKE 'holdfast%'")).toEqual([]);
+  });
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { CONFLICT_RULES, type ConflictRule } from '../../../model/plan.ts';
+import { CONFLICT_RULES, type ConflictRule, countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { CompareInput, RuleComparison, TableComparison } from '../../contract/change.ts';
@@ -7,10 +7,11 @@ import { type Connection, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { besideNotices, refuseTaken } from './beside.ts';
-import { findEffects, leftOf, RULE_KINDS, readReferences, type WritingRule } from './effects.ts';
+import { findEffects, leftOf, newConstraints, RULE_KINDS, type WritingRule } from './effects.ts';
 import { createTables, findDifferences, loadLive, prepareCopy } from './fill.ts';
-import { countRule, hashKeys } from './keys-hash.ts';
+import { countRule, hashKeys, type RuleCounts } from './keys-hash.ts';
 import { describePair, type TablePair } from './pair.ts';
+import { readReferences } from './references.ts';
 import { refuseBlind } from './rights.ts';
 import { type Compared, comparedOf, type Scratch } from './scratch.ts';
 import { isSameTable, partsOf } from './table.ts';
@@ -172,10 +173,11 @@ async function describeComparison(
 /** What a rule that writes into the table itself leaves alone, and what it does to those who write beside it. */
 async function ruleNotices(
   { work }: Scratch,
-  { pair, diff }: Compared,
+  compared: Compared,
   rule: WritingRule,
-  counts: { changed: number; extra: number },
+  counts: RuleCounts,
 ): Promise<string[]> {
+  const { pair, diff } = compared;
   const { table, gone } = pair;
   const notices: string[] = [];
   const [kept] = await work.query<{ any: string | null }>(
@@ -186,6 +188,12 @@ async function ruleNotices(
       ...new Set(pair.production.referencedBy.map(({ child }) => formatNameParts(child))),
     ].sort();
     notices.push(`${table}: rows to which ${children.join(' or ')} still refers are left as they are`);
+  }
+  if (counts.forbidden > 0) {
+    const names = newConstraints(compared).map(({ name }) => name);
+    notices.push(
+      `${table}: ${countOf(counts.forbidden, 'row')} of the restored copy would break ${names.join(' or ')}, which is new since, and ${counts.forbidden === 1 ? 'is' : 'are'} left out`,
+    );
   }
   if (gone || rule === 'insert-missing') return notices;
   if (rule === 'replace') {

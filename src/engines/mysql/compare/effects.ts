@@ -1,21 +1,14 @@
-import type { Connection } from '../connection.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { type Lookup, lookUp } from './lookup.ts';
+
+import type { References } from './references.ts';
 import { type Compared, keyColumns, listOf, type Scratch, sameKey, sameValues } from './scratch.ts';
-import {
-  columnOf,
-  columnsOf,
-  describeTable,
-  type ForeignKey,
-  isSameTable,
-  type Table,
-  type UniqueIndex,
-} from './table.ts';
-import { readValue } from './values.ts';
+import { columnOf, columnsOf, type ForeignKey, isSameTable, type UniqueIndex } from './table.ts';
 
 /** Why a row is left alone, as `left_1` to `left_3` of the rules say it; 0: it is not. */
 export const ORPHAN = 1;
 export const CLASH = 2;
+/** it would break a constraint that is new since */
+export const FORBIDDEN = 3;
 
 /** The rules that write into a table, and the kinds of rows that each changes. */
 export const RULE_KINDS = { 'insert-missing': [1], 'restore-changed': [1, 2], replace: [1, 2, 3] } as const;
@@ -30,18 +23,10 @@ export function isActive(rule: WritingRule, alias: string, among: readonly numbe
   return `(${alias}.holdfast_kind IN (${kinds.join(', ')}) AND ${alias}.${leftOf(rule)} = 0)`;
 }
 
-/** What production has of the values on the other side of a foreign key, where that table is not among these. */
-export interface References {
-  /** of each foreign key of these tables: its parents' values */
-  parents: Map<ForeignKey, string | null>;
-  /** of each foreign key that refers to these tables: its children's values */
-  children: Map<ForeignKey, string>;
-}
-
-const anyNull = (names: readonly string[], alias: string) =>
+export const anyNull = (names: readonly string[], alias: string) =>
   names.map((name) => `${alias}.${quoteIdentifier(name)} IS NULL`).join(' OR ');
 
-const among = (all: readonly Compared[], parts: readonly string[]): Compared | undefined =>
+export const among = (all: readonly Compared[], parts: readonly string[]): Compared | undefined =>
   all.find(({ pair }) => isSameTable(pair.parts, parts));
 
 /** Foreign keys of which the rows that come bring the values along. */
@@ -50,60 +35,8 @@ export const ownKeys = ({ pair: { production, restored } }: Compared): ForeignKe
     columns.every((name) => columnOf(restored, name) !== undefined),
   );
 
-/** Asks production what stands on the other side of foreign keys. */
-export async function readReferences(
-  production: Connection,
-  scratch: Scratch,
-  all: readonly Compared[],
-): Promise<References> {
-  const found: References = { parents: new Map(), children: new Map() };
-  let number = 0;
-  const values = (table: Table, names: readonly string[], alias: string) =>
-    columnsOf(table, names)
-      .map((column) => readValue(column, alias))
-      .join(', ');
-  const ask = async (lookup: Omit<Lookup, 'into'>) => {
-    number += 1;
-    return lookUp(production, scratch, { ...lookup, into: `found_values_${number}` });
-  };
-  for (const compared of all) {
-    const { pair, diff, copy, live } = compared;
-    for (const reference of ownKeys(compared)) {
-      if (among(all, reference.parent) !== undefined) continue;
-      const parent = await describeTable(production, reference.parent as [string, string]);
-      const from = `FROM ${diff} AS d JOIN ${copy} AS c ON ${sameKey(pair, 'd', 'c')}
-         WHERE d.holdfast_kind IN (1, 2) AND NOT (${anyNull(reference.columns, 'c')})`;
-      found.parents.set(
-        reference,
-        parent === null
-          ? null
-          : await ask({
-              values: `SELECT DISTINCT ${values(pair.production, reference.columns, 'c')} ${from}`,
-              table: reference.parent,
-              by: columnsOf(parent, reference.parentColumns),
-            }),
-      );
-    }
-    for (const reference of pair.production.referencedBy) {
-      if (among(all, reference.child) !== undefined) continue;
-      const child = (await describeTable(production, reference.child as [string, string])) as Table;
-      found.children.set(
-        reference,
-        await ask({
-          values: `SELECT DISTINCT ${values(pair.production, reference.parentColumns, 'l')}
-             FROM ${diff} AS d JOIN ${live} AS l ON ${sameKey(pair, 'd', 'l')}
-             WHERE d.holdfast_kind IN (${losingKinds(compared, reference)}) AND NOT (${anyNull(reference.parentColumns, 'l')})`,
-          table: reference.child,
-          by: columnsOf(child, reference.columns),
-        }),
-      );
-    }
-  }
-  return found;
-}
-
 /** A row that is changed keeps its key. */
-function losingKinds({ pair: { key } }: Compared, { parentColumns }: ForeignKey): string {
+export function losingKinds({ pair: { key } }: Compared, { parentColumns }: ForeignKey): string {
   return parentColumns.every((name) => key?.includes(name)) ? '3' : '2, 3';
 }
 
@@ -148,6 +81,12 @@ function* questions(
 ): Generator<[number, string]> {
   const { pair, diff, copy, live } = compared;
   const coming = `FROM ${diff} AS d JOIN ${copy} AS c ON ${sameKey(pair, 'd', 'c')}`;
+  for (const { condition } of newConstraints(compared)) {
+    yield [
+      FORBIDDEN,
+      `FROM ${diff} AS d JOIN (SELECT * FROM ${copy} WHERE ${condition}) AS c ON ${sameKey(pair, 'd', 'c')} WHERE ${isActive(rule, 'd', [1, 2])}`,
+    ];
+  }
   for (const index of checkedUniques(compared)) {
     yield [
       CLASH,
@@ -207,6 +146,31 @@ function* questions(
          AND NOT (${anyNull(parentColumns, 'l')}) AND NOT ${inTheEnd(compared, rule, parentColumns, 'l', parentColumns)} AND ${referred}`,
     ];
   }
+}
+
+/**
+ * What production refuses of a row since: its name for people, and SQL over the copy's columns that is true for such rows.
+ * Without a key a copy of all columns is not at hand, and the import says so.
+ */
+export function newConstraints({
+  pair: { key, production, restored, columns },
+}: Compared): { name: string; condition: string }[] {
+  if (key === null) return [];
+  const filled = columnsOf(production, columns).filter(
+    ({ name, nullable }) => !nullable && columnOf(restored, name)?.nullable === true,
+  );
+  const checks = production.checks.filter(({ clause }) => {
+    const read = [...clause.replaceAll(/'(?:[^'\\]|\\.|'')*'/gs, '').matchAll(/`((?:[^`]|``)+)`/g)];
+    const isKnown = read.every(([, name = '']) => columns.includes(name.replaceAll('``', '`')));
+    return isKnown && !restored.checks.some((other) => other.clause === clause);
+  });
+  return [
+    ...filled.map(({ name }) => ({
+      name: `NOT NULL of column ${name}`,
+      condition: `${quoteIdentifier(name)} IS NULL`,
+    })),
+    ...checks.map(({ name, clause }) => ({ name: `check ${name}`, condition: `NOT (${clause})` })),
+  ];
 }
 
 /** SQL: whether in the end a row of the table has these values of `alias`. Columns that do not come back stay as they are. */

@@ -12,6 +12,7 @@ export interface RuleCounts {
   extra: number;
   orphans: number;
   clashes: number;
+  forbidden: number;
 }
 
 /** Per rule, sha256 over the keys that differ in order, with what becomes of each. */
@@ -49,7 +50,8 @@ export async function countRule({ work }: Scratch, { diff }: Compared, rule: 1 |
     at < rule ? `${count(`holdfast_kind = ${at + 1} AND ${left} = 0`)} AS ${name}` : `0 AS ${name}`,
   );
   const [row] = await work.query<Record<keyof RuleCounts, string>>(
-    `SELECT ${kinds.join(', ')}, ${count(`${left} = 1`)} AS orphans, ${count(`${left} = 2`)} AS clashes FROM ${diff}`,
+    `SELECT ${kinds.join(', ')}, ${count(`${left} = 1`)} AS orphans, ${count(`${left} = 2`)} AS clashes,
+       ${count(`${left} = 3`)} AS forbidden FROM ${diff}`,
   );
   const numbers = Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]);
   return Object.fromEntries(numbers) as unknown as RuleCounts;

@@ -17,6 +17,7 @@ export interface Table {
   /** foreign keys of other tables, and its own, that refer to this one */
   referencedBy: ForeignKey[];
   triggers: Trigger[];
+  checks: CheckConstraint[];
   /** of data and indexes, as the server estimates them */
   bytes: number;
 }
@@ -48,6 +49,12 @@ export interface ForeignKey {
   /** CASCADE, SET NULL, RESTRICT, NO ACTION */
   onDelete: string;
   onUpdate: string;
+}
+
+export interface CheckConstraint {
+  name: string;
+  /** over the table's columns, without the word CHECK */
+  clause: string;
 }
 
 export interface Trigger {
@@ -116,6 +123,7 @@ export async function describeTable(
       [schema, name],
     ),
     triggers,
+    checks: await readChecks(session, schema, name),
     bytes: Number(table.bytes ?? 0),
   };
 }
@@ -135,6 +143,25 @@ async function readUniques(session: Connection, schema: string, name: string): P
     indexes.set(index, found);
   }
   return [...indexes.values()];
+}
+
+/** Those that are enforced. MySQL's view shows a clause as within quotes; MariaDB's shows it as it is. */
+async function readChecks(session: Connection, schema: string, name: string): Promise<CheckConstraint[]> {
+  if (session.server.flavour === 'mariadb') {
+    return session.query<CheckConstraint>(
+      `SELECT constraint_name AS name, check_clause AS clause FROM information_schema.check_constraints
+       WHERE constraint_schema = ? AND table_name = ? ORDER BY constraint_name`,
+      [schema, name],
+    );
+  }
+  const rows = await session.query<CheckConstraint>(
+    `SELECT k.constraint_name AS name, k.check_clause AS clause FROM information_schema.check_constraints k
+     JOIN information_schema.table_constraints t USING (constraint_schema, constraint_name)
+     WHERE t.table_schema = ? AND t.table_name = ? AND t.constraint_type = 'CHECK' AND t.enforced = 'YES'
+     ORDER BY k.constraint_name`,
+    [schema, name],
+  );
+  return rows.map((row) => ({ ...row, clause: row.clause.replaceAll(/\\(.)/gs, '$1') }));
 }
 
 async function readForeignKeys(

@@ -4,7 +4,7 @@ import { columnsOf, type ForeignKey, isSameTable } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier, quoteTable } from '../identifier.ts';
 import { planChanged } from './import-error.ts';
-import { isRow, isStaged, type Stage } from './stage.ts';
+import { isRow, isStaged, NUMBERED, namesOf, type Stage } from './stage.ts';
 
 /**
  * Foreign keys are off while rows are written: they would be looked at row by row, which no order of rows satisfies where
@@ -17,7 +17,7 @@ export async function keepLost(session: Connection, stage: Stage): Promise<void>
   const names = referredColumns(stage);
   if (names.length === 0 || compared.pair.gone) return;
   await session.execute(
-    `INSERT INTO ${lost} SELECT ${names.map((name) => `t.${quoteIdentifier(name)}`).join(', ')}
+    `INSERT INTO ${lost} (${namesOf(names)}) SELECT ${names.map((name) => `t.${quoteIdentifier(name)}`).join(', ')}
      FROM ${rows} AS s STRAIGHT_JOIN ${production.qualified} AS t ON ${isRow(compared, 't', 's')} WHERE ${isStaged('urdD', 's')}`,
   );
 }
@@ -28,7 +28,7 @@ export async function createLost(session: Connection, stage: Stage): Promise<voi
   if (names.length === 0) return;
   const columns = columnsOf(stage.compared.pair.production, names);
   await session.execute(
-    `CREATE TEMPORARY TABLE ${stage.lost} (${defineColumns(columns, () => false)}) ENGINE=InnoDB`,
+    `CREATE TEMPORARY TABLE ${stage.lost} (${NUMBERED}, ${defineColumns(columns, () => false)}) ENGINE=InnoDB`,
   );
 }
 

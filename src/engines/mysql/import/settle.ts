@@ -3,7 +3,7 @@ import { defineColumns, hashOf, keyColumns, sameKey } from '../compare/scratch.t
 import { columnsOf } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { isRow, isStaged, namesOf, type Stage } from './stage.ts';
+import { isRow, isStaged, NUMBERED, namesOf, type Stage } from './stage.ts';
 
 /**
  * Under the locks: marks each staged row with what has to be done to it as production is now. Rows of which nothing
@@ -32,7 +32,7 @@ export async function createMoving(session: Connection, { compared, moving }: St
   const names = movingColumns(compared);
   if (names === null) return;
   await session.execute(
-    `CREATE TEMPORARY TABLE ${moving} (${defineColumns(columnsOf(compared.pair.production, names), () => false)}) ENGINE=InnoDB`,
+    `CREATE TEMPORARY TABLE ${moving} (${NUMBERED}, ${defineColumns(columnsOf(compared.pair.production, names), () => false)}) ENGINE=InnoDB`,
   );
 }
 
@@ -44,7 +44,9 @@ export async function markExchanged(session: Connection, { compared, rows, movin
   const { pair } = compared;
   const names = movingColumns(compared);
   if (names === null) return;
-  await session.execute(`INSERT INTO ${moving} SELECT ${namesOf(names)} FROM ${rows} WHERE ${isStaged('u')}`);
+  await session.execute(
+    `INSERT INTO ${moving} (${namesOf(names)}) SELECT ${namesOf(names)} FROM ${rows} WHERE ${isStaged('u')}`,
+  );
   for (const index of movedUniques(compared)) {
     await session.execute(
       `UPDATE ${moving} AS w STRAIGHT_JOIN ${pair.production.qualified} AS t ON ${sameUnique(index, 't', 'w')} AND NOT (${sameKey(pair, 't', 'w')})

@@ -37,6 +37,9 @@ export interface Stage {
   parents: { key: ForeignKey; isMade: boolean }[];
 }
 
+/** A server may want every table to have a primary key (sql_require_primary_key, innodb_force_primary_key). */
+export const NUMBERED = 'holdfast_number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY';
+
 /** The columns behind `holdfast_how`, `holdfast_count` and `holdfast_hash`. */
 const stagedColumns = ({ pair }: Compared): Column[] => columnsOf(pair.production, pair.columns);
 
