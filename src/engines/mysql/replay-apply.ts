@@ -4,18 +4,28 @@ import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../contract/restore.ts';
 import { type Connection, connect } from './connection.ts';
 import { flavourOf, replicationWords, resetBinlogs } from './flavour.ts';
-import { equalGtids, parseGtids } from './gtid.ts';
+import {
+  equalGtids,
+  formatGtids,
+  type GtidSet,
+  isEmpty,
+  isSubset,
+  parseGtids,
+  subtractGtids,
+} from './gtid.ts';
 import { quoteLiteral } from './identifier.ts';
 import { serverPid } from './instance-processes.ts';
+import { ownAccountStatements } from './own-accounts.ts';
 import { instanceAccess } from './place.ts';
 import { shortened } from './replay-place.ts';
 import type { Applied, Batch, ReplayState } from './replay-state.ts';
 import { startAgain, stopInOrder } from './server.ts';
+import { makeTimeZone, unknownZone } from './time-zone.ts';
 
 const POLL_MS = 200;
 
 /**
- * Lets the server apply the logs that lie in the instance, and waits until all of it is applied. It runs or not, and may
+ * In one session, so that a statement of production may drop the account meanwhile. Lets the server apply the logs that lie in the instance, and waits until all of it is applied. It runs or not, and may
  * be at it since an earlier attempt. Throws CheckFailed where the logs do not fit the base, NotEnoughSpace, ToolFailed
  * where the server ends by itself.
  */
@@ -32,15 +42,17 @@ export async function applyBatch(
     await untilApplied(place, session, batch, run);
     const words = replicationWords(session.server);
     await session.query(`${words.stop} SQL_THREAD`);
-    await requireGtids(session, batch.after);
+    // As whom the session came in: what it may do, it may until it ends.
+    for (const statement of ownAccountStatements(session.server.series)) await session.query(statement);
+    await requireGtids(session, batch);
   } finally {
     await session.close();
   }
   return started;
 }
 
-/** One session for all of it: a statement of production may drop the account meanwhile, as one of an attempt before has. */
-async function enter(
+/** The server runs by then. A statement of production may have dropped the account: the server makes it at its start. */
+export async function enter(
   place: InstancePlace,
   state: ReplayState,
   run: Run,
@@ -138,6 +150,7 @@ async function untilApplied(
   run: Run,
 ): Promise<void> {
   const total = batch.files.reduce((sum, { from, to }) => sum + to - from, 0);
+  const zones = new Set<string>();
   for (;;) {
     run.signal.throwIfAborted();
     const status = await readStatus(session).catch(async (error: unknown) => {
@@ -148,7 +161,11 @@ async function untilApplied(
     const at = batch.files.findIndex(({ relay }) => relay === status.file);
     const isDone = at < 0 || (at === batch.files.length - 1 && status.position >= (batch.files[at]?.to ?? 0));
     if (isDone && status.errno === 0) return;
-    if (!status.isRunning) throw applierFailure(status, batch);
+    if (!status.isRunning) {
+      if (!(await hasLearned(session, status, zones))) throw applierFailure(status, batch);
+      await session.query(`${replicationWords(session.server).start} SQL_THREAD`);
+      continue;
+    }
     const current = batch.files[at];
     const before = batch.files.slice(0, at).reduce((sum, { from, to }) => sum + to - from, 0);
     run.progress({
@@ -158,6 +175,29 @@ async function untilApplied(
     });
     await sleep(POLL_MS, undefined, { signal: run.signal });
   }
+}
+
+/** Whether the applier only lacked a time zone, which the server knows now. */
+async function hasLearned(
+  session: Connection,
+  { errno, said }: Status,
+  zones: Set<string>,
+): Promise<boolean> {
+  if (errno !== UNKNOWN_TIME_ZONE) return false;
+  const zone = unknownZone(said) ?? unknownZone(await saidByWorker(session));
+  if (zone === null || zones.has(zone)) return false;
+  zones.add(zone);
+  return makeTimeZone((statement) => session.query(statement), zone);
+}
+
+/** MySQL's status has the number and the place alone where several appliers are at it. */
+async function saidByWorker(session: Connection): Promise<string> {
+  if (session.server.flavour === 'mariadb') return '';
+  const rows = await session.query<{ said: string }>(
+    `SELECT last_error_message AS said FROM performance_schema.replication_applier_status_by_worker
+      WHERE last_error_number = ${UNKNOWN_TIME_ZONE}`,
+  );
+  return rows.map(({ said }) => said).join('\n');
 }
 
 /** Numbers: "Server Error Message Reference" of MySQL's manual; they are the same in MariaDB. */
@@ -202,17 +242,39 @@ function ended(place: InstancePlace): HoldfastError {
   });
 }
 
-/** Every transaction of the base and the logs up to the target is there, and no other one. Throws CheckFailed. */
-async function requireGtids(session: Connection, { gtid: expected }: Applied): Promise<void> {
-  if (expected === null) return;
+/**
+ * Every transaction of the base and the logs up to the target is there, and no other one. MySQL gives those that the
+ * applier went past no place among them: they get it here. Throws CheckFailed.
+ */
+async function requireGtids(session: Connection, { after, excused }: Batch): Promise<void> {
+  if (after.gtid === null) return;
   const { flavour } = session.server;
-  const found = await readGtids(session);
-  if (equalGtids(parseGtids(found, flavour), parseGtids(expected, flavour))) return;
+  const expected = parseGtids(after.gtid, flavour);
+  const before = parseGtids(await readGtids(session), flavour);
+  if (flavour === 'mysql') {
+    const lacking = subtractGtids(expected, before);
+    if (isSubset(lacking, parseGtids(excused, flavour))) await fillUp(session, lacking);
+  }
+  const found = parseGtids(await readGtids(session), flavour);
+  if (equalGtids(found, expected)) return;
   throw new HoldfastError(
     'CheckFailed',
-    `the restored server holds the transactions ${shortened(found)}, and not ${shortened(expected)} as it should`,
+    `the restored server holds the transactions ${shortened(formatGtids(found))}, and not ${shortened(formatGtids(expected))} as it should`,
     { hint: 'restore from another backup: --backup <id> of holdfast catalog' },
   );
+}
+
+async function fillUp(session: Connection, lacking: GtidSet): Promise<void> {
+  if (lacking.flavour !== 'mysql' || isEmpty(lacking)) return;
+  for (const [source, intervals] of lacking.sources) {
+    for (const { first, last } of intervals) {
+      for (let number = first; number <= last; number += 1n) {
+        await session.query(`SET SESSION gtid_next = ${quoteLiteral(`${source}:${number}`)}`);
+        await session.query('COMMIT');
+      }
+    }
+  }
+  await session.query("SET SESSION gtid_next = 'AUTOMATIC'");
 }
 
 export async function readGtids(session: Connection): Promise<string> {

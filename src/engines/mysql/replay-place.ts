@@ -76,7 +76,7 @@ async function finish(place: InstancePlace, reading: Reading, isLast: boolean): 
   if (reading.files.length === 0) return null;
   const paths = reading.files.map((file) => `${join(relay, file.relay)}\n`);
   await writeOwned(place, join(relay, `${RELAY_BASE}.index`), paths.join(''));
-  return { files: reading.files, after: reading.after(), isLast };
+  return { files: reading.files, after: reading.after(), excused: reading.excused(), isLast };
 }
 
 /** What becomes of logs as they are read one after the other. */
@@ -90,6 +90,8 @@ class Reading {
   readonly #from: LogPosition;
   readonly #stop: Stop;
   readonly #gtids: GtidTally | null;
+  /** of MySQL, which gives no place to a transaction that is gone past */
+  readonly #excused: GtidTally | null;
   /** what the logs that were read have brought the server to: the next one says what it begins with */
   #chain: GtidTally | null = null;
   #applied: Applied;
@@ -100,7 +102,13 @@ class Reading {
     this.#from = from;
     this.#stop = stop;
     this.#applied = applied;
-    this.#gtids = applied.gtid === null ? null : new GtidTally(applied.gtid, flavourOf(serverMajor));
+    const flavour = flavourOf(serverMajor);
+    this.#gtids = applied.gtid === null ? null : new GtidTally(applied.gtid, flavour);
+    this.#excused = flavour === 'mysql' ? new GtidTally('', flavour) : null;
+  }
+
+  excused(): string {
+    return this.#excused?.text() ?? '';
   }
 
   after(): Applied {
@@ -191,8 +199,10 @@ class Reading {
     );
   }
 
-  #apply(log: string, { end, gtid, committedAt, committedAtText }: Transaction): void {
+  #apply(log: string, transaction: Transaction): void {
+    const { end, gtid, committedAt, committedAtText } = transaction;
     if (gtid !== null) this.#gtids?.add(gtid);
+    if (gtid !== null && isDefinition(transaction)) this.#excused?.add(gtid);
     const latest = this.#applied.latestAt === null ? committedAt : BigInt(this.#applied.latestAt);
     this.#applied = {
       ...this.#applied,
@@ -202,6 +212,13 @@ class Reading {
     };
   }
 }
+
+/** Whether it may be a statement on accounts or libraries; with rows or tables it is none. */
+const isDefinition = ({ tables, dataStatements, ddl, isCut }: Transaction): boolean =>
+  tables.length === 0 &&
+  dataStatements.length === 0 &&
+  !isCut &&
+  ddl.every(({ kind }) => kind === 'definition');
 
 /** The content of a log, which is in the file before it is handed on. */
 async function* copying(

@@ -24,6 +24,8 @@ export interface Batch {
   files: { relay: string; log: string; from: number; to: number }[];
   /** what is true once all of it is applied */
   after: Applied;
+  /** transactions that a server may go past (settings.ts) without a place among its own, as a set; MariaDB has none */
+  excused: string;
   /** the target is reached then */
   isLast: boolean;
 }

@@ -2,13 +2,13 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import type { InstancePlace, ReplayResult, ReplayShippedInput } from '../contract/restore.ts';
-import { type Connection, withConnection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { flavourOf, replicationWords } from './flavour.ts';
 import { serverPid } from './instance-processes.ts';
 import { requireIsolation } from './isolation.ts';
-import { restoreOwnAccounts } from './load.ts';
+import { ownAccountStatements } from './own-accounts.ts';
 import { instanceAccess, instanceUrl } from './place.ts';
-import { applyBatch, readStatus } from './replay-apply.ts';
+import { applyBatch, enter, readStatus } from './replay-apply.ts';
 import { placeLogs, shortened } from './replay-place.ts';
 import {
   type Applied,
@@ -18,7 +18,7 @@ import {
   writeReplayState,
 } from './replay-state.ts';
 import { isPassed, stopOf } from './replay-stop.ts';
-import { ensureRunning, hasEndedInOrder, lost, startAgain, stopInOrder } from './server.ts';
+import { ensureRunning, hasEndedInOrder, lost, stopInOrder } from './server.ts';
 
 type Replaying = ReplayState & { replay: NonNullable<ReplayState['replay']> };
 
@@ -83,11 +83,13 @@ async function step(
 
 /** What an attempt before has applied, and not made the server forget before it was killed. */
 async function forgetLogs(place: InstancePlace, state: Replaying, run: Run): Promise<void> {
-  if ((await serverPid(place)) === null) {
-    if (state.replay.applied.lastTransactionAt === null) return;
-    await startAgain(place, state, run);
+  if ((await serverPid(place)) === null && state.replay.applied.lastTransactionAt === null) return;
+  const { session } = await enter(place, state, run);
+  try {
+    await resetReplication(session);
+  } finally {
+    await session.close();
   }
-  await withConnection(instanceAccess(place), run, resetReplication, { applicationName: 'replay' });
 }
 
 async function resetReplication(session: Connection): Promise<void> {
@@ -96,19 +98,16 @@ async function resetReplication(session: Connection): Promise<void> {
 
 /** At the target: a plain server, which knows of no source, with Holdfast's accounts as they have to be. */
 async function settle(place: InstancePlace, state: Replaying, run: Run): Promise<Replaying> {
-  const running = (await serverPid(place)) === null ? await startAgain(place, state, run) : state;
-  await withConnection(
-    instanceAccess(place),
-    run,
-    async (session) => {
-      await resetReplication(session);
-      await session.query('SET GLOBAL read_only = ON');
-    },
-    { applicationName: 'replay' },
-  );
-  await restoreOwnAccounts({ place, serverMajor: state.serverMajor, backup: state.backup }, run);
+  const { session, started } = await enter(place, state, run);
+  try {
+    await resetReplication(session);
+    for (const statement of ownAccountStatements(state.serverMajor)) await session.query(statement);
+    await session.query('SET GLOBAL read_only = ON');
+  } finally {
+    await session.close();
+  }
   await requireIsolation(place, run);
-  return keep(place, { ...running, replay: { ...state.replay, batch: null, isReached: true } });
+  return keep(place, { ...started, replay: { ...state.replay, batch: null, isReached: true } });
 }
 
 async function keep(place: InstancePlace, state: Replaying): Promise<Replaying> {

@@ -25,10 +25,11 @@ const BUFFER_POOL = '256M';
 const REDO_LOG = '256M';
 
 /**
- * Errors of statements that need a library which is not here, nor may be loaded: accounts of a plugin (1524), functions
- * of a library (1126). A replay goes past them. Numbers: "Server Error Message Reference" of MySQL's manual.
+ * What a replay goes past: accounts of a plugin and functions of a library, which are not here nor may be loaded (1524,
+ * 1126), and statements on accounts that are there already or not at all: a backup may lack them, and Holdfast's own may
+ * have production's names. Numbers: "Server Error Message Reference" of MySQL's manual, "MariaDB Error Codes".
  */
-const WITHOUT_LIBRARY = '1524,1126';
+const GONE_PAST = [...[1524, 1126], ...[1133, 1141, 1147, 1269, 1396, 1403, 1410, 1959, 3523, 3530]];
 
 /** Writes the whole configuration of a restored server. Nothing of production's own applies. Gives the file. */
 export async function writeSettings(place: InstancePlace, settings: InstanceSettings): Promise<string> {
@@ -113,7 +114,7 @@ function applier(place: InstancePlace, series: number): Record<string, string> {
     'sync-relay-log': '0',
     'sync-relay-log-info': '0',
     ...renamed('load-tmpdir', quote(temporary)),
-    ...renamed('skip-errors', WITHOUT_LIBRARY),
+    ...renamed('skip-errors', GONE_PAST.join(',')),
     ...renamed('max-allowed-packet', LARGEST_PACKET),
     ...(flavourOf(series) === 'mysql'
       ? {

@@ -1,8 +1,9 @@
 import type { ServerAccess } from '../../../model/access.ts';
-import { HoldfastError } from '../../../model/failure.ts';
+import { type FailureType, HoldfastError } from '../../../model/failure.ts';
 import { type Driver, openDriver } from '../driver.ts';
 import { serverError } from '../error.ts';
 import { type Flavour, parseServer } from '../flavour.ts';
+import { makeTimeZone, unknownZone } from '../time-zone.ts';
 
 /** A session that takes statements as bytes, as a script has them. */
 export interface ScriptSession {
@@ -50,18 +51,19 @@ export async function openScriptSession(
     const flavour = await prepare(driver);
     return {
       flavour,
-      refusal: (statement) =>
-        driver.execute(statement).then(
-          () => null,
-          (error: DriverError) => {
-            const errno = error.sqlState === undefined ? 0 : (error.errno ?? 0);
-            const mapped = errno === EMPTY ? null : failed(error);
-            if (errno === EMPTY) return null;
-            const isLost = mapped instanceof HoldfastError && mapped.type === 'ConnectionFailed';
-            if (errno === 0 || isLost || (mapped as HoldfastError).type === 'NotEnoughSpace') throw mapped;
-            return errno;
-          },
-        ),
+      async refusal(statement) {
+        const error = await attempt(driver, statement);
+        if (error === null) return null;
+        const zone = unknownZone(error.message);
+        if (zone !== null && (await makeTimeZone((one) => driver.rows(one), zone))) {
+          return (await attempt(driver, statement)) === null ? null : (error.errno ?? 0);
+        }
+        const errno = error.sqlState === undefined ? 0 : (error.errno ?? 0);
+        const mapped = failed(error);
+        const isOfServer = mapped instanceof HoldfastError && OF_THE_SERVER.includes(mapped.type);
+        if (errno === 0 || isOfServer) throw mapped;
+        return errno;
+      },
       rows: <T>(statement: string) =>
         driver.rows<T>(statement).catch((error: unknown) => {
           throw failed(error);
@@ -77,6 +79,16 @@ export async function openScriptSession(
 interface DriverError extends Error {
   errno?: number;
   sqlState?: string;
+}
+
+/** The server itself is in trouble, not the statement. */
+const OF_THE_SERVER: readonly FailureType[] = ['ConnectionFailed', 'NotEnoughSpace'];
+
+async function attempt(driver: Driver, statement: string): Promise<DriverError | null> {
+  return driver.execute(statement).then(
+    () => null,
+    (error: DriverError) => (error.errno === EMPTY ? null : error),
+  );
 }
 
 async function prepare(driver: Driver): Promise<Flavour> {
