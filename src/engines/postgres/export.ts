@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { ExportedFile, ExportedTable, ExportInput } from '../contract/read.ts';
+import type { ExportedTable, ExportInput } from '../contract/read.ts';
+import { type Exporting, fileName, putWhole, startExport } from '../export-file.ts';
 import { startTool } from '../process.ts';
 import { connectionError, withClientEnvironment, withConnection } from './connection.ts';
 import { exportNotices } from './export-notices.ts';
@@ -22,26 +21,13 @@ interface Group {
   tables: string[];
 }
 
-interface Work {
-  input: ExportInput;
-  run: Run;
-  /** aborted with the run, and by the first failure: nothing goes on behind it */
-  signal: AbortSignal;
-  stop: (reason: unknown) => void;
-}
-
 /**
  * Engine.exportTables: the tables of the restored copy as of its target, partitions with their parent. As CSV with a
  * header, one file for each table, of all its rows or those that a rule would bring back; or one dump of pg_dump's
  * custom format for each db. A file appears only after its content has come whole. Throws CheckFailed, UnknownTable, NotSupported, ToolMissing, ToolFailed, ConnectionFailed.
  */
 export async function exportTables(input: ExportInput, run: Run): Promise<ExportedTable[]> {
-  const stopping = new AbortController();
-  const work: Work = {
-    ...{ input, run },
-    signal: AbortSignal.any([run.signal, stopping.signal]),
-    stop: (reason) => stopping.abort(reason),
-  };
+  const work = startExport(input, run);
   if (input.rows !== null && input.format === 'dump') {
     throw new HoldfastError('NotSupported', 'a dump holds whole tables, not the rows of a conflict rule', {
       hint: 'leave conflict out, or export as csv',
@@ -70,42 +56,12 @@ function groupByDatabase({ restored, tables }: ExportInput): Group[] {
   return [...groups.values()];
 }
 
-/** Puts what a source gives; a source that fails, or an abort, leaves no file. */
-async function putWhole(work: Work, name: string, source: AsyncIterable<Buffer>): Promise<ExportedFile> {
-  const { input, run, signal, stop } = work;
-  let cause: unknown;
-  let bytes = 0;
-  async function* counted(): AsyncGenerator<Buffer> {
-    try {
-      for await (const piece of source) {
-        bytes += piece.length;
-        run.progress({ phase: `exporting ${name}`, done: bytes, unit: 'bytes' });
-        yield piece;
-      }
-    } catch (error) {
-      cause ??= error;
-      throw error;
-    }
-  }
-  const content = Readable.from(counted(), { objectMode: false, highWaterMark: 1024 * 1024 });
-  const abort = () => content.destroy(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    return await input.put(name, content);
-  } catch (error) {
-    run.signal.throwIfAborted();
-    const failure = connectionError(cause ?? error, input.restored);
-    // The session or program behind the stream would otherwise wait for its reader.
-    stop(failure);
-    throw failure;
-  } finally {
-    signal.removeEventListener('abort', abort);
-    content.destroy();
-  }
-}
+const mapped =
+  ({ input }: Exporting) =>
+  (error: unknown) =>
+    connectionError(error, input.restored);
 
-async function exportCsv(work: Work, group: Group, prefix: string[]): Promise<ExportedTable[]> {
+async function exportCsv(work: Exporting, group: Group, prefix: string[]): Promise<ExportedTable[]> {
   const session = { signal: work.signal, applicationName: 'export', readOnly: true };
   return withConnection(group.access, session, async (client) => {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
@@ -115,7 +71,7 @@ async function exportCsv(work: Work, group: Group, prefix: string[]): Promise<Ex
       const parts = [...prefix, ...parseNameParts(table)];
       const counter = { rows: 0 };
       const lines = await csvOf(work, client, table, counter);
-      const file = await putWhole(work, fileName(parts, 'csv'), lines);
+      const file = await putWhole(work, fileName(parts, 'csv'), lines, mapped(work));
       const notices = await exportNotices(client, [table]);
       exported.push({ ...file, table: formatNameParts(parts), rows: counter.rows, notices });
     }
@@ -124,7 +80,7 @@ async function exportCsv(work: Work, group: Group, prefix: string[]): Promise<Ex
 }
 
 async function csvOf(
-  { input, signal }: Work,
+  { input, signal }: Exporting,
   client: pg.Client,
   table: string,
   counter: { rows: number },
@@ -176,7 +132,7 @@ async function* copyLines(
 }
 
 /** One dump with the definitions and rows of all these tables, for pg_restore. */
-async function exportDump(work: Work, { access, tables }: Group): Promise<ExportedTable> {
+async function exportDump(work: Exporting, { access, tables }: Group): Promise<ExportedTable> {
   const { input, signal } = work;
   const session = { signal, applicationName: 'export', readOnly: true };
   const { members, notices } = await withConnection(access, session, async (client) => ({
@@ -190,10 +146,12 @@ async function exportDump(work: Work, { access, tables }: Group): Promise<Export
       yield* tool.stdout as AsyncIterable<Buffer>;
       await tool.finished;
     }
-    return putWhole(work, fileName([access.database], 'dump'), output()).catch(async (error: unknown) => {
-      await tool.finished.catch(() => {});
-      throw error;
-    });
+    return putWhole(work, fileName([access.database], 'dump'), output(), mapped(work)).catch(
+      async (error: unknown) => {
+        await tool.finished.catch(() => {});
+        throw error;
+      },
+    );
   });
   return { ...file, table: tables.join(', '), rows: null, notices };
 }
@@ -202,19 +160,4 @@ function dumpArguments(members: readonly [string, string][]): string[] {
   // In double quotes nothing of a name is a pattern; a partition is not meant by its parent's name.
   const patterns = members.map((parts) => `--table=${quoteQualified(parts)}`);
   return ['--format=custom', '--no-password', ...patterns];
-}
-
-/**
- * A name for any file system: as it is where all of it is plain, `public.orders.csv`; else what is readable of
- * it and a digest of the whole, as the letters' case alone may tell two names apart.
- */
-export function fileName(parts: readonly string[], extension: string): string {
-  const whole = parts.join('.');
-  if (parts.every((part) => /^[a-z0-9_]+$/.test(part))) return `${whole}.${extension}`;
-  const readable = whole
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9_.]+/g, '_')
-    .slice(0, 100);
-  const digest = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12);
-  return `${readable}-${digest}.${extension}`;
 }
