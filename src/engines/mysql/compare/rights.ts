@@ -63,7 +63,7 @@ export async function refuseBlind(production: Connection, pairs: readonly TableP
 /** One that is not there hides nothing. */
 async function isReadable(production: Connection, table: readonly string[]): Promise<boolean> {
   try {
-    await production.query(`SELECT 1 FROM ${quoteTable(table)} LIMIT 0`);
+    await production.query(`SELECT * FROM ${quoteTable(table)} LIMIT 0`);
     return true;
   } catch (error) {
     if (refusalOf(error) === null) throw error;
@@ -94,7 +94,9 @@ async function hidesForeignKeys(production: Connection): Promise<boolean> {
   try {
     const [row] = await production.query<{ all: string; seen: string }>(
       `SELECT (SELECT COUNT(*) FROM information_schema.${view}) AS \`all\`,
-         (SELECT COUNT(*) FROM information_schema.referential_constraints) AS seen`,
+         (SELECT COUNT(DISTINCT k.table_schema, k.table_name, k.constraint_name)
+            FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r
+            USING (constraint_schema, constraint_name) WHERE k.referenced_table_name IS NOT NULL) AS seen`,
     );
     return Number(row?.all) > Number(row?.seen);
   } catch (error) {
