@@ -32,6 +32,18 @@ export const heartbeatFolder = (database: string): string => `${logFolder(databa
 export const shippedFolder = (database: string, lineage: string, log?: string): string =>
   `${logFolder(database)}${lineage}/${log === undefined ? '' : `${encodeId(log)}/`}`;
 
+const SHIPPED = /^log\/([^/]+)\/([0-9A-Za-z-]+\.\d+)\/([^/]+)\/[^/]+$/;
+
+/** Whose log a key is of, and its folder; null for any other key, heartbeats too. */
+export function shippedLogOf(
+  key: string,
+): { database: string; lineage: string; folder: string; isRecord: boolean } | null {
+  const [, database, lineage] = SHIPPED.exec(key) ?? [];
+  if (database === undefined || lineage === undefined) return null;
+  const folder = key.slice(0, key.lastIndexOf('/') + 1);
+  return { database, lineage, folder, isRecord: key.endsWith('.json') };
+}
+
 export const logicalFolder = (database: string, backup: string): string => `logical/${database}/${backup}/`;
 /** Of one attempt: two attempts at the same backup never write the same key. */
 export const logicalAttemptFolder = (database: string, backup: string, attempt: string): string =>

@@ -60,7 +60,7 @@ function tell(
     ...(window === null
       ? []
       : [
-          ...tellWindow(name, window.holes, { windowMs: window.windowMs, serving, horizon }),
+          ...tellWindow(name, window.holes, { windowMs: window.windowMs, serving, horizon, policy }),
           ...tellThaw(name, window, horizon),
         ]),
     ...tellMonths(name, months, horizon),

@@ -1,4 +1,4 @@
-import { FOLDERS, toolBackupFolder } from '../layout.ts';
+import { FOLDERS, shippedLogOf, toolBackupFolder } from '../layout.ts';
 import type { AuditedDatabase, AuditedNode, AuditedPolicy } from './facts.ts';
 
 export type BackupKind = Exclude<AuditedNode['kind'], 'logs'>;
@@ -24,7 +24,14 @@ export function retentionOf(policy: AuditedPolicy, kind: BackupKind): number {
   return kind === 'snapshot' ? policy.snapshotMs : policy.physicalMs;
 }
 
+/** A base of the tool. */
 export const isBase = ({ kind }: Backup): boolean => kind === 'full' || kind === 'diff';
+
+/** What logs are replayed from. A logical backup is one where it knows, or will know, where it stands in them. */
+export const isReplayed = (backup: Backup, { shippedLockMs }: AuditedPolicy): boolean =>
+  shippedLockMs === undefined
+    ? isBase(backup)
+    : backup.kind === 'logical' && (backup.node === null || backup.node.replayFrom !== undefined);
 
 /** What will be made has no id yet. */
 export const PLANNED = 'to be made';
@@ -56,6 +63,10 @@ export function isInStanza({ node }: Backup, stanza: string): boolean {
 
 /** What the catalog reads at every step. */
 export const isManifest = (key: string): boolean => key.startsWith(FOLDERS.manifest);
+
+/** The record of a shipped log: the catalog lists its current versions, and reads the first. */
+export const isLogRecord = (key: string): boolean =>
+  key.startsWith(FOLDERS.log) && shippedLogOf(key)?.isRecord === true;
 
 /** The backup that it builds on; itself for all others. */
 export function rootOf(backup: Backup): Backup {

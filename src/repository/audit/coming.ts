@@ -1,12 +1,13 @@
 import type { AuditFinding } from '../../model/audit.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { dayOf, type Horizon, type Span, uncovered } from './calendar.ts';
+import type { AuditedPolicy } from './facts.ts';
 import type { BackupLife } from './life.ts';
 import type { Broken, MissingMonth } from './promises.ts';
 import { monthName } from './promises.ts';
 import { countOf } from './spans.ts';
 import type { Limit, Serving } from './window.ts';
-import { describeCause, finding, firstDay, hintOf, keyOf, more, nameOf, when } from './words.ts';
+import { basesOf, describeCause, finding, firstDay, hintOf, keyOf, more, nameOf, when } from './words.ts';
 
 /** One finding for each cause: the first victim by name, and how many more. */
 export function tellBroken(database: string, broken: readonly Broken[], horizon: Horizon): AuditFinding[] {
@@ -43,11 +44,16 @@ function needed(group: readonly Broken[]): string {
 export function tellWindow(
   database: string,
   holes: readonly Span[],
-  known: { windowMs: number; serving: readonly Serving[]; horizon: Horizon },
+  known: {
+    windowMs: number;
+    serving: readonly Serving[];
+    horizon: Horizon;
+    policy: Pick<AuditedPolicy, 'shippedLockMs'>;
+  },
 ): AuditFinding[] {
   const [hole] = holes;
   if (hole === undefined) return [];
-  const { windowMs, serving, horizon } = known;
+  const { windowMs, serving, horizon, policy } = known;
   const window = `the window of ${formatDuration(windowMs)}`;
   const long =
     hole.to >= horizon.end ? 'to the end of the calendar' : `for ${formatDuration(hole.to - hole.from)}`;
@@ -59,7 +65,7 @@ export function tellWindow(
     );
   const [why, hint] =
     limit === null
-      ? [nothingServes(serving, hole, horizon), START_HINT]
+      ? [nothingServes(serving, hole, { ...horizon, ...basesOf(policy) }), startHint(policy)]
       : [reasonOf(limit), hintOf(limit.limit.ending.cause)];
   const begun = hole.from <= horizon.now ? 'now' : `from ${dayOf(hole.from)} on`;
   const what = `${window} is not kept ${begun}, ${long}: ${why}${more(holes.length - 1, 'time', 'times')}`;
@@ -68,12 +74,16 @@ export function tellWindow(
   ];
 }
 
-const START_HINT =
-  'holdfast catalog shows gaps and what can be recovered; holdfast backup --tier physical --kind full begins a new window';
+const startHint = (policy: Pick<AuditedPolicy, 'shippedLockMs'>): string =>
+  `holdfast catalog shows gaps and what can be recovered; holdfast backup ${basesOf(policy).begin} begins a new window`;
 
-function nothingServes(serving: readonly Serving[], hole: Span, { now }: Horizon): string {
+function nothingServes(
+  serving: readonly Serving[],
+  hole: Span,
+  { now, named }: Pick<Horizon, 'now'> & { named: string },
+): string {
   const there = serving.filter(({ from }) => from <= hole.from);
-  if (there.length === 0) return 'there is no full or differential backup yet that logs lead on from';
+  if (there.length === 0) return `there is no ${named} backup yet that logs lead on from`;
   const whole = there.find(({ to }) => to > Math.max(now, hole.from));
   if (whole !== undefined)
     return `only from ${new Date(whole.from).toISOString().slice(0, 16)}Z on everything can be recovered; what is older is damaged, or its logs are`;

@@ -40,13 +40,13 @@ export interface AuditedNode {
   versions: AuditedVersion[];
   /** keys that it should have and has not */
   missing: string[];
-  /** logs only: numbers of the first and last segment, and the timeline; without holes */
+  /** logs only: numbers of the first and last one, and the timeline; without holes */
   segments?: Archive & { timeline: number; first: number; last: number };
-  /** full and diff: the segments that a replay from it begins with, and needs to become consistent */
+  /** bases only: the logs that a replay from it begins with, and needs to become consistent */
   replayFrom?: Archive & { timeline: number; first: number; stop: number };
 }
 
-/** Which of the database's archives, `<stanza>/<version>-<n>`: numbers and timelines of two say nothing about each other. */
+/** Which of the database's archives, `<stanza>/<version>-<n>` or a lineage of shipped logs: numbers and timelines of two say nothing about each other. */
 interface Archive {
   archive?: string;
 }
@@ -69,6 +69,8 @@ export interface AuditedPolicy {
   retentionArchive: number;
   /** lock dates are set, of this mode; null: none are */
   lock: LockMode | null;
+  /** logs are shipped, each with a lock of this length, and replayed from logical backups; absent: the server archives them */
+  shippedLockMs?: number;
   /** class that logical backups and snapshots are written in */
   logicalClass: string;
   snapshotClass: string;

@@ -19,9 +19,10 @@ export function growthOf(store: Store) {
   return {
     look({ database, planned }: Outlook): void {
       for (const kind of madeKinds(database.policy)) {
-        const isOfTool = kind === 'full' || kind === 'logs';
+        const isOfTool = kind === 'full' || (kind === 'logs' && database.policy.shippedLockMs === undefined);
         if (!planned[kind].some((object) => isKept(object, isOfTool, store))) continue;
-        growing.set(KINDS[kind], [...(growing.get(KINDS[kind]) ?? []), database.name]);
+        const what = kind === 'logs' && !isOfTool ? 'shipped logs' : KINDS[kind];
+        growing.set(what, [...(growing.get(what) ?? []), database.name]);
       }
     },
     tell(): AuditFinding[] {

@@ -11,7 +11,7 @@ import { isReadByTool } from './put-back.ts';
 const SAMPLE_EVERY = 256;
 const HEADS_AT_ONCE = 32;
 
-/** The versions whose lock and key are asked for: all of ours, and a sample of what a tool wrote by the thousand. */
+/** The versions whose lock and key are asked for: all of ours, and a sample of what was written by the thousand. */
 export function versionsToAsk(
   databases: readonly AuditedDatabase[],
   toolFiles: readonly AuditedVersion[],
@@ -20,11 +20,12 @@ export function versionsToAsk(
   const wanted = new Set<AuditedVersion>(toolFiles);
   for (const { nodes } of databases) {
     for (const { kind, versions } of nodes) {
-      const sampled = versions.filter(({ key }) => isOfTool(key));
+      const isSampled = ({ key }: AuditedVersion) => kind === 'logs' || isOfTool(key);
+      const sampled = versions.filter(isSampled);
       for (const version of versions) {
         // What lies under something lives as long as its lock.
         const isCovered = kind !== 'logs' && version.under !== null;
-        if (thorough || isCovered || !isOfTool(version.key)) wanted.add(version);
+        if (thorough || isCovered || !isSampled(version)) wanted.add(version);
       }
       for (let at = 0; at < sampled.length; at += SAMPLE_EVERY) wanted.add(sampled[at] as AuditedVersion);
       const last = sampled.at(-1);

@@ -1,5 +1,5 @@
 import type { LifecycleRule } from '../../model/lifecycle.ts';
-import { type Backup, isManifest } from './backup.ts';
+import { type Backup, isLogRecord, isManifest } from './backup.ts';
 import type { AuditedNode, AuditedVersion } from './facts.ts';
 import {
   type Ending,
@@ -54,8 +54,15 @@ export function fateOfVersion(
   { store, rulesFor }: World,
   extensions: readonly Extension[] = [],
 ): Fate {
-  const reader = isManifest(version.key) ? 'manifest' : readBy;
+  const reader = readerOf(version, readBy);
   return extended(version, reader, { rules: rulesFor(version.key), store }, holdOf(version), extensions);
+}
+
+function readerOf({ key, under }: AuditedVersion, readBy: AuditedNode['readBy']): Reader {
+  if (isManifest(key)) return 'manifest';
+  // Listed by its key: gone under a marker, and read all the same under what was written over it.
+  if (isLogRecord(key)) return under === 'version' ? 'version' : 'key';
+  return readBy;
 }
 
 /** A lock that is extended keeps what can still be read then. */

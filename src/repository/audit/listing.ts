@@ -20,6 +20,7 @@ export interface Refused {
 const LISTS_AT_ONCE = 16;
 /** How many folders deep each tree is listed folder by folder, many at once; deeper down it is listed as it comes. */
 const DEPTHS: Record<string, number> = {
+  log: 2,
   'pgbackrest/archive': 4,
   'pgbackrest/backup': 3,
   snapshot: 2,

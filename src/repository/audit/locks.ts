@@ -4,7 +4,7 @@ import { toolInfoKeys } from '../layout.ts';
 import { type Backup, isBase, isInStanza, isManifest, rootOf } from './backup.ts';
 import { DAY_MS, dayOf } from './calendar.ts';
 import type { AuditedVersion, AuditFacts } from './facts.ts';
-import type { Outlook } from './outlook.ts';
+import { neededLogs, type Outlook } from './outlook.ts';
 import { promisedBackups } from './present.ts';
 import { finding, firstDay, more, nameOf, plural } from './words.ts';
 
@@ -43,7 +43,7 @@ export function tellLocks(
       look(nameOf(backup), version, isManifest(version.key) ? backup.promisedUntil : until);
     }
   }
-  for (const { node, until } of requiredLogLocks(outlook)) {
+  for (const { node, until } of neededLogs(outlook)) {
     for (const version of node.versions) look('the logs', version, until);
   }
   const { archive, backup } = toolInfoKeys(outlook.database.stanza);
@@ -110,24 +110,17 @@ function lastPromise(outlook: Outlook): number {
     .reduce((last, { promisedUntil }) => Math.max(last, promisedUntil), Number.NEGATIVE_INFINITY);
 }
 
-/** Logs are needed until the window can begin in a base behind them. */
-function requiredLogLocks({ database, archive, chains, window, horizon }: Outlook) {
-  if (window === null) return [];
-  const bases = chains.serving.map(({ base }) => base).sort((a, b) => a.startedAt - b.startedAt);
-  return database.nodes.flatMap((node) => {
-    if (node.segments === undefined || (node.segments.archive ?? '') !== archive) return [];
-    const next = bases.find(({ startedAt }) => startedAt >= node.finishedAt);
-    const until = (next?.finishedAt ?? Number.NEGATIVE_INFINITY) + window.windowMs;
-    return until > horizon.now ? [{ node, until }] : [];
-  });
-}
-
-/** The bucket's default retention locks the logs to come: the first that it lets go too early. */
+/** What locks the logs to come, the bucket's default retention or we ourselves: the first that it lets go too early. */
 function tellDefault({ database, chains, window, horizon }: Outlook, bucket: AuditFacts['bucket']) {
   if (window === null || bucket.objectLock === null) return [];
-  const { retention } = bucket.objectLock;
-  const hint = 'holdfast repository plan shows the default retention that covers the logs; apply sets it';
-  if (retention === null) {
+  const { shippedLockMs } = database.policy;
+  const lock =
+    shippedLockMs === undefined ? bucket.objectLock.retention : { days: Math.round(shippedLockMs / DAY_MS) };
+  const hint =
+    shippedLockMs === undefined
+      ? 'holdfast repository plan shows the default retention that covers the logs; apply sets it'
+      : 'make logical backups more often: logs are locked for the window and the time between two';
+  if (lock === null) {
     const what = 'the bucket has no default retention: nothing locks the logs that are archived from now on';
     return [finding('warning', 'not-locked', { database: database.name, what, hint })];
   }
@@ -136,10 +129,10 @@ function tellDefault({ database, chains, window, horizon }: Outlook, bucket: Aud
     const next = bases[index + 1];
     if (next === undefined || base.node !== null) continue;
     // The first log behind a base waits the longest for the window to begin in the next one.
-    const ends = base.startedAt + retention.days * DAY_MS;
+    const ends = base.startedAt + lock.days * DAY_MS;
     const until = next.finishedAt + window.windowMs;
     if (ends + TOLERANCE_MS >= until || ends >= horizon.end) continue;
-    const what = `logs archived from ${dayOf(base.startedAt)} on are locked for ${plural(retention.days, 'day')}, until ${dayOf(ends)}, and needed until ${dayOf(until)}`;
+    const what = `logs archived from ${dayOf(base.startedAt)} on are locked for ${plural(lock.days, 'day')}, until ${dayOf(ends)}, and needed until ${dayOf(until)}`;
     return [
       finding('warning', 'lock-short', {
         ...{ database: database.name, what, hint },

@@ -84,7 +84,8 @@ function runsOf(
   return runs;
 }
 
-function fateOf({ writtenAt, under, noncurrentSince, storageClass }: AuditedVersion): string {
+/** What decides when rules end a version, to the day. */
+export function fateOf({ writtenAt, under, noncurrentSince, storageClass }: AuditedVersion): string {
   return [day(writtenAt), under, noncurrentSince === null ? '' : day(noncurrentSince), storageClass].join(
     ' ',
   );

@@ -1,11 +1,14 @@
 import type { DatabaseView } from '../../config/describe.ts';
 import type { Manifest, StoredObject } from '../../model/backup.ts';
 import { parseSegmentName } from '../../model/wal.ts';
+import { usableBases } from '../bases.ts';
 import { indexLogs, numberOf } from '../chain.ts';
 import { firstStanza } from '../history.ts';
 import { snapshotFolder, toolBackupFolder } from '../layout.ts';
 import type { AuditedNode, AuditedVersion } from './facts.ts';
 import { type ArchiveRuns, runsIn } from './log-runs.ts';
+import { type LogRecords, shippedLogsIn } from './shipped-logs.ts';
+import { shippedRunsOf } from './shipped-runs.ts';
 import type { HeldDatabase, HeldStanza, Tree } from './tree.ts';
 
 /** A backup of the catalog with the version of its manifest. */
@@ -16,11 +19,13 @@ export interface Published {
 
 /** Everything of a database that can be restored, and the logs: each in the one version of every key that counts. */
 export function nodesOf(
-  database: Pick<DatabaseView, 'name' | 'stanza' | 'former'>,
+  database: Pick<DatabaseView, 'name' | 'stanza' | 'former'> & Partial<Pick<DatabaseView, 'bases'>>,
   tree: Tree,
   published: readonly Published[],
   now: number,
+  records: LogRecords = new Map(),
 ): AuditedNode[] {
+  if (database.bases === 'logical') return nodesOfShipped(database.name, tree, published, records);
   const manifests = published.map(({ manifest }) => manifest);
   const { segmentBytes } = indexLogs({ manifests, segments: [], heartbeats: [] });
   const archives = runsIn(database, tree, { segmentBytes, now });
@@ -33,6 +38,27 @@ export function nodesOf(
       return baseNode(one, { stanza, held: tree.stanzas.get(stanza), own, archives, segmentBytes });
     }),
     ...archives.flatMap(({ nodes }) => nodes),
+  ];
+}
+
+/** Of a database whose logs we ship: they are replayed from logical backups. */
+function nodesOfShipped(
+  name: string,
+  tree: Tree,
+  published: readonly Published[],
+  records: LogRecords,
+): AuditedNode[] {
+  const own = tree.databases.get(name);
+  const logs = shippedRunsOf(shippedLogsIn(tree, name, records));
+  const usable = new Set(usableBases(published.map(({ manifest }) => manifest)));
+  return [
+    ...published.flatMap((one) => {
+      const { manifest } = one;
+      if (manifest.tier === 'snapshot') return [snapshotNode(one, own)];
+      if (manifest.tier !== 'logical') return [];
+      return [{ ...logicalNode(one, own), ...(usable.has(manifest) ? logs.replayOf(manifest) : {}) }];
+    }),
+    ...logs.nodes,
   ];
 }
 

@@ -41,7 +41,8 @@ export function orphansOf(
     ...strangers(tree, known),
     ...known.flatMap(({ name }) => {
       const used = nodes.get(name);
-      return used === undefined ? [] : attemptsOf(name, { tree, used, now });
+      if (used === undefined) return [];
+      return [...attemptsOf(name, { tree, used, now }), ...shippedOrphans(name, { tree, used, now })];
     }),
     ...[...tree.unknown].map(([folder, versions]) => ({
       ...{ versions, database: null },
@@ -84,7 +85,7 @@ function strangers(tree: Tree, known: readonly Known[]): Orphan[] {
   return [...tree.databases].flatMap(([name, held]): Orphan[] => {
     if (names.has(name)) return [];
     const { logical, snapshot } = held.backups;
-    const maps = [logical, snapshot, held.manifests, held.beside];
+    const maps = [logical, snapshot, held.manifests, held.beside, ...held.logs.values()];
     return [
       {
         versions: maps.flatMap((map) => [...map.values()].flat()),
@@ -139,6 +140,30 @@ function attemptsOf(name: string, { tree, used, now }: Place): Orphan[] {
       return [{ versions: left, why, database: name }];
     }),
   );
+}
+
+/** Of logs that we ship: what attempts have left that did not come to a record, and servers to whose logs no base leads. */
+function shippedOrphans(name: string, { tree, used, now }: Place): Orphan[] {
+  const bases = used.flatMap(({ replayFrom }) => replayFrom?.archive ?? []);
+  const isLeadTo = (lineage: string) =>
+    bases.some((archive) => archive === lineage || archive.startsWith(`${lineage}#`));
+  const counting = new Set(used.filter(({ kind }) => kind === 'logs').flatMap(({ versions }) => versions));
+  const newest = used.filter(({ kind }) => kind === 'logs').toSorted((a, b) => b.finishedAt - a.finishedAt)[0]
+    ?.segments?.archive;
+  return [...(tree.databases.get(name)?.logs ?? [])].flatMap(([lineage, folders]): Orphan[] => {
+    const all = [...folders.values()].flat();
+    const isWritten = newest === lineage || newest?.startsWith(`${lineage}#`) === true;
+    if (!isLeadTo(lineage) && !isWritten) {
+      const why = `no logical backup of ${name} leads to the logs of ${lineage}`;
+      return isGone(all) || !isSettled(all, now) ? [] : [{ versions: all, why, database: name }];
+    }
+    const left = all.filter(
+      (version) =>
+        !counting.has(version) && version.noncurrentSince === null && version.writtenAt + SETTLED_MS <= now,
+    );
+    const why = `an attempt to ship a log of ${name} was given up, and its objects are left`;
+    return left.length === 0 ? [] : [{ versions: left, why, database: name }];
+  });
 }
 
 const isGone = (versions: readonly AuditedVersion[]): boolean =>

@@ -70,7 +70,10 @@ export function outlookOf(
   );
   const chains = chainsOf({
     ...{ database, archive, lives, logLives, horizon },
-    plannedLogs: plannedLogs(planned.logs, horizon, world),
+    plannedLogs: plannedLogs(planned.logs, horizon, {
+      world,
+      lockMs: isLocked ? (policy.shippedLockMs ?? null) : null,
+    }),
     cutoffs: tool.cutoffs,
   });
   const outlook = { database, horizon, archive, lives, logLives, planned, chains };
@@ -78,4 +81,16 @@ export function outlookOf(
   if (windowMs === null) return { ...outlook, window: null };
   const holes = (spans: readonly Span[]) => windowHoles(spans, chains.begins, windowMs, horizon);
   return { ...outlook, window: { windowMs, holes: holes(chains.serving), unready: holes(chains.ready) } };
+}
+
+/** Logs are needed until the window can begin in a base behind them. */
+export function neededLogs({ database, archive, chains, window, horizon }: Outlook) {
+  if (window === null) return [];
+  const bases = chains.serving.map(({ base }) => base).sort((a, b) => a.startedAt - b.startedAt);
+  return database.nodes.flatMap((node) => {
+    if (node.segments === undefined || (node.segments.archive ?? '') !== archive) return [];
+    const next = bases.find(({ startedAt }) => startedAt >= node.finishedAt);
+    const until = (next?.finishedAt ?? Number.NEGATIVE_INFINITY) + window.windowMs;
+    return until > horizon.now ? [{ node, until }] : [];
+  });
 }

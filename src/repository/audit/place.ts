@@ -1,4 +1,4 @@
-import { FOLDERS, TOOL_FOLDER } from '../layout.ts';
+import { FOLDERS, shippedLogOf, TOOL_FOLDER } from '../layout.ts';
 import { parseLogFile } from '../logs.ts';
 
 /** What a key is, by its name alone. */
@@ -11,6 +11,8 @@ export type Place =
   /** the tool's own notes, which nothing needs */
   | { kind: 'tool-note'; stanza: string }
   | { kind: 'backup'; tier: 'logical' | 'snapshot'; database: string; id: string }
+  /** of a log that we ship: its record or a part of its content */
+  | { kind: 'shipped'; database: string; lineage: string; folder: string }
   | { kind: 'manifest'; database: string; id: string }
   /** what lies beside a manifest */
   | { kind: 'beside'; database: string; id: string }
@@ -35,6 +37,8 @@ export function placeOf(key: string): Place {
   if (folder === FOLDERS.topology) return { kind: 'record', database: second.replace(/\.json$/, '') };
   if (third === '') return unknown;
   if (folder === FOLDERS.manifest) return manifestPlace(second, third, rest);
+  const shipped = folder === FOLDERS.log ? shippedLogOf(key) : null;
+  if (shipped !== null) return { kind: 'shipped', ...shipped };
   return top === 'logical' || top === 'snapshot'
     ? { kind: 'backup', tier: top, database: second, id: third }
     : { kind: 'record', database: second };

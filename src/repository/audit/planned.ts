@@ -1,5 +1,5 @@
 import type { LifecycleRule } from '../../model/lifecycle.ts';
-import { FOLDERS, toolArchiveFolder, toolBackupFolder } from '../layout.ts';
+import { FOLDERS, logFolder, toolArchiveFolder, toolBackupFolder } from '../layout.ts';
 import type { Backup, BackupKind } from './backup.ts';
 import { DAY_MS, type Horizon } from './calendar.ts';
 import type { AuditedDatabase, AuditFacts } from './facts.ts';
@@ -47,7 +47,9 @@ export function plannedObjects(
     object(`${FOLDERS.manifest}${name}/`, SMALL, 'STANDARD', 'manifest'),
   ];
   const base = backup(toolBackupFolder(stanza), 'STANDARD', 'key');
-  const logs = archive === '' ? toolArchiveFolder(stanza) : toolArchiveFolder(archive);
+  const tool = archive === '' ? toolArchiveFolder(stanza) : toolArchiveFolder(archive);
+  // A record ends first, with the marker of its rule: no log is listed without it.
+  const logs = policy.shippedLockMs === undefined ? tool : logFolder(name);
   return {
     full: base,
     diff: base,
@@ -85,14 +87,21 @@ export function plannedLife(
   return { sound, archived, unlisted };
 }
 
-/** What becomes of the logs of each day to come: those of one day meet a rule at the same midnight. */
-export function plannedLogs([object]: readonly PlannedObject[], horizon: Horizon, { store }: World): Life[] {
+/**
+ * What becomes of the logs of each day to come: those of one day meet a rule at the same midnight. `lockMs`: of those that
+ * we ship, each is locked for so long.
+ */
+export function plannedLogs(
+  [object]: readonly PlannedObject[],
+  horizon: Horizon,
+  { world: { store }, lockMs }: { world: World; lockMs: number | null },
+): Life[] {
   return Array.from({ length: horizon.days }, (_, day) => {
     if (object === undefined) return { sound: NEVER, archived: NEVER, unlisted: NEVER };
     const writtenAt = horizon.midnight + (day + 1) * DAY_MS - 1;
     const fate = fateOf({ ...object.version, writtenAt }, object.reader, {
       rules: object.rules,
-      hold: NO_HOLD,
+      hold: lockMs === null ? NO_HOLD : { until: writtenAt + lockMs, legal: false },
       store,
     });
     return { sound: fate.unreadable, archived: fate.archived, unlisted: NEVER };

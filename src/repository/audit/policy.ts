@@ -1,13 +1,16 @@
 import type { DatabaseView } from '../../config/describe.ts';
 import type { RepositoryConfig } from '../../config/schema.ts';
 import { classOf } from '../../config/storage-class.ts';
+import { shippedUntil } from '../lifecycle/days.ts';
 import type { AuditedPolicy } from './facts.ts';
 
 /** What the configuration promises of a database. */
-export function policyOf({ tiers, retention }: DatabaseView, repository: RepositoryConfig): AuditedPolicy {
+export function policyOf(database: DatabaseView, repository: RepositoryConfig): AuditedPolicy {
+  const { tiers, retention, bases } = database;
   const { logical, physical, snapshot, log } = tiers;
   return {
-    windowMs: log === null || physical === null ? null : retention.logMs,
+    windowMs: log === null || tiers[bases] === null ? null : retention.logMs,
+    ...(bases === 'logical' ? { shippedLockMs: shippedUntil(database, 0).getTime() } : {}),
     logicalMs: retention.logicalMs,
     physicalMs: retention.physicalMs,
     snapshotMs: retention.snapshotMs,

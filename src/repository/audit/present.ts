@@ -1,15 +1,21 @@
 import type { AuditFinding } from '../../model/audit.ts';
+import { shippedLogOf } from '../layout.ts';
 import type { Backup } from './backup.ts';
 import type { AuditedVersion } from './facts.ts';
 import { fateOfVersion, type World } from './life.ts';
-import type { Outlook } from './outlook.ts';
+import { neededLogs, type Outlook } from './outlook.ts';
 import type { Stretch } from './replay.ts';
-import { finding, more, nameOf, plural } from './words.ts';
+import { basesOf, finding, more, nameOf, plural } from './words.ts';
 
 /** What is wrong now with what is promised: gone, deleted or overwritten. */
 export function tellPresent(outlook: Outlook, world: World): AuditFinding[] {
   const promised = promisedBackups(outlook);
-  return [...tellMissing(outlook, promised), ...tellCovered(outlook, promised, world), ...tellLogs(outlook)];
+  return [
+    ...tellMissing(outlook, promised),
+    ...tellCovered(outlook, promised, world),
+    ...tellCoveredLogs(outlook, world),
+    ...tellLogs(outlook),
+  ];
 }
 
 /** Backups that are there and promised, or that something promised needs, be it still to be made. */
@@ -56,6 +62,9 @@ function needing(gone: Backup, { lives, horizon }: Outlook): string {
   ].join('');
 }
 
+const REPAIR_HINT =
+  'holdfast repository repair shows what it would take away, asks, and puts the good versions back on top';
+
 interface Covered {
   backup: Backup;
   versions: AuditedVersion[];
@@ -87,9 +96,34 @@ function tellCovered(outlook: Outlook, promised: readonly Backup[], world: World
     return finding(isLost === 'true' ? 'critical' : 'warning', code, {
       database: outlook.database.name,
       what: `${on} on top of ${plural(first.versions.length, 'object')} of ${nameOf(first.backup)} (${first.versions[0]?.key}): ${effect}${more(ofFate.length - 1, 'backup lies below the same', 'backups lie below the same')}`,
-      hint: 'holdfast repository repair shows what it would take away, asks, and puts the good versions back on top; see who deleted or overwrote them',
+      hint: `${REPAIR_HINT}; see who deleted or overwrote them`,
     });
   });
+}
+
+/**
+ * Logs that we ship and that the window needs, below a marker or a newer version, and readable all the same: a thing to
+ * mend before rules remove what lies below.
+ */
+function tellCoveredLogs(outlook: Outlook, world: World): AuditFinding[] {
+  const { database, horizon } = outlook;
+  if (database.policy.shippedLockMs === undefined) return [];
+  const covered = neededLogs(outlook).flatMap(({ node }) =>
+    node.versions.filter(
+      (version) =>
+        version.noncurrentSince !== null &&
+        version.repaired !== true &&
+        fateOfVersion(version, node.readBy, world).unreadable.at > horizon.now,
+    ),
+  );
+  const groups = Map.groupBy(covered, ({ under }) => (under === 'version' ? 'overwritten' : 'behind-marker'));
+  return [...groups].map(([code, versions]) =>
+    finding('warning', code, {
+      database: database.name,
+      what: `${code === 'overwritten' ? 'a newer version lies' : 'a delete marker lies'} on top of ${plural(versions.length, 'object')} of the logs (${versions[0]?.key}): they can be replayed all the same, by their versions`,
+      hint: REPAIR_HINT,
+    }),
+  );
 }
 
 const LOG_FATES = {
@@ -101,6 +135,7 @@ const LOG_FATES = {
 /** Logs that the window needs now, and that are not there. */
 function tellLogs(outlook: Outlook): AuditFinding[] {
   const { chains, window, horizon, lives, database } = outlook;
+  const { policy } = database;
   if (window === null || window.holes[0] === undefined || window.holes[0].from > horizon.now) return [];
   const begin = Math.max(horizon.now - window.windowMs, chains.begins);
   const bases = chains.serving.filter(({ base }) => {
@@ -129,15 +164,18 @@ function tellLogs(outlook: Outlook): AuditFinding[] {
       what: `${plural(count, 'log')} ${count === 1 ? one : many}, ${where}: no recovery from ${nameOf(base.base)} goes beyond`,
       hint:
         code === 'missing'
-          ? 'if the server still has them, archive them by hand; holdfast backup --tier physical --kind full begins a new interval at once'
-          : 'holdfast repository repair shows what it would take away, asks, and puts the good versions back on top',
+          ? `if the server still has them, ${policy.shippedLockMs === undefined ? 'archive them by hand' : 'the log watch brings them again'}; holdfast backup ${basesOf(policy).begin} begins a new interval at once`
+          : REPAIR_HINT,
     });
   });
 }
 
 /** `from 000000010000000000000005 on`, or what they lie behind. */
 function logNameOf(stretches: readonly Stretch[], hole: Stretch): string {
-  const nameIn = (key: string | undefined) => /([0-9A-F]{24})[^/]*$/.exec(key ?? '')?.[1];
+  const nameIn = (key = '') =>
+    shippedLogOf(key) === null
+      ? /([0-9A-F]{24})[^/]*$/.exec(key)?.[1]
+      : decodeURIComponent(key.split('/')[3] ?? '');
   const own = nameIn(hole.node?.versions[0]?.key);
   if (own !== undefined) return `from ${own} on`;
   const before = stretches[stretches.indexOf(hole) - 1]?.node?.versions.at(-1)?.key;

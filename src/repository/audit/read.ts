@@ -13,6 +13,7 @@ import { TOOL_FOLDER } from '../layout.ts';
 import { readManifests } from '../manifests.ts';
 import { readCopies } from '../repair/copies.ts';
 import type { Repository } from '../repository.ts';
+import { readLogRecord } from '../shipped/logs.ts';
 import type { AuditedDatabase, AuditedVersion, AuditFacts } from './facts.ts';
 import { askVersions, versionsToAsk } from './heads.ts';
 import { readKeys } from './key-states.ts';
@@ -21,10 +22,12 @@ import { nodesOf, type Published } from './nodes.ts';
 import { byKey, orphansOf } from './orphans.ts';
 import { policyOf } from './policy.ts';
 import { withRepairs } from './put-back.ts';
+import { type LogRecords, recordsToRead } from './shipped-logs.ts';
 import { addTo, emptyTree, type Tree } from './tree.ts';
 import { unlooked } from './unlooked.ts';
 
 const DATABASES_AT_ONCE = 8;
+const RECORDS_AT_ONCE = 16;
 
 export interface ReadOptions extends Run {
   now: Date;
@@ -58,7 +61,8 @@ export async function readAuditFacts(
   // Before the listing: what a manifest names is there when it is listed.
   const manifests = await readManifestsOf(repository, views, options, findings);
   const { tree, refused } = await listTree(repository, options);
-  const databases = databasesOf(config, views, { manifests, tree, refused, now }, findings);
+  const records = await readRecordsOf(repository, views, tree, options);
+  const databases = databasesOf(config, views, { manifests, tree, refused, now, records }, findings);
 
   const ours = new Set(views.flatMap(stanzasOf));
   const toolFiles = [...tree.stanzas]
@@ -141,11 +145,39 @@ async function listTree(
   return { tree, refused };
 }
 
+/** Of shipped logs whose names do not tell all. One that cannot be read is judged by its names. */
+async function readRecordsOf(
+  repository: Repository,
+  views: readonly DatabaseView[],
+  tree: Tree,
+  { signal, progress, thorough }: ReadOptions,
+): Promise<LogRecords> {
+  const shipped = views.filter(({ bases }) => bases === 'logical');
+  const keys = shipped.flatMap(({ name }) => recordsToRead(tree, name, thorough));
+  if (keys.length > 0) progress({ phase: 'reading records of logs', total: keys.length });
+  const read = await mapBounded(keys, RECORDS_AT_ONCE, async (key) => {
+    try {
+      return [[key, await readLogRecord(repository, { key, name: key }, signal)] as const];
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof HoldfastError && error.type === 'RepositoryUnavailable') throw error;
+      return [];
+    }
+  });
+  return new Map(read.flat());
+}
+
 /** Every database that could be read. */
 function databasesOf(
   config: Config,
   views: readonly DatabaseView[],
-  of: { manifests: ReadonlyMap<string, Manifest[]>; tree: Tree; refused: readonly Refused[]; now: number },
+  of: {
+    manifests: ReadonlyMap<string, Manifest[]>;
+    tree: Tree;
+    refused: readonly Refused[];
+    now: number;
+    records: LogRecords;
+  },
   findings: AuditFinding[],
 ): AuditedDatabase[] {
   const isOfOne = ({ prefix }: Refused) => views.some((view) => concerns(prefix, view));
@@ -159,7 +191,7 @@ function databasesOf(
       findings.push(unlooked.database(name, stopped.why));
       return [];
     }
-    const nodes = nodesOf(view, of.tree, withVersions(manifests, of.tree), of.now);
+    const nodes = nodesOf(view, of.tree, withVersions(manifests, of.tree), of.now, of.records);
     return [{ name, stanza, policy: policyOf(view, config.repository), nodes }];
   });
 }
@@ -174,7 +206,8 @@ function refusalOf(error: unknown): string {
 function concerns(prefix: string, view: DatabaseView): boolean {
   const [top = '', second = '', third = ''] = prefix.split('/');
   if (top === TOOL_FOLDER) return third === '' || stanzasOf(view).includes(third);
-  return ['', 'logical', 'snapshot', 'manifest'].includes(top) && (second === '' || second === view.name);
+  const ours = ['', 'logical', 'snapshot', 'manifest', ...(view.bases === 'logical' ? ['log'] : [])];
+  return ours.includes(top) && (second === '' || second === view.name);
 }
 
 /** A key that cannot be used is one reason why manifests cannot be read: one of each such database is tried. */

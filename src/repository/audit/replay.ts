@@ -57,6 +57,8 @@ export function replaysFrom(stretches: readonly Stretch[]): (first: number, stop
   return (first, stop) => {
     if (oldest === undefined || newest === undefined) return PAST;
     if (first < oldest.first || stop > newest.last) return PAST;
-    return breaks[stretches.findIndex(({ last }) => last >= first)] ?? PAST;
+    const begins = stretches.findIndex(({ last }) => last >= first);
+    // It begins behind the newest: nothing that is there yet is needed.
+    return begins === -1 ? NEVER : (breaks[begins] ?? PAST);
   };
 }

@@ -25,6 +25,8 @@ export interface HeldDatabase {
   manifests: Map<string, AuditedVersion[]>;
   /** by backup: what lies beside it */
   beside: Map<string, AuditedVersion[]>;
+  /** of logs that we ship, by lineage and folder: every version, those of a key together, newest first */
+  logs: Map<string, Map<string, AuditedVersion[]>>;
   /** counted only: there are a thousand heartbeats a day */
   records: Counted;
 }
@@ -79,6 +81,13 @@ export function addTo(tree: Tree, { key, versions, markers }: ListedKey): void {
     case 'backup':
       listIn(databaseIn(tree, place.database).backups[place.tier], place.id).push(...versions);
       return;
+    case 'shipped': {
+      const { logs } = databaseIn(tree, place.database);
+      const lineage = logs.get(place.lineage) ?? new Map<string, AuditedVersion[]>();
+      logs.set(place.lineage, lineage);
+      listIn(lineage, place.folder).push(...versions);
+      return;
+    }
     case 'manifest':
       listIn(databaseIn(tree, place.database).manifests, place.id).push(...versions);
       return;
@@ -107,6 +116,7 @@ function databaseIn({ databases }: Tree, name: string): HeldDatabase {
     backups: { logical: new Map(), snapshot: new Map() },
     manifests: new Map(),
     beside: new Map(),
+    logs: new Map(),
     records: { versions: 0, bytes: 0 },
   };
   databases.set(name, found);

@@ -1,4 +1,4 @@
-import { type Backup, isBase } from './backup.ts';
+import { type Backup, isReplayed } from './backup.ts';
 import { DAY_MS, type Horizon, type Span, uncovered } from './calendar.ts';
 import type { AuditedDatabase, AuditedNode } from './facts.ts';
 import { type Ending, earlier, PAST } from './fate.ts';
@@ -44,7 +44,7 @@ export interface ChainInput {
 /** Which bases lead to now, and until when. */
 export function chainsOf(input: ChainInput): Chains {
   const bases = [...input.lives.values()]
-    .filter(({ backup }) => isBase(backup) && isInArchive(backup, input.archive))
+    .filter(({ backup }) => isReplayed(backup, input.database.policy) && isInArchive(backup, input.archive))
     .sort((a, b) => a.backup.finishedAt - b.backup.finishedAt);
   const sound = replayIn(input, ({ sound }) => sound);
   const ready = replayIn(input, ({ sound, archived }) => earlier(sound, archived));
@@ -81,7 +81,7 @@ export function windowHoles(
 }
 
 /** The archive that is written now: numbers of another one say nothing about it. */
-export function currentArchive({ nodes }: AuditedDatabase): string {
+export function currentArchive({ nodes, policy }: AuditedDatabase): string {
   const newest = (kinds: readonly AuditedNode['kind'][]) =>
     nodes
       .filter(({ kind }) => kinds.includes(kind))
@@ -89,7 +89,8 @@ export function currentArchive({ nodes }: AuditedDatabase): string {
         (last, node) => (last === null || node.finishedAt > last.finishedAt ? node : last),
         null,
       );
-  const node = newest(['logs']) ?? newest(['full', 'diff']);
+  const node =
+    newest(['logs']) ?? newest(policy.shippedLockMs === undefined ? ['full', 'diff'] : ['logical']);
   return node?.segments?.archive ?? node?.replayFrom?.archive ?? '';
 }
 

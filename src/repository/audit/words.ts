@@ -2,6 +2,7 @@ import type { Severity } from '../../model/alert.ts';
 import type { AuditFinding, FindingCode } from '../../model/audit.ts';
 import type { Backup } from './backup.ts';
 import { dayOf, type Horizon } from './calendar.ts';
+import type { AuditedPolicy } from './facts.ts';
 import type { Cause } from './fate.ts';
 
 const KINDS = {
@@ -16,6 +17,14 @@ export function nameOf({ kind, id, node, startedAt }: Backup): string {
   if (node !== null) return `${KINDS[kind]} ${id}`;
   return `the ${KINDS[kind]} to be made on ${new Date(startedAt).toISOString().slice(0, 16).replace('T', ' ')}`;
 }
+
+/** What people make so that logs can be replayed from it, and how it is named. */
+export const basesOf = ({
+  shippedLockMs,
+}: Pick<AuditedPolicy, 'shippedLockMs'>): { named: string; begin: string } =>
+  shippedLockMs === undefined
+    ? { named: 'full or differential', begin: '--tier physical --kind full' }
+    : { named: 'logical', begin: '--tier logical' };
 
 /** `rule old on pgbackrest/backup/ removes`: who does it, and what. */
 export function describeCause(cause: Cause): string {
