@@ -5,8 +5,8 @@ import type { CompareInput, TableComparison } from '../src/engines/contract/chan
 import { postgres } from '../src/engines/postgres/postgres.ts';
 import { runTool } from '../src/engines/process.ts';
 import { ruleOf } from '../src/engines/rule-of.ts';
-import { FULL_SCALE } from './data.ts';
 import { LoadWatch, type Row, rowOfPairs, timed } from './measure.ts';
+import { FULL_SCALE } from './postgres-data.ts';
 import { conninfo, type Scratch, settleScratch, withScratch } from './scratch.ts';
 
 /** Rows of each side at the full scale. */

@@ -7,12 +7,11 @@ import { runTool } from '../src/engines/process.ts';
 import { type RunbookStatus, secondsOf } from '../src/model/runbook.ts';
 import { type Application, startApplication } from '../test/e2e/application.ts';
 import { type Pgbouncer, startPgbouncer } from '../test/e2e/pgbouncer.ts';
+import { backUp, takeBase } from './backup.ts';
 import { takeOverByHand } from './by-hand/disaster.ts';
-import { loadData, markRecoverable, trade } from './data.ts';
-import { backUp } from './logical.ts';
 import { LoadWatch, medianSteps, type Row, rowOfPairs, spreadOf } from './measure.ts';
-import { takeBase } from './recovery.ts';
-import { type BenchStack, settle, withStack } from './stack.ts';
+import { loadData, markRecoverable, trade } from './postgres-data.ts';
+import { type PostgresStack, settle, withPostgresStack } from './postgres-stack.ts';
 
 /** The steps that a script has too; the others have no counterpart, and are told beside them. */
 const COMPARED = ['provision', 'restore', 'replay', 'take over', 'protect'];
@@ -35,7 +34,7 @@ interface Options {
 export async function benchDisaster(options: Options): Promise<Row[]> {
   const { signal, say } = options;
   const made: { bouncer: Pgbouncer | null } = { bouncer: null };
-  const endpoints = async ({ databases }: BenchStack['description'], directory: string) => {
+  const endpoints = async ({ databases }: PostgresStack['description'], directory: string) => {
     const { hostname, port, username, password, pathname } = new URL(databases.shop?.url as string);
     made.bouncer = await startPgbouncer({
       directory: `${directory}/pgbouncer`,
@@ -48,7 +47,7 @@ export async function benchDisaster(options: Options): Promise<Row[]> {
     return [{ pgbouncer: { ini, database: 'shop', admin } }];
   };
   try {
-    return await withStack({ signal, say, second: { endpoints } }, (stack) =>
+    return await withPostgresStack({ signal, say, second: { endpoints } }, (stack) =>
       measure(stack, made.bouncer as Pgbouncer, options),
     );
   } finally {
@@ -57,7 +56,7 @@ export async function benchDisaster(options: Options): Promise<Row[]> {
 }
 
 async function measure(
-  stack: BenchStack,
+  stack: PostgresStack,
   bouncer: Pgbouncer,
   { pairs, scale, signal, say }: Options,
 ): Promise<Row[]> {
@@ -143,7 +142,7 @@ type Known = { query: string; count: string };
 
 /** Up to the decision to switch clients; then it is cancelled, which removes everything that it made. */
 async function recover(
-  stack: BenchStack,
+  stack: PostgresStack,
   known: Known,
   signal: AbortSignal,
 ): Promise<Record<string, number>> {
@@ -157,7 +156,7 @@ async function recover(
 }
 
 async function recoverAndSwitch(
-  stack: BenchStack,
+  stack: PostgresStack,
   application: Application,
   known: Known,
   signal: AbortSignal,
@@ -172,7 +171,7 @@ async function recoverAndSwitch(
   return { steps: stepsOf(status), downtimeSeconds: downtime / 1_000 };
 }
 
-async function startRecovery({ temporal }: BenchStack): Promise<WorkflowHandle> {
+async function startRecovery({ temporal }: PostgresStack): Promise<WorkflowHandle> {
   const input = { database: 'shop', site: 'second', reason: 'benchmark', requestedBy: 'bench' };
   const run = await startRun(temporal, { type: 'fullDisasterRecovery', engine: 'postgres', input });
   return temporal.workflow.getHandle(run.workflowId);
@@ -180,7 +179,7 @@ async function startRecovery({ temporal }: BenchStack): Promise<WorkflowHandle> 
 
 /** Approves as soon as it is asked; gives the moment. */
 async function decide(
-  { temporal }: BenchStack,
+  { temporal }: PostgresStack,
   handle: WorkflowHandle,
   name: string,
   signal: AbortSignal,
@@ -212,7 +211,7 @@ const stepsOf = ({ steps }: RunbookStatus): Record<string, number> =>
   );
 
 /** A recovery that brings nothing back would be fast. */
-async function requireRows({ config, url }: BenchStack, { query, count }: Known): Promise<void> {
+async function requireRows({ config, url }: PostgresStack, { query, count }: Known): Promise<void> {
   const takeover = config.config.databases.shop?.takeover.second;
   const address = new URL(url);
   address.host = `${takeover?.address}:${takeover?.port}`;

@@ -6,8 +6,8 @@ import { postgres } from '../src/engines/postgres/postgres.ts';
 import { runTool } from '../src/engines/process.ts';
 import type { StoredObject } from '../src/model/backup.ts';
 import { compareInput } from './compare.ts';
-import { FULL_SCALE } from './data.ts';
 import { LoadWatch, type Row, rowOfPairs, timed } from './measure.ts';
+import { FULL_SCALE } from './postgres-data.ts';
 import { conninfo, type Scratch, settleScratch, withScratch } from './scratch.ts';
 
 /** Rows that were deleted and come back, at the full scale: every second of the table. */

@@ -5,16 +5,18 @@ import { bundleWorkflows } from '../test/workflow-bundle.ts';
 import { benchAudit } from './audit.ts';
 import { benchCompare } from './compare.ts';
 import { benchContinuity } from './continuity.ts';
-import { loadData } from './data.ts';
 import { benchDisaster } from './disaster.ts';
 import { benchImport } from './import.ts';
-import { backUp, benchLogical } from './logical.ts';
+import { benchLogical } from './logical.ts';
 import type { Row } from './measure.ts';
+import * as mysql from './mysql.ts';
+import { withMysqlStack } from './mysql-stack.ts';
 import { benchOverhead } from './overhead.ts';
+import * as postgres from './postgres.ts';
+import { withPostgresStack } from './postgres-stack.ts';
 import { benchRecovery } from './recovery.ts';
-import { memoryRow, tableOf } from './report.ts';
+import { memoryRows, tableOf } from './report.ts';
 import { benchSelective } from './selective.ts';
-import { withStack } from './stack.ts';
 import { benchVerification } from './verification.ts';
 import { benchWatch } from './watch.ts';
 
@@ -30,10 +32,13 @@ const NAMES = [
   'audit',
   'continuity',
   'watch',
+  'mysql-logical',
+  'mysql-recovery',
 ] as const;
 type Name = (typeof NAMES)[number];
 /** those that share one stack, and its data */
-const ON_STACK: readonly Name[] = ['logical', 'recovery', 'selective', 'verification'];
+const ON_POSTGRES: readonly Name[] = ['logical', 'recovery', 'selective', 'verification'];
+const ON_MYSQL: readonly Name[] = ['mysql-logical', 'mysql-recovery'];
 
 interface Options {
   pairs: number;
@@ -76,20 +81,33 @@ async function main({ pairs, scale, only, output }: Options): Promise<number> {
     if (wants('overhead')) rows.push(await benchOverhead({ pairs, signal, say }));
     if (wants('compare')) rows.push(await benchCompare({ pairs, scale, signal, say }));
     if (wants('import')) rows.push(await benchImport({ pairs, scale, signal, say }));
-    if (ON_STACK.some(wants)) {
-      const measured = withStack({ signal, say }, async (stack) => {
-        const bytes = await loadData(stack, scale, signal);
-        say(`loaded ${(bytes / 1e9).toFixed(2)} GB`);
-        // Programs and pages are read once before anything is measured.
-        await backUp(stack, 'shop');
-        if (wants('logical')) rows.push(...(await benchLogical(stack, { pairs, signal, say })));
-        if (wants('recovery')) rows.push(await benchRecovery(stack, { pairs, scale, signal, say }));
-        if (wants('selective')) rows.push(await benchSelective(stack, { pairs, signal, say }));
-        if (wants('verification')) rows.push(await benchVerification(stack, { pairs, signal, say }));
-        const memory = memoryRow(stack.memory, Math.max(...rows.map((row) => row.load)));
-        if (memory !== null) rows.push(memory);
+    if (ON_POSTGRES.some(wants)) {
+      const measured = await withPostgresStack({ signal, say }, async (stack) => {
+        const bytes = await postgres.prepare(stack, scale, signal);
+        say(`PostgreSQL holds ${(bytes / 1e9).toFixed(2)} GB`);
+        const found: Row[] = [];
+        const logical = postgres.logicalCase(stack, signal);
+        if (wants('logical')) found.push(...(await benchLogical(stack, logical, { pairs, say })));
+        const recovery = postgres.recoveryCase(stack, scale, signal);
+        if (wants('recovery')) found.push(await benchRecovery(stack, recovery, { pairs, signal, say }));
+        if (wants('selective')) found.push(await benchSelective(stack, { pairs, signal, say }));
+        if (wants('verification')) found.push(await benchVerification(stack, { pairs, signal, say }));
+        return [...found, ...memoryRows('memory', stack.memory, found)];
       });
-      await measured;
+      rows.push(...measured);
+    }
+    if (ON_MYSQL.some(wants)) {
+      const measured = await withMysqlStack({ signal, say }, async (stack) => {
+        const bytes = await mysql.prepare(stack, scale);
+        say(`MySQL holds ${(bytes / 1e9).toFixed(2)} GB`);
+        const found: Row[] = [];
+        const logical = mysql.logicalCase(stack, signal);
+        if (wants('mysql-logical')) found.push(...(await benchLogical(stack, logical, { pairs, say })));
+        const recovery = mysql.recoveryCase(stack, scale, signal);
+        if (wants('mysql-recovery')) found.push(await benchRecovery(stack, recovery, { pairs, signal, say }));
+        return [...found, ...memoryRows('mysql-memory', stack.memory, found)];
+      });
+      rows.push(...measured);
     }
     if (wants('continuity')) rows.push(await benchContinuity({ pairs, signal, say }));
     if (wants('watch')) rows.push(await benchWatch({ pairs, signal, say }));

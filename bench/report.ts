@@ -4,20 +4,29 @@ import type { WorkerMemory } from './memory.ts';
 
 const MEMORY_AT_MOST_MIB = 256;
 
-/** The most memory of the worker over everything that it did; null where it did nothing. */
-export function memoryRow(memory: WorkerMemory, load: number): Row | null {
+/** The most memory of the worker over everything that it did, beside these; none where it did nothing. */
+export function memoryRows(name: string, memory: WorkerMemory, beside: readonly Row[]): Row[] {
   const all = [...memory.peaks.values()].flat();
-  if (all.length === 0) return null;
+  if (all.length === 0) return [];
   const value = spreadOf(all);
-  return {
-    ...{ name: 'memory', what: 'peak memory of the worker above idle', against: '', unit: 'MiB', value },
-    ...{ atMost: MEMORY_AT_MOST_MIB, missed: value.max > MEMORY_AT_MOST_MIB, ours: null, theirs: null, load },
-    steps: {
-      'MiB above idle, highest': Object.fromEntries(
-        [...memory.peaks].map(([what, peaks]) => [what, Math.max(...peaks)]),
-      ),
+  const load = Math.max(...beside.map((row) => row.load));
+  return [
+    {
+      ...{ name, what: 'peak memory of the worker above idle', against: '', unit: 'MiB', value },
+      ...{
+        atMost: MEMORY_AT_MOST_MIB,
+        missed: value.max > MEMORY_AT_MOST_MIB,
+        ours: null,
+        theirs: null,
+        load,
+      },
+      steps: {
+        'MiB above idle, highest': Object.fromEntries(
+          [...memory.peaks].map(([what, peaks]) => [what, Math.max(...peaks)]),
+        ),
+      },
     },
-  };
+  ];
 }
 
 /** The table for people. Of memory the highest counts, of all else the median. */

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { type RunningPostgres, startPostgres } from '../src/client/dev/postgres.ts';
 import { postgresProgram } from '../src/engines/postgres/programs.ts';
 import { runTool } from '../src/engines/process.ts';
-import { fillReadings } from './data.ts';
+import { fillReadings } from './postgres-data.ts';
 
 const MAJOR = 15;
 const PASSWORD = 'a-password-of-benchmarks';

@@ -4,10 +4,10 @@ import { secondsOf } from '../src/model/runbook.ts';
 import { readManifest } from '../src/repository/manifests.ts';
 import { openRepository } from '../src/repository/repository.ts';
 import { approveAtOnce } from './approve.ts';
+import { backUp } from './backup.ts';
 import { restoreAllByHand } from './by-hand/restore-all.ts';
-import { backUp } from './logical.ts';
 import { LoadWatch, medianSteps, type Row, rowOfPairs, timed } from './measure.ts';
-import { type BenchStack, settle } from './stack.ts';
+import { type PostgresStack, settle } from './postgres-stack.ts';
 
 /** Its rows are the last of the schema in the dump: everything before them has to be passed. */
 const TABLE = 'public.selected';
@@ -18,7 +18,7 @@ const ROWS = 55_000;
  * in which the copy is made, from an empty folder to a server with the rows in it; the rest has no counterpart.
  */
 export async function benchSelective(
-  stack: BenchStack,
+  stack: PostgresStack,
   options: { pairs: number; signal: AbortSignal; say: (line: string) => void },
 ): Promise<Row> {
   const { pairs, signal, say } = options;
@@ -69,7 +69,7 @@ export async function benchSelective(
   }
 }
 
-async function restore({ temporal, memory }: BenchStack, signal: AbortSignal): Promise<RunbookStatus> {
+async function restore({ temporal, memory }: PostgresStack, signal: AbortSignal): Promise<RunbookStatus> {
   const { workflowId } = await startRun(temporal, {
     type: 'selectiveTableRestore',
     engine: 'postgres',
@@ -82,7 +82,7 @@ const stepsOf = ({ steps }: RunbookStatus): Record<string, number> =>
   Object.fromEntries(steps.map((step) => [step.name, secondsOf(step) ?? 0]));
 
 /** A restore that brings nothing back would be fast. */
-async function requireRows({ production }: BenchStack): Promise<void> {
+async function requireRows({ production }: PostgresStack): Promise<void> {
   const { rows } = await production.query<{ n: string }>(`SELECT count(*) AS n FROM ${TABLE}`);
   if (Number(rows[0]?.n) !== ROWS) throw new Error(`${TABLE} has ${rows[0]?.n} rows after its restore`);
 }

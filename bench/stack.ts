@@ -3,17 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import pg from 'pg';
 import { parse, stringify } from 'yaml';
 
 import { queuesOf } from '../src/client/dev/describe-config.ts';
 import { endProcess, identifyProcess, processesUnder } from '../src/client/dev/process.ts';
 import { takeDown } from '../src/client/dev/shutdown.ts';
 import { bringUp } from '../src/client/dev/stack.ts';
-import type { DevDescription } from '../src/client/dev/state.ts';
+import type { DevDescription, ShopKind } from '../src/client/dev/state.ts';
 import { startWorker } from '../src/client/dev/worker.ts';
 import { type LoadedConfig, loadConfig } from '../src/config/load.ts';
-import { runTool } from '../src/engines/process.ts';
 import { allRoles } from '../src/workers/roles.ts';
 import { residentBytes, WorkerMemory } from './memory.ts';
 
@@ -21,15 +19,24 @@ import { residentBytes, WorkerMemory } from './memory.ts';
 export const PLAIN = 'plain';
 const SETTLE_MS = 5_000;
 
-/** Everything that `holdfast dev up` starts, in a folder and on ports of its own. */
-export interface BenchStack {
+/** Everything that `holdfast dev up` starts, in a folder and on ports of its own; `production`: a session there. */
+export interface BenchStack<P = unknown> {
   directory: string;
   config: LoadedConfig;
   description: DevDescription;
   temporal: Client;
-  production: pg.Client;
+  production: P;
   url: string;
   memory: WorkerMemory;
+}
+
+/** What differs by the engine of the sample database. */
+export interface BenchShop<P> {
+  kind: ShopKind;
+  open(url: string): Promise<P>;
+  close(production: P): Promise<unknown>;
+  /** what its second name has to have beyond the first one's */
+  plain(directory: string): object;
 }
 
 export interface StackOptions {
@@ -43,15 +50,16 @@ export interface StackOptions {
 }
 
 /** Brings the stack up, runs the work, and ends and removes everything whatever happened. */
-export async function withStack<T>(
+export async function withStackOf<P, T>(
+  shop: BenchShop<P>,
   options: StackOptions,
-  work: (stack: BenchStack) => Promise<T>,
+  work: (stack: BenchStack<P>) => Promise<T>,
 ): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
   await chmod(directory, 0o755);
   const closing: (() => Promise<unknown>)[] = [];
   try {
-    return await work(await open(directory, options, closing));
+    return await work(await open(directory, shop, options, closing));
   } finally {
     for (const close of closing.reverse()) await close().catch(() => {});
     await takeDown(directory);
@@ -60,40 +68,42 @@ export async function withStack<T>(
   }
 }
 
-async function open(
+async function open<P>(
   directory: string,
+  shop: BenchShop<P>,
   { signal, say, second }: StackOptions,
   closing: (() => Promise<unknown>)[],
-): Promise<BenchStack> {
+): Promise<BenchStack<P>> {
   const up = await bringUp({
-    ...{ directory, ports: { temporal: 0, ui: 0, s3: 0, postgres: 0 }, config: null, orders: 100, signal },
-    ...{ say, second: second !== undefined },
+    ...{ directory, shop: shop.kind, config: null, orders: 100, signal, say, second: second !== undefined },
+    ports: { temporal: 0, ui: 0, s3: 0, postgres: 0, mysql: 0 },
   });
   const { description } = up;
   const endpoints = (await second?.endpoints(description, directory)) ?? [];
-  const config = await addPlainDatabase(directory, up.config, endpoints);
+  const config = await addPlainDatabase(directory, up.config, { endpoints, plain: shop.plain(directory) });
   const worker = await restartWorker(directory, description, config, signal);
   closing.push(() => end(worker));
   await sleep(SETTLE_MS, undefined, { signal });
   const memory = new WorkerMemory(worker, (await residentBytes(worker)).now);
   const url = description.databases.shop?.url as string;
-  const production = new pg.Client({ connectionString: url, application_name: 'bench' });
-  production.on('error', () => {});
-  await production.connect();
-  closing.push(() => production.end());
+  const production = await shop.open(url);
+  closing.push(() => shop.close(production));
   const connection = await Connection.connect({ address: description.temporal.address });
   closing.push(() => connection.close());
   const temporal = new Client({ connection, namespace: description.temporal.namespace });
   return { directory, config, description, temporal, production, url, memory };
 }
 
-async function addPlainDatabase(directory: string, path: string, endpoints: object[]): Promise<LoadedConfig> {
+async function addPlainDatabase(
+  directory: string,
+  path: string,
+  { endpoints, plain }: { endpoints: object[]; plain: object },
+): Promise<LoadedConfig> {
   const written = parse(await readFile(path, 'utf8')) as { databases: Record<string, object> };
   written.databases[PLAIN] = {
     ...written.databases.shop,
     objectives: { rpo: '24h', rto: '4h' },
-    // Never looked at: this one has logical backups only.
-    postgres: { stanza: PLAIN, dataDirectory: join(directory, PLAIN) },
+    ...plain,
     tiers: { log: 'off', physical: 'off', logical: { fingerprints: false } },
     ...{ takeover: {}, endpoints: [] },
   };
@@ -121,22 +131,4 @@ async function restartWorker(
 async function end(pid: number): Promise<void> {
   const worker = await identifyProcess(pid);
   if (worker !== null) await endProcess(worker, [{ signal: 'SIGTERM', patienceMs: 30_000 }]);
-}
-
-/** Lets the archiver, the checkpointer and the disk come to rest, so that a run does not pay for the one before. */
-export async function settle({ production }: BenchStack, signal: AbortSignal): Promise<void> {
-  await production.query('CHECKPOINT');
-  const { rows } = await production.query<{ log: string }>(
-    'SELECT pg_walfile_name(pg_switch_wal() - 1) AS log',
-  );
-  const log = rows[0]?.log as string;
-  for (;;) {
-    const { rows: archived } = await production.query<{ done: boolean }>(
-      'SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver',
-      [log],
-    );
-    if (archived[0]?.done) break;
-    await sleep(200, undefined, { signal });
-  }
-  await runTool('sync', [], { signal });
 }

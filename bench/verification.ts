@@ -3,10 +3,10 @@ import { type RunbookStatus, secondsOf } from '../src/model/runbook.ts';
 import type { Verification } from '../src/model/verification.ts';
 import { listManifests } from '../src/repository/manifests.ts';
 import { openRepository } from '../src/repository/repository.ts';
+import { backUp } from './backup.ts';
 import { restoreAllByHand } from './by-hand/restore-all.ts';
-import { backUp } from './logical.ts';
 import { LoadWatch, medianSteps, type Row, rowOfPairs, timed } from './measure.ts';
-import { type BenchStack, settle } from './stack.ts';
+import { type PostgresStack, settle } from './postgres-stack.ts';
 
 const PART = 'logical: ';
 
@@ -15,7 +15,7 @@ const PART = 'logical: ';
  * Ours is its whole chapter of the run, from its manifest to the removal of its instance.
  */
 export async function benchVerification(
-  stack: BenchStack,
+  stack: PostgresStack,
   options: { pairs: number; signal: AbortSignal; say: (line: string) => void },
 ): Promise<Row> {
   const { pairs, signal, say } = options;
@@ -59,7 +59,7 @@ export async function benchVerification(
 }
 
 /** One verification; gives the seconds of the steps of the logical part. */
-async function verify({ temporal }: BenchStack, backup: string): Promise<Record<string, number>> {
+async function verify({ temporal }: PostgresStack, backup: string): Promise<Record<string, number>> {
   const input = { database: 'shop', reason: 'benchmark', requestedBy: 'bench' };
   const { workflowId } = await startRun(temporal, { type: 'dailyVerify', engine: 'postgres', input });
   const handle = temporal.workflow.getHandle(workflowId);

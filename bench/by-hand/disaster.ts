@@ -5,7 +5,7 @@ import { renderPgbackrestConfig } from '../../src/engines/postgres/pgbackrest.ts
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';
 import { runTool, userIds } from '../../src/engines/process.ts';
 import { toolRepository } from '../../src/repository/tool.ts';
-import type { BenchStack } from '../stack.ts';
+import type { PostgresStack } from '../postgres-stack.ts';
 import { stepsOf } from './steps.ts';
 
 const SCRIPT = fileURLToPath(new URL('disaster.sh', import.meta.url));
@@ -14,7 +14,7 @@ const USER = 'postgres';
 
 /** Runs the script of a disaster recovery into a folder and a stanza of its own; returns the seconds of its steps. */
 export async function takeOverByHand(
-  stack: BenchStack,
+  stack: PostgresStack,
   what: { stanza: string; rows: { query: string; count: string }; sharedBuffers: string },
   signal: AbortSignal,
 ): Promise<Record<string, number>> {
@@ -40,7 +40,7 @@ export async function takeOverByHand(
 }
 
 /** The old stanza may only be read; the new one is written to. */
-async function writeConfigurations(stack: BenchStack, place: string, stanza: string) {
+async function writeConfigurations(stack: PostgresStack, place: string, stanza: string) {
   const { uid, gid } = userIds(USER);
   await mkdir(place, { recursive: true });
   await chmod(place, 0o755);

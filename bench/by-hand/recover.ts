@@ -5,8 +5,8 @@ import { renderPgbackrestConfig } from '../../src/engines/postgres/pgbackrest.ts
 import { postgresProgram } from '../../src/engines/postgres/programs.ts';
 import { runTool, userIds } from '../../src/engines/process.ts';
 import { toolRepository } from '../../src/repository/tool.ts';
-import { ACCIDENT } from '../data.ts';
-import type { BenchStack } from '../stack.ts';
+import { ACCIDENT } from '../postgres-data.ts';
+import type { PostgresStack } from '../postgres-stack.ts';
 import { stepsOf } from './steps.ts';
 
 const SCRIPT = fileURLToPath(new URL('recover.sh', import.meta.url));
@@ -15,7 +15,7 @@ const USER = 'holdfast-restore';
 
 /** Runs the script of a point-in-time recovery; returns the seconds of its steps. */
 export async function recoverByHand(
-  stack: BenchStack,
+  stack: PostgresStack,
   target: string,
   signal: AbortSignal,
 ): Promise<Record<string, number>> {
@@ -43,7 +43,7 @@ export async function recoverByHand(
 }
 
 /** The configuration file that the host of a restore would have: as fast as ours, with rights to read only. */
-async function writeConfiguration(stack: BenchStack, place: string): Promise<string> {
+async function writeConfiguration(stack: PostgresStack, place: string): Promise<string> {
   const { uid, gid } = userIds(USER);
   await mkdir(place, { recursive: true });
   await chmod(place, 0o755);

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type SpawnOptions, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
+import type { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
@@ -10,28 +11,20 @@ import type { BenchStack } from '../stack.ts';
 const LOCK_MS = 30 * 86_400_000;
 
 /**
- * What a person would write: `pg_dump -Fc` with its own compression, its output handed to the SDK's managed
- * upload with its defaults; the same server, bucket, key and lock as ours.
+ * What a person would write: the output of a program handed to the SDK's managed upload with its defaults; the same
+ * bucket, key and lock as ours.
  */
-export async function dumpAndUpload(
+export async function uploadOutput(
   stack: BenchStack,
-  programs: { pgDump: string },
+  program: { file: string; args: string[]; env: Record<string, string> },
   key: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { hostname, port, username, password, pathname } = new URL(stack.url);
-  const dump = spawn(programs.pgDump, ['-Fc'], {
-    signal,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      ...{ PGHOST: hostname, PGPORT: port, PGUSER: username, PGDATABASE: pathname.slice(1) },
-      PGPASSWORD: decodeURIComponent(password),
-    },
-  });
+  const options: SpawnOptions = { signal, stdio: ['ignore', 'pipe', 'inherit'] };
+  const child = spawn(program.file, program.args, { ...options, env: { ...process.env, ...program.env } });
   const ended = new Promise<number | null>((resolve, reject) => {
-    dump.once('close', resolve);
-    dump.once('error', reject);
+    child.once('close', resolve);
+    child.once('error', reject);
   });
   const { bucket, kmsKeyId } = stack.config.config.repository;
   const client = await connect(stack);
@@ -41,7 +34,7 @@ export async function dumpAndUpload(
       params: {
         Bucket: bucket,
         Key: key,
-        Body: dump.stdout,
+        Body: child.stdout as Readable,
         ServerSideEncryption: 'aws:kms',
         SSEKMSKeyId: kmsKeyId,
         ObjectLockMode: 'COMPLIANCE',
@@ -49,7 +42,7 @@ export async function dumpAndUpload(
       },
     });
     const [code] = await Promise.all([ended, upload.done()]);
-    if (code !== 0) throw new Error(`pg_dump ended with ${code}`);
+    if (code !== 0) throw new Error(`${program.file} ended with ${code}`);
   } finally {
     client.destroy();
   }
@@ -65,6 +58,7 @@ async function connect({ directory, config }: BenchStack): Promise<S3Client> {
     credentials: {
       accessKeyId: await readFile(secrets.accessKeyId, 'utf8'),
       secretAccessKey: await readFile(secrets.secretAccessKey, 'utf8'),
+      sessionToken: await readFile(secrets.sessionToken, 'utf8'),
     },
     requestHandler: new NodeHttpHandler({ httpsAgent: new Agent({ ca: await readFile(caFile as string) }) }),
   });

@@ -6,7 +6,7 @@ import { postgresProgram } from '../src/engines/postgres/programs.ts';
 import { runTool } from '../src/engines/process.ts';
 import { writeHeartbeat } from '../src/repository/heartbeats.ts';
 import { openRepository } from '../src/repository/repository.ts';
-import type { BenchStack } from './stack.ts';
+import type { PostgresStack } from './postgres-stack.ts';
 
 /** Rows of the mixed table at the full scale of 70; it shrinks and grows with the scale. */
 const READINGS = 1_500_000;
@@ -22,7 +22,7 @@ export const ACCIDENT = [
 ] as const;
 
 /** pgbench's tables and one of text, times, numbers, JSON and nulls, beside the sample shop. */
-export async function loadData(stack: BenchStack, scale: number, signal: AbortSignal): Promise<number> {
+export async function loadData(stack: PostgresStack, scale: number, signal: AbortSignal): Promise<number> {
   await pgbench(stack, ['--initialize', `--scale=${scale}`, '--quiet', '--init-steps=dtgvp'], signal);
   const { production } = stack;
   await fillReadings(production, Math.round((READINGS * scale) / FULL_SCALE));
@@ -55,13 +55,13 @@ export async function fillReadings(client: pg.Client, rows: number): Promise<voi
 }
 
 /** Ordinary traffic, so that a recovery has logs to replay. */
-export async function trade(stack: BenchStack, scale: number, signal: AbortSignal): Promise<void> {
+export async function trade(stack: PostgresStack, scale: number, signal: AbortSignal): Promise<void> {
   const transactions = Math.round((TRANSACTIONS_PER_SCALE * scale) / 4);
   await pgbench(stack, ['--client=4', '--jobs=1', `--transactions=${transactions}`], signal);
 }
 
 /** Deletes the rows; the moment right before is the target of every recovery. */
-export async function deleteRows(stack: BenchStack): Promise<number> {
+export async function deleteRows(stack: PostgresStack): Promise<number> {
   let deleted = 0;
   for (const { table, key, every } of ACCIDENT) {
     const { rowCount } = await stack.production.query(`DELETE FROM ${table} WHERE ${key} % ${every} = 0`);
@@ -70,8 +70,18 @@ export async function deleteRows(stack: BenchStack): Promise<number> {
   return deleted;
 }
 
+/** Throws where rows that the accident took are not there. */
+export async function requireRows({ production }: PostgresStack): Promise<void> {
+  for (const { table, key, every } of ACCIDENT) {
+    const { rows } = await production.query<{ whole: boolean }>(
+      `SELECT count(*) = max(${key}) / ${every} AS whole FROM ${table} WHERE ${key} % ${every} = 0`,
+    );
+    if (!rows[0]?.whole) throw new Error(`the deleted rows of ${table} are not all back`);
+  }
+}
+
 /** The database's own clock, with its offset, after a pause: commits before are before it for certain. */
-export async function momentNow(stack: BenchStack): Promise<string> {
+export async function momentNow(stack: PostgresStack): Promise<string> {
   await sleep(1_100);
   const { rows } = await stack.production.query<{ now: Date }>('SELECT clock_timestamp() AS now');
   await sleep(1_100);
@@ -79,7 +89,7 @@ export async function momentNow(stack: BenchStack): Promise<string> {
 }
 
 /** What the log watch does in real life: a commit after the accident is archived, and marked in the repository. */
-export async function markRecoverable(stack: BenchStack, signal: AbortSignal): Promise<void> {
+export async function markRecoverable(stack: PostgresStack, signal: AbortSignal): Promise<void> {
   const { config, directory } = stack.config;
   const database = config.databases.shop;
   if (database === undefined) return;
@@ -92,7 +102,7 @@ export async function markRecoverable(stack: BenchStack, signal: AbortSignal): P
   }
 }
 
-async function pgbench(stack: BenchStack, args: string[], signal: AbortSignal): Promise<void> {
+async function pgbench(stack: PostgresStack, args: string[], signal: AbortSignal): Promise<void> {
   const { hostname, port, username, password, pathname } = new URL(stack.url);
   await runTool(await postgresProgram('pgbench', MAJOR), args, {
     signal,
