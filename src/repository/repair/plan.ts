@@ -6,12 +6,14 @@ import type { Manifest } from '../../model/backup.ts';
 import { keptByTool } from '../../model/kept-by-tool.ts';
 import type { Run } from '../../model/progress.ts';
 import { firstStanza, type History, manifestsOf, stanzasOf } from '../history.ts';
+import { shippedLogOf } from '../layout.ts';
 import { lifecycleOf } from '../lifecycle/rules.ts';
 import { type StoredManifest, storedManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
 import { type Area, type Mend, type Survey, survey } from './area.ts';
 import { ownAreas } from './own.ts';
 import { recordAreas } from './records.ts';
+import { shippedArea } from './shipped.ts';
 import { toolTree } from './tool.ts';
 import { type Doubt, topologies } from './topologies.ts';
 
@@ -101,8 +103,10 @@ async function knownOf(
       ? ids.has(manifest.id)
       : Date.parse(endOf(manifest, retention[`${manifest.tier}Ms`])) > now.getTime(),
   );
-  const records = recordAreas(repository, name, lifecycleOf(config).rules, signal);
-  return { areas: [...areas, ...records, ...ownAreas(name, ours)] };
+  const { rules } = lifecycleOf(config);
+  const records = recordAreas(repository, name, rules, signal);
+  const logs = view.bases === 'logical' ? [shippedArea(repository, name, rules, signal)] : [];
+  return { areas: [...areas, ...records, ...logs, ...ownAreas(name, ours)] };
 }
 
 /** Physical backups that belong to the database's history, each with its stanza. */
@@ -119,10 +123,14 @@ const endOf = ({ expiresAt, finishedAt }: Manifest, retentionMs: number): string
 
 /**
  * The tool's records after the backups that they name, for a tool that runs meanwhile strikes out what it does not find;
- * manifests last, since with them a backup is one again.
+ * manifests and the records of logs last, since with them a backup, or a log, is one again.
  */
 function inOrder(mends: readonly Mend[]): Mend[] {
   const rank = ({ key }: Mend) =>
-    key.startsWith('manifest/') ? 2 : /\/(backup|archive)\.info(\.copy)?$/.test(key) ? 1 : 0;
+    key.startsWith('manifest/') || shippedLogOf(key)?.isRecord === true
+      ? 2
+      : /\/(backup|archive)\.info(\.copy)?$/.test(key)
+        ? 1
+        : 0;
   return mends.toSorted((a, b) => rank(a) - rank(b));
 }

@@ -22,14 +22,6 @@ export function recordAreas(
   rules: readonly LifecycleRule[],
   signal?: AbortSignal,
 ): Area[] {
-  const isDue = (good: ListedVersion, versions: readonly ListedVersion[]): boolean => {
-    const marker = versions.findLast(
-      ({ isDeleteMarker, lastModified }) => isDeleteMarker && lastModified >= good.lastModified,
-    );
-    const days = daysOf(rules, repository.fullKey(good.key));
-    if (marker === undefined || days === null) return false;
-    return Date.parse(marker.lastModified) >= Date.parse(good.lastModified) + days * DAY_MS;
-  };
   const area = (
     prefix: string,
     of: string,
@@ -38,7 +30,9 @@ export function recordAreas(
     prefix,
     async goodOf(_key, versions) {
       const version = await find(versions);
-      return version === null || isDue(version, versions) ? null : { version, of, lockedUntil: null };
+      return version === null || isDue(repository, rules, version, versions)
+        ? null
+        : { version, of, lockedUntil: null };
     },
   });
   const record = (versions: readonly ListedVersion[]) => newestRecord(repository, versions, signal);
@@ -50,6 +44,21 @@ export function recordAreas(
     area(drillFolder(database), `drills of ${database}`, record),
     area(acknowledgementFolder(database), `acknowledged gaps of ${database}`, record),
   ];
+}
+
+/** The marker on top may be lifecycle's own. */
+export function isDue(
+  { fullKey }: Pick<Repository, 'fullKey'>,
+  rules: readonly LifecycleRule[],
+  good: ListedVersion,
+  versions: readonly ListedVersion[],
+): boolean {
+  const marker = versions.findLast(
+    ({ isDeleteMarker, lastModified }) => isDeleteMarker && lastModified >= good.lastModified,
+  );
+  const days = daysOf(rules, fullKey(good.key));
+  if (marker === undefined || days === null) return false;
+  return Date.parse(marker.lastModified) >= Date.parse(good.lastModified) + days * DAY_MS;
 }
 
 /** After how many days lifecycle lays a marker on a key; null: never. */

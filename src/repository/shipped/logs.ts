@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { PassThrough, pipeline, type Readable, Transform } from 'node:stream';
+import { pipeline, Readable, Transform } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
 import type { LogFacts, ShippedContent } from '../../engines/contract/ship.ts';
 import type { StoredObject } from '../../model/backup.ts';
@@ -107,16 +107,32 @@ export function shippedContent(repository: Pick<Repository, 'stream'>, record: L
     ...{ name, sizeBytes },
     open(signal) {
       const content: Readable = dumpedContent(repository, record.objects, signal);
-      const whole = new PassThrough();
+      const whole = compared(record);
       // The reader sees a failure as the stream's own error; an abort ends the content's stream.
-      pipeline(content, createZstdDecompress(), compared(record), whole, () => {});
-      return whole;
+      pipeline(content, createZstdDecompress(), whole, () => {});
+      return Readable.from(unpacked(whole, record), { objectMode: false });
     },
   };
 }
 
+/** What cannot even be unpacked is not what was shipped either. */
+async function* unpacked(content: Readable, record: LogRecord): AsyncGenerator<Buffer, void> {
+  try {
+    yield* content as AsyncIterable<Buffer>;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw /^(ZSTD_|Z_|ERR_ZSTD)/.test(code ?? '') ? changed(record) : error;
+  }
+}
+
+const changed = ({ name }: LogRecord): HoldfastError =>
+  new HoldfastError('ChecksumMismatch', `log ${name} is not what was shipped: its sha256 differs`, {
+    hint: 'recover to a moment before it, and look for who wrote to the repository',
+  });
+
 /** Ends with an error where the content is not what the record says. */
-function compared({ name, sizeBytes, sha256 }: LogRecord): Transform {
+function compared(record: LogRecord): Transform {
+  const { sizeBytes, sha256 } = record;
   const hash = createHash('sha256');
   let seen = 0;
   return new Transform({
@@ -127,11 +143,7 @@ function compared({ name, sizeBytes, sha256 }: LogRecord): Transform {
     },
     flush(done) {
       if (seen === sizeBytes && hash.digest('hex') === sha256) return done();
-      done(
-        new HoldfastError('ChecksumMismatch', `log ${name} is not what was shipped: its sha256 differs`, {
-          hint: 'recover to a moment before it, and look for who wrote to the repository',
-        }),
-      );
+      done(changed(record));
     },
   });
 }
