@@ -20,7 +20,8 @@ export function dumpFailure(failure: { exitCode: number | null; output: string }
     const hint = 'it is tried again; keep migrations out of the backup window';
     return fail('BackupFailed', 'the definitions changed while they were dumped', hint);
   }
-  if (PERMISSION.includes(number) || /insufficient privileg/i.test(said)) {
+  // As Oracle's spells it.
+  if (PERMISSION.includes(number) || /insuffici?ent privileg/i.test(said)) {
     const hint = 'see what holdfast doctor says of the rights of the user';
     return fail('PermissionDenied', 'the dump may not read everything', hint);
   }
