@@ -50,7 +50,9 @@ export function reportOf(
   const problem =
     [
       ...trouble,
-      ...(server === null ? [] : archiverProblem(server, tiers.log?.maxAgeMs ?? Number.POSITIVE_INFINITY)),
+      ...(server === null
+        ? []
+        : archiverProblem(server, tiers.log?.maxAgeMs ?? Number.POSITIVE_INFINITY, WORDS[bases])),
       ...lateProblem(lostMs, objectives.rpoMs, tiers.log),
     ].join('; ') || null;
   return {
@@ -82,13 +84,26 @@ const saidByServer = ({ at, lastArchivedLog, lastArchivedAt, waiting, switched }
   ...{ at, lastArchivedLog, lastArchivedAt, waiting, switched },
 });
 
+const WORDS = {
+  physical: {
+    fails: 'archiving fails',
+    none: 'nothing was archived yet',
+    newest: 'the newest archived log is',
+  },
+  logical: {
+    fails: 'shipping logs fails',
+    none: 'no log was shipped yet',
+    newest: 'the end of the newest shipped log is',
+  },
+} as const satisfies Record<Bases, object>;
+
 /** Said before the RPO is broken: the archiver's own message, or the age of the newest archived log. */
-function archiverProblem(report: LogReport, maxAgeMs: number): string[] {
+function archiverProblem(report: LogReport, maxAgeMs: number, words: (typeof WORDS)[Bases]): string[] {
   const { failure, lastArchivedAt, at } = report;
-  if (failure !== null) return [`archiving fails since ${failure.at}: ${failure.message}`];
-  if (lastArchivedAt === null) return ['nothing was archived yet'];
+  if (failure !== null) return [`${words.fails} since ${failure.at}: ${failure.message}`];
+  if (lastArchivedAt === null) return [words.none];
   const age = Date.parse(at) - Date.parse(lastArchivedAt);
-  return age > maxAgeMs ? [`the newest archived log is ${Math.round(age / 1_000)} s old`] : [];
+  return age > maxAgeMs ? [`${words.newest} ${Math.round(age / 1_000)} s old`] : [];
 }
 
 /** Said whatever the server thinks of its archiver: what counts is what lies in the repository. */

@@ -10,7 +10,10 @@ export const METRICS = {
   },
   holdfast_rpo_objective_seconds: { labels: ['database'], help: 'how much may be lost' },
   holdfast_rto_objective_seconds: { labels: ['database'], help: 'how long a recovery may take' },
-  holdfast_archive_waiting: { labels: ['database'], help: 'complete logs that wait for the archiver' },
+  holdfast_archive_waiting: {
+    labels: ['database'],
+    help: 'complete logs that wait for the archiver, or to be shipped',
+  },
   holdfast_archive_failing: {
     labels: ['database'],
     help: '1: the archiver fails, or its server cannot be asked',

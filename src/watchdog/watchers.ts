@@ -2,6 +2,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { DesiredSchedule } from '../config/schedules.ts';
 import type { LostLogs } from '../model/gap.ts';
 import type { Problem } from '../model/problem.ts';
+import type { Bases } from '../model/tier.ts';
 import { mapBounded } from '../repository/bounded.ts';
 import { describeSchedule } from './temporal.ts';
 
@@ -17,7 +18,7 @@ interface WatchReport {
   problem: string | null;
   /** of the look, ISO 8601 */
   at?: string;
-  logs?: { inFlight: LostLogs[] };
+  logs?: { inFlight: LostLogs[]; bases?: Bases };
 }
 
 export interface WatcherSeen {
@@ -83,13 +84,16 @@ export function watcherProblems(watchers: readonly WatcherSeen[], now: Date): Pr
     const said = (reports ?? []).filter(({ problem }) => problem !== null);
     return [
       ...(isSilent ? [silent(host, silentSince, endedAt === null)] : []),
-      ...(isSilent ? [] : said).map(({ database, problem }) => ({
+      ...(isSilent ? [] : said).map(({ database, problem, logs }) => ({
         key: `log/${database}`,
         database,
         severity: 'warning' as const,
         what: `the log archive of ${database}: ${problem}`,
         since: null,
-        hint: "see archive_command in the server's log, and pg_stat_archiver",
+        hint:
+          logs?.bases === 'logical'
+            ? `holdfast doctor looks at the server, its logs and the rights of its user; the worker of ${host} ships them`
+            : "see archive_command in the server's log, and pg_stat_archiver",
         told: 'nothing' as const,
       })),
     ];

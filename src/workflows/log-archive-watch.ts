@@ -24,8 +24,8 @@ type Cursors = Record<string, NonNullable<WatchReport['cursor']>>;
 
 /**
  * Watches the log archives of all databases of a host, for as long as the host has any: archiver failures, the
- * age of the last archived log, a heartbeat commit and a forced switch when idle; what of it can be recovered, and
- * what is lost. Continued as new, with where each database's round has left off.
+ * age of the last archived log, a heartbeat commit and a forced switch when idle; logs that no server archives are
+ * shipped; what of it can be recovered, and what is lost. Continued as new, with where each database's round has left off.
  */
 export async function logArchiveWatch(given: unknown, left: Cursors = {}): Promise<void> {
   const { host } = orEnd(() => parseInput('logArchiveWatch', given));
@@ -89,7 +89,7 @@ function detailsOf(host: string, reports: readonly WatchReport[]): string {
   return [
     `## log archives of ${host}`,
     '',
-    '| database | recoverable to | would lose | last archived (pg_stat_archiver) | waiting | |',
+    '| database | recoverable to | would lose | last archived or shipped | waiting | |',
     '|---|---|--:|---|--:|---|',
     ...rows.map(rowOf),
     ...(more > 0 ? ['', `and ${more} more databases, without a problem or with one of the same kind`] : []),

@@ -36,7 +36,7 @@ export function findingsOf(database: DatabaseView, held: Held | string, now: Dat
     ...neverMade(database, held),
     ...catalog.gaps
       .filter(({ acknowledged }) => acknowledged === undefined)
-      .map((gap) => gapFinding(name, gap)),
+      .map((gap) => gapFinding(database, gap)),
     ...drillFindings(database, drills, now),
     ...neverTakenOver(database, held),
   ].toSorted((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
@@ -46,12 +46,12 @@ const critical = (what: string, hint: string): Finding => ({ severity: 'critical
 const warning = (what: string, hint: string): Finding => ({ severity: 'warning', what, hint });
 
 /** It is serious while nothing behind it can be recovered; after that it is a hole in the past. */
-function gapFinding(name: string, gap: LogGap): Finding {
+function gapFinding({ name, bases }: DatabaseView, gap: LogGap): Finding {
   const what = `${describeLost(gap, name)}: no moment in between can be recovered`;
   return isOpenGap(gap)
     ? critical(
         what,
-        `holdfast catalog ${name} shows the times; holdfast backup ${name} --tier physical begins anew`,
+        `holdfast catalog ${name} shows the times; holdfast backup ${name} --tier ${bases} begins anew`,
       )
     : warning(what, `holdfast gap acknowledge ${name} --gap ${gapName(gap)} --reason …`);
 }

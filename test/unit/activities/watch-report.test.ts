@@ -36,6 +36,31 @@ test('a line is never drawn where everything is in order', () => {
   expect(warningMs(3_600_000, slow)).toBe(3_400_000);
 });
 
+test('of logs that we ship nothing is said of an archiver', () => {
+  const text = databaseText('shop', 'objectives: {rpo: 1h, rto: 4h}')
+    .replace('engine: postgres', 'engine: mysql')
+    .replace('    postgres: {dataDirectory: /data/shop}\n', '');
+  const mysql = describeDatabase(exampleConfig({ databases: text }), 'shop');
+  const report = (changes: Partial<LogReport>) =>
+    reportOf(mysql, {
+      server: { ...server, ...changes },
+      logs: round(NOON),
+      trouble: [],
+      now: new Date(NOON),
+    });
+  const failure = {
+    at: NOON,
+    log: 'binlog.000004',
+    message: 'log binlog.000004 is not on the server any more',
+  };
+  expect(report({ failure }).problem).toBe(`shipping logs fails since ${NOON}: ${failure.message}`);
+  expect(report({ lastArchivedAt: null }).problem).toBe('no log was shipped yet');
+  expect(report({ lastArchivedAt: '2026-01-31T11:50:00Z' }).problem).toBe(
+    'the end of the newest shipped log is 600 s old',
+  );
+  expect(report({}).logs).toMatchObject({ bases: 'logical' });
+});
+
 test('several troubles are one line, which stays short', () => {
   const failure = { at: NOON, log: null, message: 'exit code 82' };
   expect(problemOf({ server: { ...server, failure }, trouble: ['S3 is away'] })).toBe(
