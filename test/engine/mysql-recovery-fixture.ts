@@ -37,6 +37,8 @@ export interface Base {
   dumps: DumpSource[];
   globals: string | null;
   dumped: LogicalDump;
+  /** holds what was stored */
+  folder: string;
 }
 
 export interface Recovery {
@@ -91,7 +93,7 @@ export async function startRecovery(series: SeriesName, settings: Settings = {})
       const dumped = await dump({ access: production.access, sink: fileSink(folder), fingerprints }, quietly);
       const { stop: position, gtid = null } = dumped.positions;
       return {
-        ...{ id, dumped, from: { position: position as string, gtid } },
+        ...{ id, dumped, folder, from: { position: position as string, gtid } },
         dumps: dumped.databases.map(({ name, objects }) => sourceOf(folder, name, objects)),
         globals: await readFile(join(folder, 'globals.sql'), 'utf8'),
       };

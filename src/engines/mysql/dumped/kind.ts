@@ -4,7 +4,7 @@ const INSERT = new RegExp(
   `^(?:INSERT|REPLACE)\\s+(?:(?:IGNORE|DELAYED|LOW_PRIORITY)\\s+)*INTO\\s+${NAME}`,
   'i',
 );
-const VIEW = /^(?:\/\*M?!\d*\s*)?CREATE\b[^'"]{0,400}?\bVIEW\b/i;
+const VIEW = /^(?:\/\*M?!\d*\s*)?CREATE\b(?:(?!\bTABLE\b)[^'"(]){0,400}?\bVIEW\s/i;
 
 /**
  * What a dump may say of its server, and what a restored one must not take from it: settings for all sessions, where it

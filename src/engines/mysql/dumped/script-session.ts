@@ -100,6 +100,7 @@ async function prepare(driver: Driver): Promise<Flavour> {
   await driver.rows('SET NAMES utf8mb4');
   const settings = flavour === 'mariadb' ? [...SETTINGS, OF_MARIADB] : SETTINGS;
   await driver.rows(`SET ${settings.map((one) => `SESSION ${one}`).join(', ')}`);
-  (driver.mysql2.config as unknown as { charsetNumber: number }).charsetNumber = BYTES;
+  // Fixed: the driver follows each SET NAMES of a script, and would convert what follows it.
+  Object.defineProperty(driver.mysql2.config, 'charsetNumber', { get: () => BYTES, set: () => {} });
   return flavour;
 }
