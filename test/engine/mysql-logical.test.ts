@@ -309,7 +309,9 @@ describe.each(SERIES)('a logical backup of %s', (series) => {
     };
     const nothingRuns = () => {
       expect([...children('--single-transaction'), ...children('zstd')]).toEqual([]);
-      expect(readdirSync(tmpdir()).filter((name) => name.startsWith('holdfast-client-'))).toEqual([]);
+      expect(
+        readdirSync(tmpdir()).filter((name) => name.startsWith(`holdfast-client-${process.pid}-`)),
+      ).toEqual([]);
     };
 
     it('when the dump is killed half way', async () => {

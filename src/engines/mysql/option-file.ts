@@ -19,7 +19,7 @@ export interface OptionFile {
  * arguments or in the environment is seen by others. Throws InvalidConfiguration.
  */
 export async function writeOptionFile(access: ServerAccess, flavour: Flavour): Promise<OptionFile> {
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-client-'));
+  const folder = await mkdtemp(join(tmpdir(), `holdfast-client-${process.pid}-`));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
     const authority = join(folder, 'ca.pem');
