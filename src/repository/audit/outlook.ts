@@ -71,7 +71,7 @@ export function outlookOf(
   const chains = chainsOf({
     ...{ database, archive, lives, logLives, horizon },
     plannedLogs: plannedLogs(planned.logs, horizon, {
-      world,
+      ...{ world, bucket },
       lockMs: isLocked ? (policy.shippedLockMs ?? null) : null,
     }),
     cutoffs: tool.cutoffs,

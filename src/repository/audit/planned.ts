@@ -3,16 +3,7 @@ import { FOLDERS, logFolder, toolArchiveFolder, toolBackupFolder } from '../layo
 import type { Backup, BackupKind } from './backup.ts';
 import { DAY_MS, type Horizon } from './calendar.ts';
 import type { AuditedDatabase, AuditFacts } from './facts.ts';
-import {
-  type Ending,
-  earlier,
-  type FatedVersion,
-  fateOf,
-  type Hold,
-  NEVER,
-  NO_HOLD,
-  type Reader,
-} from './fate.ts';
+import { type Ending, earlier, type FatedVersion, type Hold, NEVER, NO_HOLD, type Reader } from './fate.ts';
 import { type Extension, extended, type Life, type World } from './life.ts';
 
 const GIB = 2 ** 30;
@@ -48,14 +39,20 @@ export function plannedObjects(
   ];
   const base = backup(toolBackupFolder(stanza), 'STANDARD', 'key');
   const tool = archive === '' ? toolArchiveFolder(stanza) : toolArchiveFolder(archive);
-  // A record ends first, with the marker of its rule: no log is listed without it.
-  const logs = policy.shippedLockMs === undefined ? tool : logFolder(name);
+  const logs =
+    policy.shippedLockMs === undefined
+      ? [object(tool, 2 ** 20, 'STANDARD', 'key')]
+      : // Records are listed by their keys, what they name is read in its version.
+        [
+          object(logFolder(name), SMALL, 'STANDARD', 'key'),
+          object(logFolder(name), 2 ** 20, 'STANDARD', 'version'),
+        ];
   return {
     full: base,
     diff: base,
     logical: backup(`${FOLDERS.logical}${name}/`, policy.logicalClass, 'version'),
     snapshot: backup(`${FOLDERS.snapshot}${name}/`, policy.snapshotClass, 'version'),
-    logs: [object(logs, 2 ** 20, 'STANDARD', 'key')],
+    logs,
   };
 }
 
@@ -92,19 +89,15 @@ export function plannedLife(
  * we ship, each is locked for so long.
  */
 export function plannedLogs(
-  [object]: readonly PlannedObject[],
+  objects: readonly PlannedObject[],
   horizon: Horizon,
-  { world: { store }, lockMs }: { world: World; lockMs: number | null },
+  { world, bucket, lockMs }: { world: World; bucket: AuditFacts['bucket']; lockMs: number | null },
 ): Life[] {
   return Array.from({ length: horizon.days }, (_, day) => {
-    if (object === undefined) return { sound: NEVER, archived: NEVER, unlisted: NEVER };
     const writtenAt = horizon.midnight + (day + 1) * DAY_MS - 1;
-    const fate = fateOf({ ...object.version, writtenAt }, object.reader, {
-      rules: object.rules,
-      hold: lockMs === null ? NO_HOLD : { until: writtenAt + lockMs, legal: false },
-      store,
-    });
-    return { sound: fate.unreadable, archived: fate.archived, unlisted: NEVER };
+    const promised = { startedAt: writtenAt, promisedUntil: writtenAt + (lockMs ?? 0) };
+    const hold = plannedHold(promised, bucket, lockMs !== null);
+    return plannedLife(objects, writtenAt, { hold, world, extensions: [] });
   });
 }
 

@@ -6,6 +6,7 @@ import { DAY, days, moments, sometimes } from './generated-basics.ts';
 import { nodesOf, orderlyHistories, plain, wildHistories } from './generated-history.ts';
 import { policies, sensiblePolicies } from './generated-policies.ts';
 import { rules } from './generated-rules.ts';
+import { asShipped, lockLengths } from './generated-shipped.ts';
 
 /** One name begins with another: a rule's prefix without a slash fits both. */
 const NAMES = ['shop', 'shop2'];
@@ -104,12 +105,16 @@ function databases(name: string, now: number, scale: number): fc.Arbitrary<Drawn
     fc.record({ policy: fc.constant(policy), history: orderlyHistories(now, policy) }),
   );
   const histories = fc.oneof(wild, orderly, orderly);
-  return fc.tuple(histories, accidents, fc.boolean()).map(([{ policy, history }, drawn, isReversed]) => {
-    const inOrder = nodesOf(name, now, history);
-    const nodes = isReversed ? inOrder.toReversed() : inOrder;
-    const brought = drawn.flatMap((accident) => befall(nodes, accident, now));
-    return { database: { name, stanza: name, policy, nodes }, brought };
-  });
+  const shipped = fc.option(lockLengths, { freq: 1 });
+  return fc
+    .tuple(histories, accidents, fc.boolean(), shipped)
+    .map(([{ policy, history }, drawn, isReversed, lockMs]) => {
+      const archived = { name, stanza: name, policy, nodes: nodesOf(name, now, history) };
+      const database = lockMs === null ? archived : asShipped(archived, lockMs);
+      const nodes = isReversed ? database.nodes.toReversed() : database.nodes;
+      const brought = drawn.flatMap((accident) => befall(nodes, accident, now));
+      return { database: { ...database, nodes }, brought };
+    });
 }
 
 /** Without versions there are no version ids, no locks and nothing that lies below another. */

@@ -98,15 +98,20 @@ function isInStanza({ found }: Held, { stanza }: AuditedDatabase): boolean {
 }
 
 /** Where logs go now: where the newest went, or where the newest base says. */
-function currentArchive({ nodes }: AuditedDatabase): string | undefined {
+function currentArchive({ nodes, policy }: AuditedDatabase): string | undefined {
   const newest = (of: AuditedNode[]) => of.toSorted((a, b) => b.finishedAt - a.finishedAt)[0];
   const log = newest(nodes.filter(({ kind }) => kind === 'logs'));
-  const base = newest(nodes.filter(({ kind }) => kind === 'full' || kind === 'diff'));
+  const isShipped = policy.shippedLockMs !== undefined;
+  const base = newest(
+    nodes.filter(({ kind }) => (isShipped ? kind === 'logical' : kind === 'full' || kind === 'diff')),
+  );
   return log === undefined ? base?.replayFrom?.archive : log.segments?.archive;
 }
 
 /** What is no manifest on top of one is passed over, so that only a marker hides it. */
 function readByOf(node: AuditedNode, { key, under }: AuditedVersion): Thing['readBy'] {
+  // Of a shipped log the record is looked up by its key, and its first version is read.
+  if (key.startsWith('log/') && key.endsWith('.json')) return under === 'version' ? 'version' : 'key';
   if (!key.startsWith('manifest/')) return node.readBy;
   return under === 'version' ? 'version' : 'manifest';
 }
@@ -138,11 +143,31 @@ export function makeDue(facts: AuditFacts, store: Store, walked: Walked, at: num
 export function makeLogs(facts: AuditFacts, store: Store, walked: Walked, midnight: number): void {
   if (walked.facts.policy.windowMs === null) return;
   const at = midnight - 1;
+  if (walked.facts.policy.shippedLockMs !== undefined) {
+    walked.held.push(shippedLogs(facts, store, walked, midnight));
+    return;
+  }
   const folder = `pgbackrest/archive/${walked.archive ?? walked.facts.stanza}/`;
   const things = [newThing(facts, store, folder, LOG, 'STANDARD', 'key', at)];
   const startedAt = Math.max(facts.now, midnight - DAY);
   const held: Held = { kind: 'logs', startedAt, finishedAt: at, needs: [], ...fresh(things) };
   walked.held.push(held);
+}
+
+/** Each has a record and its content, and a lock of its own. */
+function shippedLogs(facts: AuditFacts, store: Store, walked: Walked, midnight: number): Held {
+  const { name, policy } = walked.facts;
+  const at = midnight - 1;
+  const folder = `log/${name}/`;
+  const things = [
+    newThing(facts, store, folder, SMALL, 'STANDARD', 'key', at),
+    newThing(facts, store, folder, LOG, 'STANDARD', 'version', at),
+  ];
+  if (facts.bucket.objectLock !== null && policy.lock !== null) {
+    for (const thing of things) thing.lockUntil = Math.max(thing.lockUntil, at + (policy.shippedLockMs ?? 0));
+  }
+  const startedAt = Math.max(facts.now, midnight - DAY);
+  return { kind: 'logs', startedAt, finishedAt: at, needs: [], ...fresh(things) };
 }
 
 function make(facts: AuditFacts, store: Store, walked: Walked, kind: Kind, at: number, needs: Held[]): Held {

@@ -51,10 +51,13 @@ export function oldestReplayable(walked: Walked, at: number, now: number): numbe
 }
 
 /** No base is followed across archives: after a move the window begins anew. */
-function basesOf({ held, archive }: Walked, at: number): Held[] {
+function basesOf({ held, archive, facts }: Walked, at: number): Held[] {
+  const isShipped = facts.policy.shippedLockMs !== undefined;
   return held.filter(
     ({ kind, finishedAt, found }) =>
-      (kind === 'full' || kind === 'diff') &&
+      (isShipped ? kind === 'logical' : kind === 'full' || kind === 'diff') &&
+      // A dump that does not know where it stands in the logs is no base.
+      !(isShipped && found !== null && found.replayFrom === undefined) &&
       finishedAt <= at &&
       (found === null || found.replayFrom?.archive === archive),
   );

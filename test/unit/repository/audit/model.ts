@@ -97,10 +97,10 @@ function instantsOf(facts: AuditFacts, horizonDays: number): number[] {
   const defaultLock = (bucket.objectLock?.retention?.days ?? 0) * DAY;
   for (const database of databases) {
     const { policy, nodes } = database;
-    const { windowMs, logicalMs, physicalMs, snapshotMs } = policy;
+    const { windowMs, logicalMs, physicalMs, snapshotMs, shippedLockMs = 0 } = policy;
     const made = dueBetween(now, database, today, end);
     for (const finishedAt of [...made, ...nodes.map((node) => node.finishedAt)]) {
-      const kept = [0, windowMs ?? 0, logicalMs, physicalMs, snapshotMs, defaultLock];
+      const kept = [0, windowMs ?? 0, logicalMs, physicalMs, snapshotMs, shippedLockMs, defaultLock];
       for (const later of kept) instants.add(finishedAt + later);
     }
     for (const { lock } of nodes.flatMap(({ versions }) => versions)) instants.add(lock?.until ?? now);
