@@ -135,9 +135,9 @@ async function checkDump(
     run,
   );
   return schema === null
-    ? [compareFingerprints(fingerprints.tables, found.tables)]
+    ? [compareFingerprints(fingerprints, found.tables)]
     : [
-        compareFingerprints(fingerprints.tables, found.tables, { whole: { notices } }),
+        compareFingerprints(fingerprints, found.tables, { whole: { notices } }),
         compareSchemas(schema, found.schema, notices),
       ];
 }

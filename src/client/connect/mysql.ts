@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { resolveAccess } from '../../config/access.ts';
-import { withClientFile } from '../../engines/mysql/client-file.ts';
 import { socketOf } from '../../engines/mysql/driver.ts';
+import { withOptionFile } from '../../engines/mysql/option-file.ts';
 import { type DumpPrograms, dumpPrograms } from '../../engines/mysql/programs.ts';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
@@ -28,10 +28,10 @@ export const mysql: Shell<ServerAccess> = {
   async run({ url, secrets }, given, { config }) {
     const { client, flavour } = await clientPrograms(config.tools.mysql);
     const access = secrets ?? accessOf(url);
-    return withClientFile(access, flavour, (file) =>
-      // An option file, which it takes as its first argument only; a db is no option that all clients know.
+    return withOptionFile(access, flavour, (options) =>
+      // A db is no option that all clients know.
       runAtTerminal(client, [
-        `--defaults-extra-file=${file}`,
+        options,
         ...(access.database === '' ? [] : [`--database=${access.database}`]),
         ...given,
       ]),

@@ -1,7 +1,7 @@
 import type { RepositoryConfig } from '../../config/schema.ts';
 import type { Manifest } from '../../model/backup.ts';
 import type { SnapshotPlace } from '../contract/backup.ts';
-import { block, required, shellQuote } from '../postgres/instructions-shell.ts';
+import { block, required, shellQuote } from '../instructions/shell.ts';
 import type { ProgramNames } from './instructions.ts';
 
 /**

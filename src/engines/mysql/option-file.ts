@@ -35,6 +35,20 @@ export async function writeOptionFile(access: ServerAccess, flavour: Flavour): P
   }
 }
 
+/** The same for as long as the work takes. */
+export async function withOptionFile<T>(
+  access: ServerAccess,
+  flavour: Flavour,
+  work: (argument: string) => Promise<T>,
+): Promise<T> {
+  const { argument, remove } = await writeOptionFile(access, flavour);
+  try {
+    return await work(argument);
+  } finally {
+    await remove();
+  }
+}
+
 /** Exported for its unit test. */
 export function optionText(access: ServerAccess, flavour: Flavour, authority: string): string {
   const socket = socketOf(access.host);

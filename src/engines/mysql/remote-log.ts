@@ -2,9 +2,9 @@ import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { runTool, type ToolResult } from '../process.ts';
-import { withClientFile } from './client-file.ts';
 import { withConnection } from './connection.ts';
 import { describeSeries, flavourOf } from './flavour.ts';
+import { withOptionFile } from './option-file.ts';
 import { dumpPrograms } from './programs.ts';
 
 interface RemoteLog {
@@ -53,10 +53,10 @@ async function runBinlog(
       hint: "install it on this host, or name the folder of the binary logs on the database's host: mysql.logDirectory",
     });
   }
-  return withClientFile(access, flavourOf(series), (file) =>
+  return withOptionFile(access, flavourOf(series), (optionFile) =>
     runTool(
       binlog,
-      [`--defaults-extra-file=${file}`, '--read-from-remote-server', ...options, log],
+      [optionFile, '--read-from-remote-server', ...options, log],
       // Times are printed in the program's own zone.
       {
         ...{ signal: run.signal, env: { TZ: 'UTC' }, stdout: 'text' },

@@ -1,6 +1,6 @@
 import type { RepositoryConfig } from '../../config/schema.ts';
 import type { Manifest } from '../../model/backup.ts';
-import { block, required, shellQuote } from './instructions-shell.ts';
+import { block, required, shellQuote } from '../instructions/shell.ts';
 
 /**
  * The part of a physical backup's RESTORE.md that makes the restored server the new production: what comes after its

@@ -2,10 +2,10 @@ import type { RepositoryConfig } from '../../config/schema.ts';
 import type { DumpedDatabase, Manifest, StoredObject } from '../../model/backup.ts';
 import { parseNameParts } from '../../model/table.ts';
 import type { SnapshotPlace } from '../contract/backup.ts';
+import { accessLines, block, required, shellQuote } from '../instructions/shell.ts';
+import { thawSection } from '../instructions/thaw.ts';
 import { quoteLiteral, quoteQualified } from './identifier.ts';
 import { productionSection } from './instructions-production.ts';
-import { accessLines, block, required, shellQuote } from './instructions-shell.ts';
-import { thawSection } from './instructions-thaw.ts';
 
 /** Tables that RESTORE.md counts; more would make it unreadable on the night it is needed. */
 const COUNTED_TABLES = 200;

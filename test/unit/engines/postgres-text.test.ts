@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { shellQuote } from '../../../src/engines/instructions/shell.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../../../src/engines/postgres/identifier.ts';
-import { shellQuote } from '../../../src/engines/postgres/instructions-shell.ts';
 import { noticesOf } from '../../../src/engines/postgres/programs.ts';
 import { parseRowHash, rowHashExpression, rowHashOf } from '../../../src/engines/postgres/row-hash.ts';
 import { canonicalExpression } from '../../../src/engines/postgres/schema.ts';

@@ -56,7 +56,7 @@ test('a changed schema is said, and no more; one that could not be compared stay
 
 describe('fingerprints of a whole copy', () => {
   const print = (table: string, rows = 1) => ({ table, rows, checksum: '7' });
-  const expected = [print('a'), print('b')];
+  const expected = { tables: [print('a'), print('b')], precision: 'exact' as const };
 
   test('a table that is missing is a fail, unless the site could not make everything', () => {
     expect(compareFingerprints(expected, [print('a')], { whole: { notices: [] } })).toMatchObject({
@@ -73,5 +73,15 @@ describe('fingerprints of a whole copy', () => {
 
   test('of some tables the others are not asked for', () => {
     expect(compareFingerprints(expected, [print('a')]).verdict).toBe('pass');
+  });
+
+  test('of rows that were counted at another moment nothing is proved, equal or not', () => {
+    const loose = { ...expected, precision: 'bounds' as const };
+    for (const rows of [1, 2]) {
+      expect(compareFingerprints(loose, [print('a', rows)])).toMatchObject({
+        verdict: 'inconclusive',
+        detail: expect.stringContaining('another moment'),
+      });
+    }
   });
 });

@@ -1,6 +1,6 @@
 import type { RepositoryConfig } from '../../config/schema.ts';
 import type { SnapshotPlace } from '../contract/backup.ts';
-import { accessLines, block, shellQuote } from './instructions-shell.ts';
+import { accessLines, block, shellQuote } from './shell.ts';
 
 /** What comes before everything else where a snapshot lies in an archive class: it cannot be read as it is. */
 export function thawSection(snapshot: SnapshotPlace | undefined, repository: RepositoryConfig): string {
