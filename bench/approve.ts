@@ -5,7 +5,7 @@ import type { RunbookStatus } from '../src/model/runbook.ts';
 
 const POLL_MS = 100;
 
-/** Approves a runbook's plan as soon as it is there, and waits for its end. */
+/** Approves a runbook's plan as soon as it is there, and waits for its end; an abort ends it. */
 export async function approveAtOnce(
   client: Client,
   workflowId: string,
@@ -17,6 +17,9 @@ export async function approveAtOnce(
     ended = true;
   });
   result.catch(() => {});
+  // A client that still waits when its connection is closed would throw where nobody catches it.
+  const stop = () => void handle.terminate('interrupted').catch(() => {});
+  signal.addEventListener('abort', stop, { once: true });
   while (!ended) {
     // Before its first task has ended, and on a busy server now and then, a run cannot be asked.
     const status = await handle.query<RunbookStatus>('status').catch(() => null);
@@ -24,9 +27,9 @@ export async function approveAtOnce(
       await sendDecision(client, workflowId, { by: 'bench', action: 'approve', plan: status.plan.digest });
       break;
     }
-    await sleep(POLL_MS, undefined, { signal });
+    await sleep(POLL_MS);
   }
-  const status = await result;
+  const status = await result.finally(() => signal.removeEventListener('abort', stop));
   if (status.outcome !== 'completed') throw new Error(`the runbook ended as ${status.outcome}`);
   return status;
 }

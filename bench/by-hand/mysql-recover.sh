@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$PLACE"
 export TZ=UTC LC_ALL=C
 step() { echo "step $1 $EPOCHREALTIME"; }
-restorer() { setpriv --reuid="$RESTORE_USER" --regid="$RESTORE_USER" --clear-groups -- "$@"; }
+restorer=(setpriv --reuid="$RESTORE_USER" --regid="$RESTORE_USER" --clear-groups --)
 fetch() { curl --config s3.conf --fail --silent --show-error "$BUCKET/$1" | zstd --decompress --quiet --stdout; }
 restored() { "$BIN/mysql" --defaults-file=restored.cnf --skip-column-names --batch "$@"; }
 production() { "$BIN/mysql" --defaults-file=production.cnf --skip-column-names --batch "$@"; }
@@ -22,8 +22,8 @@ install -d -m 700 -o "$RESTORE_USER" data
 
 step restore
 # shellcheck disable=SC2086
-restorer "$MYSQLD" --no-defaults $INITIALIZE --datadir="$PLACE/data" --initialize-insecure 2>initialize.log
-restorer "$MYSQLD" --defaults-file=my.cnf --datadir="$PLACE/data" >server.log 2>&1 &
+"${restorer[@]}" "$MYSQLD" --no-defaults $INITIALIZE --datadir="$PLACE/data" --initialize-insecure 2>initialize.log
+"${restorer[@]}" "$MYSQLD" --defaults-file=my.cnf --datadir="$PLACE/data" >server.log 2>&1 &
 server=$!
 until restored -e 'SELECT 1' >/dev/null 2>&1; do kill -0 "$server"; sleep 0.1; done
 fetch "$DUMP" | restored
