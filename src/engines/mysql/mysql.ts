@@ -1,4 +1,3 @@
-import { HoldfastError } from '../../model/failure.ts';
 import type { Engine } from '../engine.ts';
 import { assertSql } from './assert-sql.ts';
 import { check } from './check.ts';
@@ -7,12 +6,14 @@ import { countRows } from './count-rows.ts';
 import { dump } from './dump.ts';
 import { restoreTables } from './dumped/restore-tables.ts';
 import { examine } from './examine/examine.ts';
+import { exportTables } from './export.ts';
 import { find } from './find/find.ts';
 import { fingerprint } from './fingerprint.ts';
 import { identify } from './identify.ts';
 import { importRows } from './import/import.ts';
 import { verifyImport } from './import/verify.ts';
 import { inspect } from './inspect.ts';
+import { instructions } from './instructions.ts';
 import { closeLog, shipping } from './log.ts';
 import { probe } from './probe.ts';
 import { listRelations } from './relations.ts';
@@ -20,10 +21,9 @@ import { replay } from './replay.ts';
 import { resolveTables } from './resolve.ts';
 import { restore } from './restore.ts';
 import { ensureRunning, stop } from './server.ts';
-
-const notYet = async (): Promise<never> => {
-  throw new HoldfastError('NotSupported', 'not yet');
-};
+import { planUndo } from './undo/plan.ts';
+import { undo } from './undo/undo.ts';
+import { verifyUndo } from './undo/verify.ts';
 
 /** MySQL 8 and MariaDB 10.11 and newer. */
 export const mysql: Engine = {
@@ -44,14 +44,14 @@ export const mysql: Engine = {
   compare,
   import: importRows,
   verifyImport,
-  planUndo: notYet,
-  undo: notYet,
-  verifyUndo: notYet,
-  exportTables: notYet,
+  planUndo,
+  undo,
+  verifyUndo,
+  exportTables,
   find,
   stop,
   ensureRunning,
-  instructions: () => '# not yet\n',
+  instructions,
   countRows,
   assertSql,
   probe,
