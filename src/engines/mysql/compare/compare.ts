@@ -8,7 +8,7 @@ import { requireDirect } from '../direct.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { besideNotices, refuseTaken } from './beside.ts';
 import { findEffects, leftOf, newConstraints, RULE_KINDS, type WritingRule } from './effects.ts';
-import { createTables, findDifferences, loadLive, prepareCopy } from './fill.ts';
+import { addIndexes, createTables, findDifferences, loadLive, prepareCopy } from './fill.ts';
 import { countRule, hashKeys, type RuleCounts } from './keys-hash.ts';
 import { describePair, type TablePair } from './pair.ts';
 import { readReferences } from './references.ts';
@@ -104,6 +104,7 @@ async function compareTables(
     if (WRITING.every((rule) => compared.pair.refusals[rule] !== undefined)) continue;
     await loadLive(production, scratch, compared, run);
     await findDifferences(scratch, compared);
+    await addIndexes(scratch, compared);
   }
   requireSomeRule(pairs);
   await markEffects(production, scratch, all, run);
@@ -112,7 +113,10 @@ async function compareTables(
   return comparisons;
 }
 
-/** What each rule leaves alone; one that cannot be chosen is not looked into. */
+/**
+ * What each rule leaves alone. One whose own kinds of rows nobody has does the same as the one before it; one that cannot be
+ * chosen is not looked into.
+ */
 async function markEffects(
   production: Connection,
   scratch: Scratch,
@@ -120,11 +124,37 @@ async function markEffects(
   run: Run,
 ): Promise<void> {
   const references = await readReferences(production, scratch, all);
+  let last: WritingRule | null = null;
   for (const rule of WRITING) {
     if (all.some(({ pair }) => pair.refusals[rule] !== undefined)) continue;
     run.progress({ phase: `checking references and unique keys for ${rule}` });
-    await findEffects(scratch, all, references, rule, run.signal);
+    if (last === null || (await hasRows(scratch, all, RULE_KINDS[rule].length, last))) {
+      await findEffects(scratch, all, references, rule, run.signal);
+    } else {
+      for (const { diff } of all) {
+        await scratch.work.execute(
+          `UPDATE ${diff} SET ${leftOf(rule)} = ${leftOf(last)} WHERE ${leftOf(last)} <> 0`,
+        );
+      }
+    }
+    last = rule;
   }
+}
+
+/** Whether any table has rows of the kinds that a rule changes and the one before it does not. */
+async function hasRows(
+  { work }: Scratch,
+  all: readonly Compared[],
+  kind: number,
+  before: WritingRule,
+): Promise<boolean> {
+  for (const { diff } of all) {
+    const [any] = await work.query(
+      `SELECT 1 FROM ${diff} WHERE holdfast_kind > ${RULE_KINDS[before].length} AND holdfast_kind <= ${kind} LIMIT 1`,
+    );
+    if (any !== undefined) return true;
+  }
+  return false;
 }
 
 async function describeComparison(

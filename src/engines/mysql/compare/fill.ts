@@ -47,14 +47,26 @@ const isKeyOf =
   ({ name }: Column): boolean =>
     key?.includes(name) === true;
 
-/** Of a table with the columns that are needed, a hash and a count, and with production's key and lookups. */
+/** Of a table with the columns that are needed, a hash and a count, and with production's key. */
 function shapeOf(pair: TablePair): string {
   const needed = neededColumns(pair);
   const columns = needed.length === 0 ? '' : `${defineColumns(needed, isKeyOf(pair))}, `;
-  return `(${columns}holdfast_hash BIGINT UNSIGNED NOT NULL, holdfast_count INT UNSIGNED NOT NULL, ${keysOf(pair)}) ENGINE=InnoDB`;
+  return `(${columns}holdfast_hash BIGINT UNSIGNED NOT NULL, holdfast_count INT UNSIGNED NOT NULL, PRIMARY KEY (${keyNames(pair)})) ENGINE=InnoDB`;
 }
 
-const keysOf = (pair: TablePair): string => `PRIMARY KEY (${keyNames(pair)})${indexesOf(pair)}`;
+/**
+ * Lookups by what unique indexes and foreign keys read. Afterwards, since filling a table with them takes several times as
+ * long, and only where rows differ.
+ */
+export async function addIndexes({ work }: Scratch, compared: Compared): Promise<void> {
+  const { pair, live, copy, rows, diff } = compared;
+  const indexes = indexesOf(pair);
+  const [any] = await work.query(`SELECT 1 FROM ${diff} LIMIT 1`);
+  if (indexes.length === 0 || any === undefined) return;
+  const add = indexes.map((index) => `ADD KEY (${index})`).join(', ');
+  const own = pair.key === null ? copy : pair.converted.length > 0 ? rows : null;
+  for (const table of own === null ? [live] : [live, own]) await work.execute(`ALTER TABLE ${table} ${add}`);
+}
 
 /** Brings the copy's rows into production's types, and counts those without a key. Mostly the copy's own table serves. */
 export async function prepareCopy({ work }: Scratch, compared: Compared): Promise<void> {
@@ -66,7 +78,7 @@ export async function prepareCopy({ work }: Scratch, compared: Compared): Promis
     ...needed.filter(({ name }) => !columns.includes(name) && columnOf(restored, name) !== undefined),
   ];
   if (pair.converted.length > 0) {
-    const shape = key === null ? '' : `, ${keysOf(pair)}`;
+    const shape = key === null ? '' : `, PRIMARY KEY (${keyNames(pair)})`;
     await work.execute(
       `CREATE TABLE ${rows} (${defineColumns(common, isKeyOf(pair))}${shape}) ENGINE=InnoDB`,
     );
@@ -85,8 +97,7 @@ export async function prepareCopy({ work }: Scratch, compared: Compared): Promis
   }
 }
 
-/** Lookups by what unique indexes and foreign keys read. */
-function indexesOf({ production }: TablePair): string {
+function indexesOf({ production }: TablePair): string[] {
   const wanted = [
     ...production.uniques.map(({ parts }) => parts),
     ...[
@@ -101,7 +112,7 @@ function indexesOf({ production }: TablePair): string {
       )
       .join(', '),
   );
-  return [...new Set(texts)].map((text) => `, KEY (${text})`).join('');
+  return [...new Set(texts)];
 }
 
 /** A value that does not fit production's column, or a key that is no key by production's collation, rules it out. */

@@ -27,11 +27,15 @@ export async function insertRows(
   let batch: string[] = [];
   let bytes = 0;
   let total = 0;
+  let running: Promise<unknown> = Promise.resolve();
+  // One statement is under way while the rows of the next are read.
   const flush = async () => {
-    if (batch.length === 0) return;
-    await session.execute(`${verb} INTO ${into} VALUES ${batch.join(',')} ${after}`);
-    total += batch.length;
+    await running;
     done(total);
+    if (batch.length === 0) return;
+    total += batch.length;
+    running = session.execute(`${verb} INTO ${into} VALUES ${batch.join(',')} ${after}`);
+    running.catch(() => {});
     batch = [];
     bytes = 0;
   };
@@ -41,6 +45,7 @@ export async function insertRows(
     batch.push(row);
     bytes += row.length + 1;
   }
+  await flush();
   await flush();
   return total;
 }

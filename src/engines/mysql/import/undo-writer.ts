@@ -93,6 +93,7 @@ export function undoTable(
     createdId: null,
     key: pair.key,
     columns: keptColumns(stage),
+    definitions: columnsOf(pair.production, keptColumns(stage)).map(({ fullType }) => fullType),
     ...kept,
     counts,
   };
