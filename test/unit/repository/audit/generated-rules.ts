@@ -17,7 +17,7 @@ const prefixes = (prefix: string) =>
         'pgbackrest/archive/shop/archive',
         'logical/shop/L3/note',
       ],
-      ...['pgbackrest/archive/shop/15-1/1'],
+      ...['pgbackrest/archive/shop/15-1/1', 'log/', 'log/shop/', 'log/shop/server-1.1/binlog.0'],
     )
     .map((own) => prefix + own);
 

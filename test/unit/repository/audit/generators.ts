@@ -105,7 +105,7 @@ function databases(name: string, now: number, scale: number): fc.Arbitrary<Drawn
     fc.record({ policy: fc.constant(policy), history: orderlyHistories(now, policy) }),
   );
   const histories = fc.oneof(wild, orderly, orderly);
-  const shipped = fc.option(lockLengths, { freq: 1 });
+  const shipped = fc.option(lockLengths, { freq: 3 });
   return fc
     .tuple(histories, accidents, fc.boolean(), shipped)
     .map(([{ policy, history }, drawn, isReversed, lockMs]) => {
