@@ -3,21 +3,12 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../contract/restore.ts';
 import { type Connection, connect } from './connection.ts';
-import { flavourOf, replicationWords, resetBinlogs } from './flavour.ts';
-import {
-  equalGtids,
-  formatGtids,
-  type GtidSet,
-  isEmpty,
-  isSubset,
-  parseGtids,
-  subtractGtids,
-} from './gtid.ts';
+import { replicationWords } from './flavour.ts';
 import { quoteLiteral } from './identifier.ts';
 import { serverPid } from './instance-processes.ts';
 import { ownAccountStatements } from './own-accounts.ts';
 import { instanceAccess } from './place.ts';
-import { shortened } from './replay-place.ts';
+import { requireGtids, setGtids } from './replay-gtids.ts';
 import type { Applied, Batch, ReplayState } from './replay-state.ts';
 import { startAgain, stopInOrder } from './server.ts';
 import { makeTimeZone, unknownZone } from './time-zone.ts';
@@ -81,17 +72,6 @@ async function begin(session: Connection, applied: Applied, batch: Batch): Promi
   if (before?.isRunning !== true && before?.errno !== 0 && before !== null)
     throw applierFailure(before, batch);
   if (before?.isRunning !== true) await session.query(`${words.start} SQL_THREAD`);
-}
-
-/** Where nothing was applied yet: transactions that the base has are passed over, should a log hold one. */
-async function setGtids(session: Connection, { gtid, lastTransactionAt }: Applied): Promise<void> {
-  if (gtid === null || lastTransactionAt !== null) return;
-  if (session.server.flavour === 'mariadb') {
-    await session.query(`SET GLOBAL gtid_slave_pos = ${quoteLiteral(gtid)}`);
-    return;
-  }
-  await session.query(resetBinlogs(session.server));
-  if (gtid !== '') await session.query(`SET GLOBAL gtid_purged = ${quoteLiteral(gtid)}`);
 }
 
 function changeOf(session: Connection, { files }: Batch): string {
@@ -240,45 +220,4 @@ function ended(place: InstancePlace): HoldfastError {
   return new HoldfastError('ToolFailed', 'the restored server ended by itself while it replayed', {
     hint: `see the server log below ${place.directory}; the next attempt goes on where that is possible`,
   });
-}
-
-/**
- * Every transaction of the base and the logs up to the target is there, and no other one. MySQL gives those that the
- * applier went past no place among them: they get it here. Throws CheckFailed.
- */
-async function requireGtids(session: Connection, { after, excused }: Batch): Promise<void> {
-  if (after.gtid === null) return;
-  const { flavour } = session.server;
-  const expected = parseGtids(after.gtid, flavour);
-  const before = parseGtids(await readGtids(session), flavour);
-  if (flavour === 'mysql') {
-    const lacking = subtractGtids(expected, before);
-    if (isSubset(lacking, parseGtids(excused, flavour))) await fillUp(session, lacking);
-  }
-  const found = parseGtids(await readGtids(session), flavour);
-  if (equalGtids(found, expected)) return;
-  throw new HoldfastError(
-    'CheckFailed',
-    `the restored server holds the transactions ${shortened(formatGtids(found))}, and not ${shortened(formatGtids(expected))} as it should`,
-    { hint: 'restore from another backup: --backup <id> of holdfast catalog' },
-  );
-}
-
-async function fillUp(session: Connection, lacking: GtidSet): Promise<void> {
-  if (lacking.flavour !== 'mysql' || isEmpty(lacking)) return;
-  for (const [source, intervals] of lacking.sources) {
-    for (const { first, last } of intervals) {
-      for (let number = first; number <= last; number += 1n) {
-        await session.query(`SET SESSION gtid_next = ${quoteLiteral(`${source}:${number}`)}`);
-        await session.query('COMMIT');
-      }
-    }
-  }
-  await session.query("SET SESSION gtid_next = 'AUTOMATIC'");
-}
-
-export async function readGtids(session: Connection): Promise<string> {
-  const name = flavourOf(session.server.series) === 'mysql' ? 'gtid_executed' : 'gtid_slave_pos';
-  const [row] = await session.query<{ gtids: string | null }>(`SELECT @@GLOBAL.${name} AS gtids`);
-  return (row?.gtids ?? '').replaceAll(/\s/g, '');
 }

@@ -9,7 +9,8 @@ import { requireIsolation } from './isolation.ts';
 import { ownAccountStatements } from './own-accounts.ts';
 import { instanceAccess, instanceUrl } from './place.ts';
 import { applyBatch, enter, readStatus } from './replay-apply.ts';
-import { placeLogs, shortened } from './replay-place.ts';
+import { placeLogs } from './replay-place.ts';
+import { shortened } from './replay-reading.ts';
 import {
   type Applied,
   isOfThisBoot,
