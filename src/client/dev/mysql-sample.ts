@@ -3,8 +3,8 @@ import type { ServerAccess } from '../../model/access.ts';
 
 /**
  * The same small shop as PostgreSQL's, with what makes a recovery hard here: foreign keys, also from another db, and
- * with a cascade, which no log has; counters, a generated column, unique keys, a name with a space. The same rows
- * every time.
+ * with a cascade, which no log has; counters, a generated column, unique keys, a name with a space, letters of four
+ * bytes. The same rows every time.
  */
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS customers (
@@ -84,7 +84,7 @@ async function insertRows(connection: Connection, orders: number): Promise<void>
   await connection.execute(
     `INSERT INTO customers (email, name, country, created_at)
      ${numbers(CUSTOMERS)}
-     SELECT CONCAT('customer', n, '@example.com'), CONCAT('Customer ', n),
+     SELECT CONCAT('customer', n, '@example.com'), CONCAT(ELT(1 + n % 4, 'Zoë', 'Łukasz', '李', 'Ana 🛒'), ' ', n),
             ELT(1 + n % 6, 'DE', 'FR', 'PL', 'US', 'JP', 'BR'), NOW(6) - INTERVAL 1 YEAR + INTERVAL n * 4 HOUR
      FROM number WHERE n <= ${CUSTOMERS} ORDER BY n`,
   );
