@@ -7,7 +7,7 @@ import { locate } from '../../src/engines/mysql/binlog/locate.ts';
 import { readEvents } from '../../src/engines/mysql/binlog/read-events.ts';
 import { readLogHead, summarizeLog } from '../../src/engines/mysql/binlog/summarize-log.ts';
 import { transactions } from '../../src/engines/mysql/binlog/transactions.ts';
-import { equalGtids, isSubset, parseGtids } from '../../src/engines/mysql/gtid.ts';
+import { equalGtids, isSubset, parseGtids } from '../../src/model/gtid.ts';
 import { all, eventsOf, inPieces, logOf, logsOf, rowsOf, transactionsOf } from './mysql-binlog-fixture.ts';
 import { type MysqlServer, SERIES, startMysql } from './mysql-server.ts';
 

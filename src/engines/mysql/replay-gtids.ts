@@ -1,6 +1,4 @@
 import { HoldfastError } from '../../model/failure.ts';
-import type { Connection } from './connection.ts';
-import { resetBinlogs } from './flavour.ts';
 import {
   equalGtids,
   formatGtids,
@@ -9,7 +7,9 @@ import {
   isSubset,
   parseGtids,
   subtractGtids,
-} from './gtid.ts';
+} from '../../model/gtid.ts';
+import type { Connection } from './connection.ts';
+import { resetBinlogs } from './flavour.ts';
 import { quoteLiteral } from './identifier.ts';
 import { shortened } from './replay-reading.ts';
 import type { Applied, Batch } from './replay-state.ts';

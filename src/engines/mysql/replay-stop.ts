@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../model/failure.ts';
+import { containsGtid, formatGtid, type GtidSet, parseGtid, parseGtids } from '../../model/gtid.ts';
 import { describeTarget, isExclusive, type Target } from '../../model/target.ts';
 import { parseMicroseconds, type Transaction } from './binlog/transaction.ts';
-import { containsGtid, formatGtid, type GtidSet, parseGtid, parseGtids } from './gtid.ts';
 import type { Applied } from './replay-state.ts';
 
 /** A place in a log, of its text `binlog.000004:1234`. */

@@ -1,7 +1,7 @@
 import { flavourOf } from '../../engines/mysql/flavour.ts';
-import { containsGtid, parseGtid, parseGtids } from '../../engines/mysql/gtid.ts';
 import type { Manifest } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
+import { containsGtid, parseGtid, parseGtids } from '../../model/gtid.ts';
 import { countOf } from '../../model/plan.ts';
 import { serverMajorOf } from '../../model/server-major.ts';
 import { describeTarget, type Target } from '../../model/target.ts';

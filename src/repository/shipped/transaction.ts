@@ -1,5 +1,5 @@
-import { containsGtid, parseGtid, parseGtids } from '../../engines/mysql/gtid.ts';
 import { HoldfastError } from '../../model/failure.ts';
+import { containsGtid, parseGtid, parseGtids } from '../../model/gtid.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import type { Recoverability } from '../chain.ts';

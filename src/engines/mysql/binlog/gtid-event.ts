@@ -1,4 +1,4 @@
-import { formatGtid, formatGtids, type Interval, mariadbPosition, mysqlSet } from '../gtid.ts';
+import { formatGtid, formatGtids, type Interval, mariadbPosition, mysqlSet } from '../../../model/gtid.ts';
 import type { GtidContent, PreviousGtidsContent } from './event.ts';
 import { Fields, formatUuid } from './fields.ts';
 import { Malformed } from './malformed.ts';

@@ -8,7 +8,7 @@ import {
   parseGtid,
   parseGtids,
   uniteGtids,
-} from '../gtid.ts';
+} from '../../../model/gtid.ts';
 
 /** Loose intervals that are kept before they are merged. */
 const LOOSE_LIMIT = 1000;

@@ -1,4 +1,4 @@
-import { formatGtid, parseGtid } from '../gtid.ts';
+import { formatGtid, parseGtid } from '../../../model/gtid.ts';
 import { type ReadOptions, readEvents } from './read-events.ts';
 import type { Transaction } from './transaction.ts';
 import { transactions } from './transactions.ts';

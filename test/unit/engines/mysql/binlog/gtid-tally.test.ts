@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GtidTally } from '../../../../../src/engines/mysql/binlog/gtid-tally.ts';
-import { addGtid, formatGtids, parseGtid, parseGtids } from '../../../../../src/engines/mysql/gtid.ts';
+import { addGtid, formatGtids, parseGtid, parseGtids } from '../../../../../src/model/gtid.ts';
 
 const UUID = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 

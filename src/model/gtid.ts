@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../model/failure.ts';
+import { HoldfastError } from './failure.ts';
 
 /*
  * The two flavours write what was committed in two ways, that read differently:

@@ -17,7 +17,7 @@ import {
   parseGtids,
   subtractGtids,
   uniteGtids,
-} from '../../../../src/engines/mysql/gtid.ts';
+} from '../../../src/model/gtid.ts';
 
 const A = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const B = '4f11fa47-71ca-11e1-9e33-c80aa9429562';
