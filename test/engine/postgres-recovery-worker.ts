@@ -1,5 +1,9 @@
 import { text } from 'node:stream/consumers';
-import type { ReplayArchivedInput, RestoreFilesInput, TakeOverInput } from '../../src/engines/contract/restore.ts';
+import type {
+  ReplayArchivedInput,
+  RestoreFilesInput,
+  TakeOverInput,
+} from '../../src/engines/contract/restore.ts';
 import { replay } from '../../src/engines/postgres/replay.ts';
 import { restore } from '../../src/engines/postgres/restore.ts';
 import { takeOver } from '../../src/engines/postgres/takeover/take-over.ts';
