@@ -6,6 +6,7 @@ import { watchAll } from '../../../src/activities/watch.ts';
 import { shipping } from '../../../src/engines/mysql/log.ts';
 import type { Run } from '../../../src/model/progress.ts';
 import { chooseBackup } from '../../../src/repository/choice.ts';
+import { openRepository } from '../../../src/repository/repository.ts';
 import { readRetention } from '../../../src/repository/retention.ts';
 import { listShippedLogs, readLogRecord } from '../../../src/repository/shipped/logs.ts';
 import { generationOf } from '../../../src/repository/shipped/name.ts';
@@ -212,5 +213,56 @@ describe.each(SERIES)('logs of %s in the repository', (series) => {
     await shop.insert(90);
     await shop.round();
     expect(await latest()).toMatchObject({ manifest: { id: 'fresh' }, segments: 1 });
+  });
+});
+
+describe.each(SERIES)('logs of %s that are read through the server', (series) => {
+  let shop: ShippingFixture;
+  beforeAll(async () => {
+    shop = await startShipping(series, { directory: false });
+  });
+  afterAll(() => shop?.end());
+
+  test('come into the repository as those from their folder do', async () => {
+    await shop.backup('base');
+    await shop.insert(1, 2);
+    expect(await shop.round()).toMatchObject({ failure: null, waiting: 0 });
+    const [name] = await shop.names();
+    const content = await shop.contentOf(name as string);
+    expect(content.equals(await readFile(join(shop.server.dataDirectory, name as string)))).toBe(true);
+    // The same log is known again by its beginning.
+    await shop.insert(3);
+    await shop.round();
+    expect(await shop.names()).toHaveLength(2);
+    expect((await shop.catalog()).gaps).toEqual([]);
+  });
+
+  test('wait on the server while the repository is away, and come then', async () => {
+    await shop.insert(10);
+    await shop.server.query('FLUSH BINARY LOGS');
+    const nowhere = { ...shop.storage.config, endpoint: 'https://127.0.0.1:1' };
+    const away = await openRepository(nowhere, {
+      ...{ use: 'backup', baseDirectory: shop.storage.directory, patienceMs: 50 },
+    });
+    const [report] = await watchAll(shop.deps, away, { host: 'db1' }, quietly);
+    away.close();
+    expect(report).toMatchObject({
+      database: 'shop',
+      problem: expect.stringMatching(/does not answer|reach/),
+    });
+    const before = await shop.names();
+    expect(await shipLogs(shop.deps, shop.repository, 'shop', quietly)).toMatchObject({
+      ...{ failure: null, waiting: 0 },
+    });
+    expect((await shop.names()).length).toBe(before.length + 1);
+  });
+
+  test('of a server that is away what could be recovered is known all the same', async () => {
+    const { lastRecoverableAt } = await shop.catalog();
+    await shop.server.stop();
+    const [report] = await watchAll(shop.deps, shop.repository, { host: 'db1' }, quietly);
+    expect(report).toMatchObject({ recoverableAt: lastRecoverableAt, logs: { anchored: true } });
+    expect(report?.problem).toMatch(/does not answer|cannot be reached|refused|connect/i);
+    await shop.server.restart();
   });
 });
