@@ -510,7 +510,8 @@ get_mariadb_10_11() {
   # The packages would start a server now and at every boot: only its files are taken out of them, as Debian lays them
   # below /usr, which is the base folder that its programs want.
   local made=$work/mariadb package program
-  apt_install libaio1 libcrypt1 libedit2 libncurses6 libnuma1 libpcre2-8-0 libssl3 libsystemd0 liburing2 zlib1g
+  # libmariadb3 has what a client needs for the accounts that MySQL 8 makes by default.
+  apt_install libaio1 libcrypt1 libedit2 libmariadb3 libncurses6 libnuma1 libpcre2-8-0 libssl3 libsystemd0 liburing2 zlib1g
   mkdir -p "$made/package" "$made/files"
   (cd "$made/package" && apt-get -o APT::Sandbox::User=root download \
     mariadb-server-core mariadb-server mariadb-client-core mariadb-client mariadb-backup)
