@@ -87,6 +87,31 @@ describe.each(SERIES)('hard tables on %s', (series) => {
     expect(await sides.live('SELECT COUNT(*) AS n FROM seen')).toEqual([{ n: '3' }]);
   });
 
+  test('rows almost as long as the server lets a statement be', async () => {
+    const sides = await server.make(
+      'CREATE TABLE big (id int PRIMARY KEY, b longblob, t longtext CHARACTER SET latin1, j json)',
+      `INSERT INTO big VALUES (1, REPEAT(0x00ff, 400000), NULL, NULL), (2, 'short', REPEAT(0xe4, 900000), CONCAT('["', REPEAT('ü', 20000), '"]')), (3, '', '', '[]')`,
+    );
+    const before = await server.production.query<{ size: string }>(
+      'SELECT @@GLOBAL.max_allowed_packet AS size',
+    );
+    for (const one of [server.production, server.instance])
+      await one.query('SET GLOBAL max_allowed_packet = 1048576');
+    try {
+      await sides.live('DELETE FROM big');
+      const plan = await sides.plan(['big']);
+      await importRows(plan, quietly);
+      const content =
+        'SELECT id, LENGTH(b) AS n, MD5(b) AS b, MD5(t) AS t, MD5(CAST(j AS CHAR)) AS j FROM big ORDER BY id';
+      expect(await sides.live(content)).toEqual(await sides.copy(content));
+      expect((await sides.live(content)).map(({ n }) => Number(n))).toEqual([800_000, 5, 0]);
+    } finally {
+      for (const one of [server.production, server.instance]) {
+        await one.query(`SET GLOBAL max_allowed_packet = ${before[0]?.size}`);
+      }
+    }
+  });
+
   test('what does not fit any more, or would be one key by now, is refused before anybody waits', async () => {
     const sides = await server.make(
       'CREATE TABLE narrow (id int PRIMARY KEY, v varchar(30))',
