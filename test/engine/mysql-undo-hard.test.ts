@@ -53,6 +53,31 @@ describe.each(SERIES)('undos of hard tables on %s', (series) => {
     ]);
   });
 
+  test.each([
+    ['MODIFY v VARCHAR(3)', /do not take the values any more/],
+    ["MODIFY e ENUM('b', 'a')", /column e has another character set, or is another enumeration/],
+    ['MODIFY v VARCHAR(9) CHARACTER SET latin1', /column v has another character set/],
+    ['MODIFY v VARCHAR(90)', null],
+    ['MODIFY id SMALLINT', null],
+  ])('columns that were altered since (%s): nothing is cut or misread', async (change, refusal) => {
+    const sides = await server.make(
+      "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), e ENUM('a', 'b'))",
+      "INSERT INTO t VALUES (1, 'x', 'a'), (2, 'y', 'b')",
+    );
+    await sides.live("UPDATE t SET v = 'too long', e = 'b' WHERE id = 1");
+    const imported = await importBy(sides, ['t'], 'restore-changed');
+    await sides.live(`ALTER TABLE t ${change}`);
+    if (refusal === null) {
+      await undo(await plannedUndo(sides, imported), quietly);
+      expect(await sides.live('SELECT * FROM t WHERE id = 1')).toEqual([{ id: 1, v: 'too long', e: 'b' }]);
+    } else {
+      await expect(plannedUndo(sides, imported)).rejects.toMatchObject({
+        type: 'NotSupported',
+        message: expect.stringMatching(refusal),
+      });
+    }
+  });
+
   test('a large transaction: values beyond 64 KiB and many rows, in bounded statements', async () => {
     const sides = await server.make(
       'CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)',

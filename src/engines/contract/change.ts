@@ -75,6 +75,8 @@ export interface UndoTable {
   key: string[] | null;
   /** the columns of `replaced`, in order */
   columns: string[];
+  /** how these were defined, where an engine has to know what kept values mean; else absent */
+  definitions?: string[];
   /** lines of COPY text, zstd: the keys of inserted rows. Null: none */
   inserted: StoredObject[] | null;
   /** lines of COPY text, zstd: `u` or `d`, then the columns as they were. Null: none */

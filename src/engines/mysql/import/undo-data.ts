@@ -8,7 +8,7 @@ import type { StoredObject } from '../../../model/backup.ts';
  * - `key`: the identifying columns, in order; null: rows are told apart by their hash, and equal ones are counted.
  * - `columns`: every column of production's table that is not computed, in order. What `replaced` holds, and what a
  *   row's hash covers (`rowHashSql` of row-hash.ts over these columns).
- * - `definitions`: the types of `columns`, as DDL writes them: enumerations are kept by their numbers.
+ * - `definitions`: types and character sets of `columns`: texts are kept as bytes, enumerations by their numbers.
  * - `inserted`: what the import wrote, one {@link WrittenRow} a line: rows that it inserted, and those that it updated.
  *   A row whose hash is another by now was changed by others since. Of a table that it made: null.
  * - `replaced`: what it took away, one {@link ReplacedRow} a line: rows that it updated or deleted, as they were.

@@ -5,7 +5,7 @@ import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { UndoData, UndoStore, UndoTable } from '../../contract/change.ts';
 import { keyColumns } from '../compare/scratch.ts';
-import { columnsOf } from '../compare/table.ts';
+import { type Column, columnsOf } from '../compare/table.ts';
 import { readValue } from '../compare/values.ts';
 import type { Connection } from '../connection.ts';
 import { rowHashSql } from '../row-hash.ts';
@@ -80,6 +80,10 @@ async function* writtenLines(session: Connection, stage: Stage): AsyncGenerator<
   for await (const row of stream) yield encodeLine(row);
 }
 
+/** What kept bytes and numbers of a column mean. */
+export const definitionOf = ({ fullType, charset }: Pick<Column, 'fullType' | 'charset'>): string =>
+  charset === null ? fullType : `${fullType} ${charset}`;
+
 export function undoTable(
   stage: Stage,
   kept: { replaced: StoredObject[] | null; inserted: StoredObject[] | null },
@@ -93,7 +97,7 @@ export function undoTable(
     createdId: null,
     key: pair.key,
     columns: keptColumns(stage),
-    definitions: columnsOf(pair.production, keptColumns(stage)).map(({ fullType }) => fullType),
+    definitions: columnsOf(pair.production, keptColumns(stage)).map(definitionOf),
     ...kept,
     counts,
   };

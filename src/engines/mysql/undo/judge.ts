@@ -3,7 +3,7 @@ import type { UndoRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { type Actions, actionsOf } from '../../undo-actions.ts';
 import { sameUnique } from '../compare/effects.ts';
-import { defineColumns, listOf, sameValues } from '../compare/scratch.ts';
+import { listOf, sameValues } from '../compare/scratch.ts';
 import { describeTable, isSameTable } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier, quoteTable } from '../identifier.ts';
@@ -57,27 +57,22 @@ export async function judge(
   const judging = { session, actions: actionsOf(rule), tables, created: dropsOf(undone.created, rule) };
   for (const table of tables) {
     await session.execute(`UPDATE ${table.rows} SET holdfast_left = NULL WHERE holdfast_left IS NOT NULL`);
-    await createMirrors(session, table);
+    await mirror(judging, table);
   }
   for (let any = true; any; ) {
     any = false;
-    for (const table of tables) await mirror(judging, table);
     for (const table of tables) {
       run.signal.throwIfAborted();
       run.progress({ phase: `checking references and unique keys of ${table.data.table}` });
       for await (const [why, rows] of questions(judging, table)) {
-        if (await leave(session, table, why, rows)) {
-          any = true;
-          for (const one of tables) await mirror(judging, one);
-        }
+        if (!(await leave(session, table, why, rows))) continue;
+        any = true;
+        await mirror(judging, table);
       }
     }
   }
   const judged: Judged[] = [];
-  for (const table of tables) {
-    await dropMirrors(session, table);
-    judged.push(await judgedOf(judging, table));
-  }
+  for (const table of tables) judged.push(await judgedOf(judging, table));
   return { rule, tables: judged, created: judging.created };
 }
 
@@ -96,25 +91,6 @@ export function dropsOf(tables: readonly CreatedTable[], rule: UndoRule): Judgem
 
 export const isDropped = ({ created }: Pick<Judgement, 'created'>, parts: readonly string[]): boolean =>
   created.some(({ table, drop }) => drop && table.table?.qualified === quoteTable(parts));
-
-async function createMirrors(session: Connection, table: UndoneTable): Promise<void> {
-  const keys = identifying(table);
-  const key = `KEY (${keys.map(({ name }) => quoteIdentifier(name)).join(', ')})`;
-  const needed = judgedColumns(table);
-  for (const { going, coming } of table.mirrors) {
-    await session.execute(
-      `CREATE TEMPORARY TABLE ${going} (holdfast_what CHAR(1) NOT NULL, ${defineColumns(keys, () => true)}, ${key}) ENGINE=InnoDB`,
-    );
-    await session.execute(
-      `CREATE TEMPORARY TABLE ${coming} (holdfast_n BIGINT UNSIGNED NOT NULL PRIMARY KEY${needed.length === 0 ? '' : `, ${defineColumns(needed, () => false)}`}) ENGINE=InnoDB`,
-    );
-  }
-}
-
-async function dropMirrors(session: Connection, { mirrors }: UndoneTable): Promise<void> {
-  const names = mirrors.flatMap(({ going, coming }) => [going, coming]);
-  await session.execute(`DROP TEMPORARY TABLE ${names.join(', ')}`);
-}
 
 async function mirror({ session, actions }: Judging, table: UndoneTable): Promise<void> {
   const { rows, mirrors, compared } = table;
@@ -144,16 +120,15 @@ async function leave(
   query: string,
 ): Promise<boolean> {
   const { found } = compared;
-  await session.execute(
-    `CREATE TEMPORARY TABLE ${found} (holdfast_n BIGINT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB`,
+  await session.execute(`DELETE FROM ${found}`);
+  const { foundRows } = await session.execute(
+    `INSERT INTO ${found} SELECT DISTINCT s.holdfast_n, 0, 0 ${query}`,
   );
-  const { foundRows } = await session.execute(`INSERT INTO ${found} SELECT DISTINCT s.holdfast_n ${query}`);
   if (foundRows > 0) {
     await session.execute(
       `UPDATE ${found} AS f JOIN ${rows} AS s ON s.holdfast_n = f.holdfast_n SET s.holdfast_left = '${why}'`,
     );
   }
-  await session.execute(`DROP TEMPORARY TABLE ${found}`);
   return foundRows > 0;
 }
 

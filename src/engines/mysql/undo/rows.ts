@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import type { StoredObject } from '../../../model/backup.ts';
 import { HoldfastError } from '../../../model/failure.ts';
@@ -6,14 +7,14 @@ import type { UndoPlanInput } from '../../contract/change.ts';
 import { isChanged } from '../../undo-actions.ts';
 import { writeUndoData } from '../../undo-stream.ts';
 import { insertRows } from '../compare/insert-rows.ts';
-import { defineColumns, hashOf, leniently } from '../compare/scratch.ts';
-import { columnsOf } from '../compare/table.ts';
-import { writeValue } from '../compare/values.ts';
+import { defineColumns, hashOf } from '../compare/scratch.ts';
+import { type Column, columnsOf } from '../compare/table.ts';
+import { readValue, writeValue } from '../compare/values.ts';
 import type { Connection } from '../connection.ts';
 import { refusalOf } from '../error.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { decodeLines, replacedRow, type Value, writtenRow } from '../import/undo-data.ts';
-import { identifying, isRow, type UndoneTable } from './undone-table.ts';
+import { decodeLines, encodeLine, replacedRow, type Value, writtenRow } from '../import/undo-data.ts';
+import { identifying, isRow, judgedColumns, type UndoneTable } from './undone-table.ts';
 
 /**
  * Every row of a table's undo data, in a temporary table of the session: of an inserted row the key, of a replaced one
@@ -49,54 +50,77 @@ export async function fillRows(
     key === null
       ? 'KEY (holdfast_hash)'
       : `UNIQUE KEY (${keys.map(({ name }) => quoteIdentifier(name)).join(', ')})`;
-  await leniently(session, () =>
-    session.execute(
-      `CREATE TEMPORARY TABLE ${rows} (${MARKS}, ${defineColumns(columns, isKey)}, ${index}) ENGINE=InnoDB`,
-    ),
+  await session.execute(
+    `CREATE TEMPORARY TABLE ${rows} (${MARKS}, ${defineColumns(columns, isKey)}, ${index}) ENGINE=InnoDB`,
   );
+  await createPlaces(session, table);
   run.progress({ phase: `reading the undo data of ${data.table}` });
   const own = (names: readonly string[]) => names.map(quoteIdentifier).join(', ');
   const lines = (objects: StoredObject[]) => linesOf(objects, read, run.signal);
+  const unfit = () =>
+    new HoldfastError(
+      'NotSupported',
+      `the import into ${data.table} cannot be taken back: its columns do not take the values any more that they had`,
+      { hint: 'recover to the moment before the import instead: holdfast restore pitr' },
+    );
   const fill = (into: string, values: AsyncIterable<string>, after = '') =>
-    leniently(session, () => insertRows(session, into, values, { after })).catch((error: unknown) => {
-      const errno = refusalOf(error);
-      if (errno === null || errno < 1000 || !UNFIT.includes(errno)) throw error;
-      throw new HoldfastError(
-        'NotSupported',
-        `the import into ${data.table} cannot be taken back: its columns do not take the values any more that they had`,
-        { hint: 'recover to the moment before the import instead: holdfast restore pitr' },
-      );
+    insertRows(session, into, values, { after }).catch((error: unknown) => {
+      throw UNFIT.includes(refusalOf(error) ?? 0) ? unfit() : error;
     });
+  /** A session that is lenient cuts what does not fit: so the values are read again. */
+  const requireSame = async (loaded: ValueSum, read: readonly Column[], where: string) => {
+    const there = new ValueSum();
+    const values = read.map((column) => readValue(column, 's')).join(', ');
+    for await (const row of session.stream(`SELECT ${values} FROM ${rows} AS s WHERE ${where}`))
+      there.add(row);
+    if (there.value !== loaded.value) throw unfit();
+  };
   const head = 'holdfast_kind, holdfast_hash, holdfast_count';
   if (data.inserted !== null) {
     const into = `${rows} (${head}${key === null ? '' : `, ${own(key)}`})`;
-    await fill(into, written(lines(data.inserted)));
+    const loaded = new ValueSum();
+    await fill(into, written(lines(data.inserted), loaded));
+    if (key !== null) await requireSame(loaded, keys, 'TRUE');
   }
   if (data.replaced !== null) {
     // A row that was updated is in both.
     const again = data.columns.map((name) => `${quoteIdentifier(name)} = VALUES(${quoteIdentifier(name)})`);
     const after = key === null ? '' : `ON DUPLICATE KEY UPDATE holdfast_kind = 'u', ${again.join(', ')}`;
-    await fill(`${rows} (${head}, ${own(data.columns)})`, replaced(lines(data.replaced)), after);
+    const loaded = new ValueSum();
+    await fill(`${rows} (${head}, ${own(data.columns)})`, replaced(lines(data.replaced), loaded), after);
+    await requireSame(loaded, columns, "s.holdfast_kind <> 'i'");
     await session.execute(
       `UPDATE ${rows} AS s SET s.holdfast_before = ${hashOf(compared.pair, 's')} WHERE s.holdfast_kind <> 'i'`,
     );
   }
 
-  async function* written(all: AsyncIterable<Value[]>): AsyncGenerator<string> {
+  async function* written(all: AsyncIterable<Value[]>, sum: ValueSum): AsyncGenerator<string> {
     for await (const line of all) {
       const { how, hash, key: values } = writtenRow(line);
+      sum.add(values);
       const count = key === null ? BigInt(String(values[0])) : 1;
       const texts = keys.map((column, at) => `,${writeValue(column, values[at] as Value)}`);
       yield `('${how === 'u' ? 'u' : 'i'}',${BigInt(hash)},${count}${texts.join('')})`;
     }
   }
 
-  async function* replaced(all: AsyncIterable<Value[]>): AsyncGenerator<string> {
+  async function* replaced(all: AsyncIterable<Value[]>, sum: ValueSum): AsyncGenerator<string> {
     for await (const line of all) {
       const { how, values } = replacedRow(line);
+      sum.add(values);
       const texts = columns.map((column, at) => `,${writeValue(column, values[at] as Value)}`);
       yield `('${how === 'u' ? 'u' : 'd'}',NULL,1${texts.join('')})`;
     }
+  }
+}
+
+/** Of rows in any order. */
+class ValueSum {
+  value = 0n;
+
+  add(values: readonly Value[]): void {
+    const digest = createHash('sha256').update(encodeLine(values)).digest();
+    this.value = BigInt.asUintN(64, this.value + digest.readBigUInt64LE());
   }
 }
 
@@ -121,16 +145,32 @@ async function* linesOf(
   await writing;
 }
 
+/** Places for what is found, and for a judgement. */
+async function createPlaces(session: Connection, table: UndoneTable): Promise<void> {
+  const { found } = table.compared;
+  await session.execute(
+    `CREATE TEMPORARY TABLE ${found} (holdfast_n BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+       holdfast_now BIGINT UNSIGNED NOT NULL, holdfast_there INT UNSIGNED NOT NULL) ENGINE=InnoDB`,
+  );
+  const keys = identifying(table);
+  const key = `KEY (${keys.map(({ name }) => quoteIdentifier(name)).join(', ')})`;
+  const needed = judgedColumns(table);
+  for (const { going, coming } of table.mirrors) {
+    await session.execute(
+      `CREATE TEMPORARY TABLE ${going} (holdfast_what CHAR(1) NOT NULL, ${defineColumns(keys, () => true)}, ${key}) ENGINE=InnoDB`,
+    );
+    await session.execute(
+      `CREATE TEMPORARY TABLE ${coming} (holdfast_n BIGINT UNSIGNED NOT NULL PRIMARY KEY${needed.length === 0 ? '' : `, ${defineColumns(needed, () => false)}`}) ENGINE=InnoDB`,
+    );
+  }
+}
+
 /** Finds out what has become of every row of the import. Locks nothing: the session reads what is committed. */
 export async function classify(session: Connection, table: UndoneTable, run: Run): Promise<void> {
   const { rows, data, compared } = table;
   const { pair } = compared;
   const { found } = compared;
   run.progress({ phase: `looking at ${data.table}` });
-  await session.execute(
-    `CREATE TEMPORARY TABLE ${found} (holdfast_n BIGINT UNSIGNED NOT NULL PRIMARY KEY,
-       holdfast_now BIGINT UNSIGNED NOT NULL, holdfast_there INT UNSIGNED NOT NULL) ENGINE=InnoDB`,
-  );
   const source = `${pair.production.qualified} AS t`;
   // By INSERT … SELECT: the rows that an UPDATE reads of another table, it locks.
   await session.execute(
@@ -146,7 +186,6 @@ export async function classify(session: Connection, table: UndoneTable, run: Run
     `UPDATE ${found} AS f JOIN ${rows} AS s ON s.holdfast_n = f.holdfast_n SET s.holdfast_now = f.holdfast_now,
        s.holdfast_there = f.holdfast_there, s.holdfast_state = ${state}`,
   );
-  await session.execute(`DROP TEMPORARY TABLE ${found}`);
   const sum = (condition: string, what = '1') => `CAST(IFNULL(SUM(IF(${condition}, ${what}, 0)), 0) AS CHAR)`;
   const missing = 'CAST(s.holdfast_count AS SIGNED) - LEAST(s.holdfast_count, s.holdfast_there)';
   const [counted] = await session.query<{ changed: string; ours: string; unknown: string }>(

@@ -5,6 +5,7 @@ import type { Run } from '../../../model/progress.ts';
 import { parseNameParts } from '../../../model/table.ts';
 import type { AppliedChange, ImportResult, UndoInput, UndoTable } from '../../contract/change.ts';
 import { ruleOf } from '../../rule-of.ts';
+import { leniently } from '../compare/scratch.ts';
 import { type Connection, withConnection } from '../connection.ts';
 import { quoteTable } from '../identifier.ts';
 import { type Applied, applyStages } from '../import/apply.ts';
@@ -71,7 +72,9 @@ async function undoWithin(
 
 /** What is there now, under the rule that was approved: only where it is the same as in the plan it is done. */
 async function judgeAgain(session: Connection, input: UndoInput, run: Run): Promise<Judgement> {
-  const judgement = await judge(session, await readUndone(session, input, run), input.conflict, run);
+  const judgement = await leniently(session, async () =>
+    judge(session, await readUndone(session, input, run), input.conflict, run),
+  );
   for (const comparison of input.comparisons) {
     const now = ruleComparison(judgement, comparison.table);
     if (now.refusal !== null) {

@@ -7,6 +7,7 @@ import { type Compared, HASH, hashOf, neededColumns } from '../compare/scratch.t
 import { type Column, columnOf, describeTable, type Table, type UniqueIndex } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier, quoteTable } from '../identifier.ts';
+import { definitionOf } from '../import/undo-writer.ts';
 
 /** A table of the import as production has it now; what has become of its rows is in {@link UndoneTable.rows}. */
 export interface UndoneTable {
@@ -57,6 +58,14 @@ export async function describeUndone(
     return column === undefined || column.generated !== null;
   });
   if (lost !== undefined) refuse(`its column ${lost} is gone since`);
+  const other = data.columns.find((name, at) => {
+    const column = columnOf(table, name) as Column;
+    const before = data.definitions?.[at] ?? '';
+    if (/^(?:enum|set)$/.test(column.type)) return before !== definitionOf(column);
+    return column.charset !== null && !before.endsWith(` ${column.charset}`);
+  });
+  if (other !== undefined)
+    refuse(`its column ${other} has another character set, or is another enumeration, since`);
   const key = data.key === null ? null : keyOf(table, data.key);
   if (key === undefined) return refuse('the key by which its rows are known is gone since');
   const pair: TablePair = {
