@@ -44,15 +44,19 @@ test('an interrupted demo ends and removes what it started', async () => {
 });
 
 // A server that it left running would fail the whole run: see test/leaks.ts.
-test('brings every deleted row back, keeps every newer one and leaves nothing behind', async () => {
-  const answer = await demo('--yes');
-  expect(answer.stderr).toBe('');
-  const verdict = JSON.parse(answer.stdout.trim().split('\n').at(-1) ?? '') as Verdict;
-  expect(verdict).toMatchObject({ ok: true, outcome: 'completed', rowsWrittenMissing: 0 });
-  expect(verdict.rowsDeleted).toBeGreaterThan(50_000);
-  expect(verdict.rowsRestored).toBe(verdict.rowsDeleted);
-  expect(verdict.rowsWrittenMeanwhile).toBeGreaterThan(0);
-  expect(verdict.recoverySeconds).toBeLessThan(verdict.rtoSeconds ?? 0);
-  expect(answer.exitCode).toBe(0);
-  expect(await readdir(directory)).toEqual([]);
-}, 300_000);
+test.each(['postgres', 'mysql'])(
+  'of %s brings every deleted row back, keeps every newer one and leaves nothing behind',
+  async (engine) => {
+    const answer = await demo('--yes', '--engine', engine);
+    expect(answer.stderr).toBe('');
+    const verdict = JSON.parse(answer.stdout.trim().split('\n').at(-1) ?? '') as Verdict;
+    expect(verdict).toMatchObject({ ok: true, outcome: 'completed', rowsWrittenMissing: 0 });
+    expect(verdict.rowsDeleted).toBeGreaterThan(50_000);
+    expect(verdict.rowsRestored).toBe(verdict.rowsDeleted);
+    expect(verdict.rowsWrittenMeanwhile).toBeGreaterThan(0);
+    expect(verdict.recoverySeconds).toBeLessThan(verdict.rtoSeconds ?? 0);
+    expect(answer.exitCode).toBe(0);
+    expect(await readdir(directory)).toEqual([]);
+  },
+  300_000,
+);
