@@ -7,7 +7,8 @@ import { shippedUntil } from '../repository/lifecycle/days.ts';
 import { listManifests } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { shippedBases } from '../repository/shipped/chain.ts';
-import { listShippedLogs, readLogRecord } from '../repository/shipped/logs.ts';
+import { listShippedAgain, rememberShipped } from '../repository/shipped/listing.ts';
+import { readLogRecord } from '../repository/shipped/logs.ts';
 import {
   generationOf,
   lineageOf,
@@ -62,6 +63,7 @@ export async function shipLogs(
       const one = { database, lineage: known.lineage, shipping, place, log, after, at, lockedUntil };
       const there = await shipLog(repository, one, run);
       deps.logger.info({ database, log: log.name, sizeBytes: log.sizeBytes }, 'log shipped');
+      rememberShipped(repository, database, there);
       shipped.set(there.number, there);
       left -= 1;
     } catch (error) {
@@ -99,7 +101,7 @@ async function shippedOf(
 ): Promise<KnownLogs> {
   const { systemIdentifier } = at.survey;
   const server = serverOf(lineageOf(systemIdentifier, 1));
-  const all = await listShippedLogs(repository, database, { signal: run.signal });
+  const all = await listShippedAgain(repository, database, { signal: run.signal });
   const own = newestLineage(all.filter(({ lineage }) => serverOf(lineage) === server));
   const newest = own.at(-1);
   if (newest === undefined) return { lineage: lineageOf(systemIdentifier, 1), logs: [], isAnew: false };
@@ -126,14 +128,19 @@ async function countsAnew(
   const same = closed.find(({ name }) => name === newest.name);
   if (same === undefined) return false;
   const [record, begunAt] = await Promise.all([
-    readLogRecord(repository, newest, run.signal),
+    // A damaged record is the audit's to tell, and no reason to ship no more.
+    readLogRecord(repository, newest, run.signal).catch((error: unknown) => {
+      if (error instanceof HoldfastError && error.type === 'BackupUnusable') return null;
+      throw error;
+    }),
     shipping.begunAt({ ...place, log: same }, run).catch((error: unknown) => {
       // Removed since the server was asked for its list.
       if (error instanceof HoldfastError && error.type === 'LogGap') return null;
       throw error;
     }),
   ]);
-  return begunAt !== null && Date.parse(begunAt) !== Date.parse(record.createdAt);
+  if (record === null || begunAt === null) return false;
+  return Date.parse(begunAt) !== Date.parse(record.createdAt);
 }
 
 /** By database and server, of when this process has read its manifests; they are read again when one was written since. */

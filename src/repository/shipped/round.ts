@@ -8,7 +8,7 @@ import { listManifests } from '../manifests.ts';
 import type { Repository } from '../repository.ts';
 import { newestLineage, provenUntil, runsOf, shippedBases, stretchFrom } from './chain.ts';
 import { gapsOf } from './continuity.ts';
-import { listShippedLogs } from './logs.ts';
+import { listShippedAgain } from './listing.ts';
 import { timelineOf } from './name.ts';
 
 /** Where a round of the watcher left off. Small: it travels. */
@@ -40,7 +40,7 @@ export async function lookAtShipped(
       : shippedBases(await listManifests(repository, database, now))
           .slice(0, MOST_BASES)
           .map(slim);
-  const shipped = await listShippedLogs(repository, database, signal === undefined ? {} : { signal });
+  const shipped = await listShippedAgain(repository, database, signal === undefined ? {} : { signal });
   const runs = runsOf(shipped);
   const stretches = bases.map((base) => stretchFrom(base, runs));
   const gaps = gapsOf(runs, stretches);

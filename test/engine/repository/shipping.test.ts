@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { shipLogs } from '../../../src/activities/shipping.ts';
 import { watchAll } from '../../../src/activities/watch.ts';
 import { shipping } from '../../../src/engines/mysql/log.ts';
@@ -113,8 +113,19 @@ describe.each(SERIES)('logs of %s in the repository', (series) => {
     await shop.repository.remove(log?.key ?? '');
     expect((await shop.catalog()).gaps).toMatchObject([{ firstMissing: name, lastMissing: name, count: 1 }]);
     await expect(latest()).rejects.toMatchObject({ type: 'LogGap' });
+    // What is there is listed anew every ten minutes; in between only what comes behind it.
     await shop.round();
+    expect((await shop.catalog()).gaps).toHaveLength(1);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 601_000 });
+    try {
+      await shop.round();
+    } finally {
+      vi.useRealTimers();
+    }
     expect((await shop.catalog()).gaps).toEqual([]);
+    const there = await collect(shop.repository.list('log/shop/'));
+    await shipLogs(shop.deps, shop.repository, 'shop', quietly);
+    expect(await collect(shop.repository.list('log/shop/'))).toEqual(there);
   });
 
   test('two watchers at once ship each log once', async () => {
