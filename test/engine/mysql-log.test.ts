@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LogSurvey, ServerLog } from '../../src/engines/contract/ship.ts';
 import { closeLog, shipping } from '../../src/engines/mysql/log.ts';
@@ -117,6 +118,37 @@ describe.each(SERIES)('logs of %s', (series) => {
     await watching;
     expect(seen.length).toBeGreaterThan(0);
     expect(seen.filter((line) => line.includes(shipper.password as string))).toEqual([]);
+  });
+
+  test('what reads through the server asks for its certificate, and takes no other', async () => {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'db' }], {
+      keySize: 2048,
+      extensions: [
+        { name: 'basicConstraints', cA: true },
+        { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] as never },
+      ],
+    });
+    const other = await generate([{ name: 'commonName', value: 'other' }], { keySize: 2048 });
+    const files = { cert: join(server.directory, 'db.pem'), key: join(server.directory, 'db.key') };
+    await writeFile(files.cert, cert);
+    await writeFile(files.key, key);
+    await server.restart({ 'ssl-cert': files.cert, 'ssl-key': files.key, 'ssl-ca': files.cert });
+    await server.query("ALTER USER 'shipper'@'127.0.0.1' REQUIRE SSL");
+    try {
+      const secure = { ...shipper, tls: { ca: cert, serverName: null } };
+      const { closed } = await shipping.survey({ access: secure, directory: null, maxAgeMs: null }, quietly);
+      const log = closed.at(-1) as ServerLog;
+      const content = await bytesOf(await shipping.read({ access: secure, directory: null, log }, quietly));
+      expect(content.equals(await readFile(join(server.dataDirectory, log.name)))).toBe(true);
+      const wrong = {
+        access: { ...secure, tls: { ca: other.cert, serverName: null } },
+        directory: null,
+        log,
+      };
+      await expect(shipping.read(wrong, quietly)).rejects.toMatchObject({ type: 'ConnectionFailed' });
+    } finally {
+      await server.query("ALTER USER 'shipper'@'127.0.0.1' REQUIRE NONE");
+    }
   });
 
   test('a log that the server has removed is a gap, in its folder and through it', async () => {

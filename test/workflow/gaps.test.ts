@@ -104,6 +104,55 @@ test('a watcher that sees a log lost tells it and begins a new full, once, and h
   });
 });
 
+test('of logs that are shipped a new logical backup begins, once for each gap, also where names come again', async () => {
+  const { backups, sent, activities } = world();
+  const names = { firstMissing: 'binlog.000001', lastMissing: 'binlog.000001', count: 0 };
+  const [first, second] = [
+    gapAt('', { ...names, timeline: 101 }),
+    gapAt('', { ...names, timeline: 202 }),
+  ] as [LogGap, LogGap];
+  const rounds = [[first], [first], [first, second]];
+  let round = 0;
+  const watching = {
+    describeProtection: async () => ({ engine: 'mysql', host: 'local', noWorkerAfterMs: 30_000 }),
+    takeLogicalBackup: async ({ database }: { database: string }) => {
+      backups.push(`logical of ${database}`);
+      return { id: 'x', database, tier: 'logical', kind: 'full', sizeBytes: 1 };
+    },
+    describeWatch: async () => ({
+      ...{ databases: round < rounds.length ? 1 : 0, intervalMs: 20, noWorkerAfterMs: 30_000, tells: true },
+    }),
+    watchHost: async () => {
+      const lost = rounds[round] ?? [];
+      round += 1;
+      const logs = {
+        bases: 'logical',
+        timeline: 101,
+        archivedUpTo: null,
+        anchored: false,
+        inFlight: [],
+        lost,
+      };
+      return [{ database: 'shipped', problem: null, recoverableAt: null, rpoSeconds: null, logs }];
+    },
+  };
+  await withWorkers(environment, { ...activities, ...watching }, async () => {
+    const handle = await start(environment, { host: 'local' }, 'logArchiveWatch');
+    await handle.result();
+    const ids = [first, second].map((gap) => gapBackupId('shipped', gap, 'logical'));
+    expect(ids[0]).toBe('backup/logical/shipped/gap-101-binlog.000001-binlog.000001');
+    for (const id of ids) await environment.client.workflow.getHandle(id).result();
+    for (const gap of [first, second])
+      await environment.client.workflow.getHandle(alertWorkflowId(gapKey('shipped', gap))).result();
+    expect(backups).toEqual(['logical of shipped', 'logical of shipped']);
+    expect(sent).toMatchObject([
+      { title: 'the logs of shipped begin anew with binlog.000001: no moment in between can be recovered' },
+      { workflowId: ids[1] },
+    ]);
+    expect(JSON.stringify(sent)).not.toMatch(/physical|pg_stat/);
+  });
+});
+
 test('a gap that the watchdog finds too is told once, and has one backup', async () => {
   const { backups, sent, activities } = world();
   const gap = gapAt('0B');
