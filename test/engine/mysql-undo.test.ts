@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { planUndo } from '../../src/engines/mysql/undo/plan.ts';
 import { undo } from '../../src/engines/mysql/undo/undo.ts';
 import { verifyUndo } from '../../src/engines/mysql/undo/verify.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
@@ -218,6 +219,25 @@ describe.each(SERIES)('taking imports back on %s', (series) => {
       expect(await verified(input)).toEqual(['pass', 'pass']);
       expect(await leftBehind()).toEqual([]);
     });
+  });
+
+  test('knows another undo of the same import, by what is left of it', async () => {
+    const sides = await server.make(...SHOP);
+    await sides.live('DELETE FROM orders WHERE id > 90');
+    const imported = await importBy(sides, ['orders'], 'insert-missing');
+    const input = await plannedUndo(sides, imported);
+    const marker = `${sides.db}.holdfast_import_other_00000000`;
+    const earlier = { by: 'undo/shop/1', transaction: marker };
+    // Nothing is left of it, and the rows are as the import left them: it did not commit.
+    await planUndo({ ...input, earlier }, quietly);
+    await sides.live('CREATE TABLE holdfast_import_other_00000000 (done TINYINT PRIMARY KEY)');
+    await planUndo({ ...input, earlier }, quietly);
+    await sides.live('INSERT INTO holdfast_import_other_00000000 VALUES (1)');
+    const taken = { type: 'InvalidInput', message: 'the import was taken back already, by undo/shop/1' };
+    await expect(planUndo({ ...input, earlier }, quietly)).rejects.toMatchObject(taken);
+    await sides.live('DROP TABLE holdfast_import_other_00000000');
+    await undo(input, quietly);
+    await expect(planUndo({ ...input, earlier }, quietly)).rejects.toMatchObject(taken);
   });
 
   test('does nothing where rows have changed since the plan', async () => {

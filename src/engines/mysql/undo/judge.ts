@@ -2,22 +2,12 @@ import { createHash } from 'node:crypto';
 import type { UndoRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { type Actions, actionsOf } from '../../undo-actions.ts';
-import { sameUnique } from '../compare/effects.ts';
-import { listOf, sameValues } from '../compare/scratch.ts';
-import { describeTable, isSameTable } from '../compare/table.ts';
+import { listOf } from '../compare/scratch.ts';
 import type { Connection } from '../connection.ts';
-import { quoteIdentifier, quoteTable } from '../identifier.ts';
 import type { CreatedTable } from './created-table.ts';
+import { type Judging, questions } from './questions.ts';
 import { GOING } from './rows.ts';
-import {
-  identifying,
-  isKnown,
-  isRow,
-  judgedColumns,
-  judgedUniques,
-  type Mirror,
-  type UndoneTable,
-} from './undone-table.ts';
+import { identifying, judgedColumns, type UndoneTable } from './undone-table.ts';
 
 /** What a rule does to a table. Which rows, is marked in its undo data until another rule is judged. */
 export interface Judged {
@@ -34,13 +24,6 @@ export interface Judgement {
   rule: UndoRule;
   tables: Judged[];
   created: { table: CreatedTable; drop: boolean }[];
-}
-
-interface Judging {
-  session: Connection;
-  actions: Actions;
-  tables: readonly UndoneTable[];
-  created: Judgement['created'];
 }
 
 /**
@@ -89,9 +72,6 @@ export function dropsOf(tables: readonly CreatedTable[], rule: UndoRule): Judgem
   return tables.map((table) => ({ table, drop: going.has(table) }));
 }
 
-export const isDropped = ({ created }: Pick<Judgement, 'created'>, parts: readonly string[]): boolean =>
-  created.some(({ table, drop }) => drop && table.table?.qualified === quoteTable(parts));
-
 async function mirror({ session, actions }: Judging, table: UndoneTable): Promise<void> {
   const { rows, mirrors, compared } = table;
   const keys = identifying(table);
@@ -130,74 +110,6 @@ async function leave(
     );
   }
   return foundRows > 0;
-}
-
-const isFilled = (names: readonly string[], alias: string) =>
-  names.map((name) => `${alias}.${quoteIdentifier(name)} IS NOT NULL`).join(' AND ');
-
-/** `FROM … WHERE …` for the rows `s` that have to be left alone. */
-async function* questions(judging: Judging, table: UndoneTable): AsyncGenerator<['o' | 'c', string]> {
-  const { session, actions, tables } = judging;
-  const { rows, compared, mirrors } = table;
-  const { production, key } = compared.pair;
-  const { going } = mirrors[0] as Mirror;
-  const mine = `${production.qualified} AS`;
-  for (const index of judgedUniques(table)) {
-    const other = key === null ? '' : `AND NOT (${isRow(table, 'o', 's')})`;
-    yield [
-      'c',
-      `FROM ${rows} AS s STRAIGHT_JOIN ${mine} o ON ${sameUnique(index, 'o', 's')} ${other}
-       LEFT JOIN ${going} AS g ON ${isRow(table, 'o', 'g')} WHERE ${actions.comes('s')} AND g.holdfast_what IS NULL`,
-    ];
-  }
-  for (const { columns, parent, parentColumns } of production.foreignKeys) {
-    if (!isKnown(table, columns)) continue;
-    const isThere =
-      !isDropped(judging, parent) && (await describeTable(session, parent as [string, string])) !== null;
-    const there = isThere ? holds(tables, parent, parentColumns, { names: columns, alias: 's' }, 0) : 'FALSE';
-    yield [
-      'o',
-      `FROM ${rows} AS s WHERE ${actions.comes('s')} AND ${isFilled(columns, 's')} AND NOT ${there}`,
-    ];
-  }
-  for (const { columns, child, parentColumns } of production.referencedBy) {
-    if (isDropped(judging, child)) continue;
-    const isSelf = isSameTable(child, compared.pair.parts);
-    const now = { names: parentColumns, alias: 't' };
-    const same = parentColumns
-      .map((name) => `t.${quoteIdentifier(name)} <=> s.${quoteIdentifier(name)}`)
-      .join(' AND ');
-    const loses = isKnown(table, parentColumns) ? `(${actions.updates('s')} AND NOT (${same}))` : 'FALSE';
-    const source =
-      key === null ? `${mine} t STRAIGHT_JOIN ${rows} AS s` : `${rows} AS s STRAIGHT_JOIN ${mine} t`;
-    yield [
-      'o',
-      `FROM ${source} ON ${isRow(table, 't', 's')}
-       WHERE (${actions.deletes('s')} OR ${loses}) AND ${isFilled(parentColumns, 't')}
-         AND NOT ${holds(tables, compared.pair.parts, parentColumns, now, 0)}
-         AND ${holds(tables, child, columns, now, isSelf ? 1 : 0)}`,
-    ];
-  }
-}
-
-/** SQL: in the end a row of the table has in these columns the values that `alias` has in its own. */
-function holds(
-  tables: readonly UndoneTable[],
-  parts: readonly string[],
-  columns: readonly string[],
-  { names, alias }: { names: readonly string[]; alias: string },
-  number: number,
-): string {
-  const source = `${quoteTable(parts)} AS h`;
-  const same = (other: string) => sameValues(names, alias, other, columns);
-  const table = tables.find(({ compared }) => isSameTable(compared.pair.parts, parts));
-  if (table === undefined) return `EXISTS (SELECT 1 FROM ${source} WHERE ${same('h')})`;
-  const { going, coming } = table.mirrors[number] as Mirror;
-  const isFully = isKnown(table, columns);
-  // A row that is set back keeps what the undo data does not know.
-  const gone = `LEFT JOIN ${going} AS hg ON ${isRow(table, 'h', 'hg')}${isFully ? '' : ` AND hg.holdfast_what = 'd'`}`;
-  const stays = `EXISTS (SELECT 1 FROM ${source} ${gone} WHERE ${same('h')} AND hg.holdfast_what IS NULL)`;
-  return isFully ? `(${stays} OR EXISTS (SELECT 1 FROM ${coming} AS hc WHERE ${same('hc')}))` : stays;
 }
 
 async function judgedOf({ session, actions }: Judging, table: UndoneTable): Promise<Judged> {

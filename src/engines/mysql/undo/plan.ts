@@ -9,10 +9,10 @@ import { type Connection, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { logRows } from '../import/change.ts';
 import { encodeLine } from '../import/undo-data.ts';
+import { changedKeys } from './classify.ts';
 import type { CreatedTable } from './created-table.ts';
 import { type Judged, type Judgement, judge } from './judge.ts';
 import { refusalOf, requireSomeRule } from './refusal.ts';
-import { changedKeys } from './rows.ts';
 import { readUndone, type Undone } from './undone.ts';
 import type { UndoneTable } from './undone-table.ts';
 

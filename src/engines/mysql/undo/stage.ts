@@ -8,7 +8,8 @@ import { planChanged } from '../import/import-error.ts';
 import { createLost } from '../import/references.ts';
 import { createMoving } from '../import/settle.ts';
 import { createStage, type Stage } from '../import/stage.ts';
-import { isDropped, type Judged, type Judgement } from './judge.ts';
+import type { Judged, Judgement } from './judge.ts';
+import { isDropped } from './questions.ts';
 import { GOING } from './rows.ts';
 import { isRow } from './undone-table.ts';
 

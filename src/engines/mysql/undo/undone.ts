@@ -3,8 +3,9 @@ import type { Run } from '../../../model/progress.ts';
 import type { UndoData, UndoPlanInput } from '../../contract/change.ts';
 import { refuseBlind } from '../compare/rights.ts';
 import type { Connection } from '../connection.ts';
+import { classify } from './classify.ts';
 import { type CreatedTable, describeCreated } from './created-table.ts';
-import { classify, fillRows } from './rows.ts';
+import { fillRows } from './rows.ts';
 import { requireCommitted, requireNotUndone, requireSameHistory } from './server-mark.ts';
 import { describeUndone, type UndoneTable } from './undone-table.ts';
 
