@@ -24,8 +24,12 @@ export interface LogToShip {
   lockedUntil: string | null;
 }
 
-/** The content into objects of this attempt, then the record that makes it a log. */
-export async function shipLog(repository: Repository, one: LogToShip, run: Run): Promise<ShippedLog> {
+/** The content into objects of this attempt, then the record that makes it a log; and what people have to know of it. */
+export async function shipLog(
+  repository: Repository,
+  one: LogToShip,
+  run: Run,
+): Promise<{ shipped: ShippedLog; notices: string[] }> {
   const { database, lineage, shipping, place, log, lockedUntil } = one;
   const folder = shippedFolder(database, lineage, log.name);
   if (log.sizeBytes > SMALLEST_UPLOAD) await abortDeadUploads(repository, folder, run.signal);
@@ -45,7 +49,7 @@ export async function shipLog(repository: Repository, one: LogToShip, run: Run):
   const named = parseRecordKey(logFolder(database), key);
   if (named === null)
     throw new HoldfastError('ToolFailed', `log ${log.name} cannot be named in the repository`);
-  return { ...named, shippedAt };
+  return { shipped: { ...named, shippedAt }, notices: facts.notices };
 }
 
 /**

@@ -61,8 +61,9 @@ export async function shipLogs(
       const lockedUntil = lockDate(deps, shippedUntil(view, Date.now()));
       const { at } = survey;
       const one = { database, lineage: known.lineage, shipping, place, log, after, at, lockedUntil };
-      const there = await shipLog(repository, one, run);
+      const { shipped: there, notices } = await shipLog(repository, one, run);
       deps.logger.info({ database, log: log.name, sizeBytes: log.sizeBytes }, 'log shipped');
+      for (const notice of notices) deps.logger.warn({ database, log: log.name }, notice);
       rememberShipped(repository, database, there);
       shipped.set(there.number, there);
       left -= 1;
