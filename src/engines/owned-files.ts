@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { lchown, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
+import { createSocketDirectory } from '../instances/socket.ts';
 import { HoldfastError } from '../model/failure.ts';
+import type { InstancePlace } from './contract/restore.ts';
 import { userIds } from './process.ts';
 
 /** Numbers of the user who owns an instance's files; null: the worker's own. */
@@ -9,11 +11,18 @@ export function ownerOf(user: string | null): { uid: number; gid: number } {
   return userIds(user ?? userInfo().username);
 }
 
-/**
- * Makes a folder for its owner only; there already is success. The instance's user owns the folder above: a link that it
- * put there must not lead root to another's folder. Throws PermissionDenied.
- */
-export async function makeOwnedFolder(folder: string, owner: { uid: number; gid: number }): Promise<void> {
+/** Makes an instance's folders that are not there yet, and that of its sockets, for its user only. Throws PermissionDenied. */
+export async function makeFolders(
+  { directory, user }: InstancePlace,
+  folders: readonly string[],
+): Promise<void> {
+  const owner = ownerOf(user);
+  for (const folder of folders) await makeFolder(folder, owner);
+  await createSocketDirectory(directory, owner);
+}
+
+/** The instance's user owns the folder above: a link that it put there must not lead root to another's folder. */
+async function makeFolder(folder: string, owner: { uid: number; gid: number }): Promise<void> {
   await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { createSocketDirectory, socketDirectory } from '../../instances/socket.ts';
+import { socketDirectory } from '../../instances/socket.ts';
 import type { ServerAccess } from '../../model/access.ts';
 import type { InstancePlace } from '../contract/restore.ts';
-import { makeOwnedFolder, ownerOf, writeOwnedFile } from '../owned-files.ts';
+import { makeFolders, writeOwnedFile } from '../owned-files.ts';
 import { OWN_USER, READER } from './own-accounts.ts';
 
 /** For the form only: an instance listens on no network. */
@@ -41,9 +41,7 @@ export function layoutOf(place: InstancePlace): Layout {
 /** Makes the folders that are not there yet, for the instance's user only. */
 export async function prepareLayout(place: InstancePlace): Promise<Layout> {
   const { sockets: _, ...folders } = layoutOf(place);
-  const owner = ownerOf(place.user);
-  for (const folder of Object.values(folders)) await makeOwnedFolder(folder, owner);
-  await createSocketDirectory(place.directory, owner);
+  await makeFolders(place, Object.values(folders));
   return layoutOf(place);
 }
 

@@ -1,12 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { lchown, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { createSocketDirectory, socketDirectory } from '../../instances/socket.ts';
+import { socketDirectory } from '../../instances/socket.ts';
 import type { ServerAccess } from '../../model/access.ts';
-import { HoldfastError } from '../../model/failure.ts';
 import type { InstancePlace } from '../contract/restore.ts';
-import { userIds } from '../process.ts';
+import { makeFolders, writeOwnedFile } from '../owned-files.ts';
 
 /** The port is only part of the socket's name: an instance listens on no network. */
 export const INSTANCE_PORT = 5432;
@@ -37,51 +33,13 @@ export function layoutOf(place: InstancePlace): Layout {
 
 /** Makes the folders that are not there yet, for the instance's user only. */
 export async function prepareLayout(place: InstancePlace): Promise<Layout> {
-  const layout = layoutOf(place);
-  const owner = userIds(place.user ?? userInfo().username);
-  for (const folder of [
-    layout.data,
-    layout.tablespaces,
-    layout.configuration,
-    layout.logs,
-    layout.spool,
-    layout.locks,
-  ]) {
-    await makeFolder(folder, owner);
-  }
-  await createSocketDirectory(place.directory, owner);
-  return layout;
+  const { sockets: _, ...folders } = layoutOf(place);
+  await makeFolders(place, Object.values(folders));
+  return layoutOf(place);
 }
 
-/** The instance's user owns the folder above: a link that it put there must not lead root to another's folder. */
-async function makeFolder(folder: string, owner: { uid: number; gid: number }): Promise<void> {
-  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
-  if (!(await lstat(folder)).isDirectory()) {
-    throw new HoldfastError('PermissionDenied', `${folder} is not a folder any more`, {
-      hint: 'somebody changed the files of this instance: start the runbook again',
-    });
-  }
-  await lchown(folder, owner.uid, owner.gid);
-}
-
-/** Writes a file of the instance's user, beside and renamed, so that a reader never sees half of it. */
-export async function writeOwned(place: InstancePlace, path: string, text: string): Promise<void> {
-  const beside = `${path}.${randomBytes(6).toString('hex')}`;
-  const owner = userIds(place.user ?? userInfo().username);
-  const file = await open(beside, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.chown(owner.uid, owner.gid);
-    await file.sync();
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-  await rename(beside, path);
+export function writeOwned(place: InstancePlace, path: string, text: string): Promise<void> {
+  return writeOwnedFile(place.user, path, text);
 }
 
 export function instanceAccess(
@@ -96,11 +54,4 @@ export function instanceAccess(
     database: server.database,
     tls: null,
   };
-}
-
-export async function readIfThere(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Target } from '../../model/target.ts';
 import type { InstancePlace, ReplayResult, TakenOver } from '../contract/restore.ts';
+import { readIfThere } from '../owned-files.ts';
 import type { InstanceParameters } from './control-data.ts';
-import { instanceAccess, readIfThere, writeOwned } from './place.ts';
+import { instanceAccess, writeOwned } from './place.ts';
 
 /** Where the replay stopped. */
 export interface Reached {

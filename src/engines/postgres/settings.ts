@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { isExclusive, type Target } from '../../model/target.ts';
 import type { InstancePlace } from '../contract/restore.ts';
+import { readIfThere } from '../owned-files.ts';
 import type { InstanceParameters } from './control-data.ts';
-import { INSTANCE_PORT, layoutOf, readIfThere, writeOwned } from './place.ts';
+import { INSTANCE_PORT, layoutOf, writeOwned } from './place.ts';
 
 export interface InstanceSettings {
   serverMajor: number;

@@ -1,9 +1,8 @@
 import { access, lchown, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { InstancePlace, TakeOverInput } from '../../contract/restore.ts';
-import { userIds } from '../../process.ts';
+import { ownerOf } from '../../owned-files.ts';
 import { renderPgbackrestConfig } from '../pgbackrest.ts';
 import { layoutOf, prepareLayout, writeOwned } from '../place.ts';
 import { CLOSED_HBA, pgbackrestFile } from './settings.ts';
@@ -34,7 +33,7 @@ async function relinkTablespaces(
   place: InstancePlace,
   { links, tablespaces }: { links: string; tablespaces: string },
 ): Promise<void> {
-  const { uid, gid } = userIds(place.user ?? userInfo().username);
+  const { uid, gid } = ownerOf(place.user);
   for (const name of await readdir(links)) {
     const link = join(links, name);
     // A folder: a tablespace in place.

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { ClientBase } from 'pg';
 import type { TakeOverInput } from '../../contract/restore.ts';
-import { layoutOf, readIfThere } from '../place.ts';
+import { readIfThere } from '../../owned-files.ts';
+import { layoutOf } from '../place.ts';
 import { formerSettingsFile } from '../settings.ts';
 
 /** What of the old server did not come along, for people to decide. */

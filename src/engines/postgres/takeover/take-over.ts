@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerAccess } from '../../../model/access.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { TakenOver, TakeOverInput } from '../../contract/restore.ts';
+import { readIfThere } from '../../owned-files.ts';
 import { withConnection } from '../connection.ts';
 import { endStrays, serverPid } from '../instance-processes.ts';
 import { runPgbackrest } from '../pgbackrest.ts';
-import { instanceAccess, layoutOf, readIfThere, writeOwned } from '../place.ts';
+import { instanceAccess, layoutOf, writeOwned } from '../place.ts';
 import { endRecovery } from '../replay-end.ts';
 import {
   isComplete,
