@@ -174,6 +174,7 @@ describe.each(SERIES)('find in logs of %s', (series) => {
         'COMMIT',
       ],
       'DELETE FROM other',
+      "INSERT INTO orders VALUES (9999, 'x', NULL) ON DUPLICATE KEY UPDATE v = 'y'",
       'DELETE FROM orders',
       "SET SESSION binlog_format = 'ROW'",
       `INSERT INTO orders VALUES ${ROWS}`,
@@ -190,6 +191,9 @@ describe.each(SERIES)('find in logs of %s', (series) => {
     const notice = found.notices.find((text) => text.includes('how many rows they changed is not known'));
     expect(own.map(({ gtid }) => notice?.includes(gtid as string))).toEqual([true, true, true, false]);
     expect(found.notices.join()).toContain('triggers and foreign keys');
+    expect(found.notices.join()).toContain(
+      '1 statement inserted rows into shop.orders, and may have changed others',
+    );
   });
 
   it('looks into compressed transactions, and into large ones', async () => {

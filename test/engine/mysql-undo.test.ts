@@ -170,6 +170,44 @@ describe.each(SERIES)('taking imports back on %s', (series) => {
     expect(await content()).toEqual(before);
   });
 
+  test('of a table without a key, but with unique values and parents', async () => {
+    const sides = await server.make(
+      'CREATE TABLE p (id INT PRIMARY KEY)',
+      'CREATE TABLE k (u INT UNIQUE, v INT, p INT, FOREIGN KEY (p) REFERENCES p (id))',
+      'INSERT INTO p VALUES (1),(2)',
+      'INSERT INTO k VALUES (1,1,1),(2,2,1),(NULL,5,2),(NULL,5,2),(NULL,5,2)',
+    );
+    await sides.live(
+      'UPDATE k SET v = 9',
+      'DELETE FROM k WHERE u IS NULL LIMIT 1',
+      'INSERT INTO k VALUES (7,7,1)',
+    );
+    const content = () => sides.live('SELECT u, v, p, COUNT(*) AS n FROM k GROUP BY u, v, p ORDER BY u');
+    const before = await content();
+    const imported = await importBy(sides, ['k'], 'replace');
+    await sides.live('INSERT INTO k VALUES (NULL,5,2)');
+    const input = await plannedUndo(sides, imported);
+    expect(changesOf(input)).toEqual([[5, 0, 5, 0, 0]]);
+    await undo(input, quietly);
+    await sides.live('DELETE FROM k WHERE v = 5');
+    expect(await content()).toEqual(before);
+    // What refers to a parent that is gone by now, and what others have the unique value of, stays away.
+    const again = await importBy(sides, ['k'], 'replace');
+    await sides.live(
+      'DELETE FROM k WHERE p = 2',
+      'DELETE FROM p WHERE id = 2',
+      'INSERT INTO k VALUES (7,70,1)',
+    );
+    const left = await plannedUndo(sides, again);
+    expect(changesOf(left)).toEqual([[2, 0, 2, 2, 1]]);
+    await undo(left, quietly);
+    expect(await sides.live('SELECT u, v FROM k ORDER BY u')).toEqual([
+      { u: 1, v: 9 },
+      { u: 2, v: 9 },
+      { u: 7, v: 70 },
+    ]);
+  });
+
   describe('tables that the import made', () => {
     test('go, and stay where somebody uses them', async () => {
       const sides = await server.make(...SHOP);

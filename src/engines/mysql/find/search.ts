@@ -16,12 +16,6 @@ interface Hit {
   notices: string[];
 }
 
-/** What an XA PREPARE did: its commit is another transaction. */
-type Prepared = Pick<
-  TableChange,
-  'deleted' | 'updated' | 'inserted' | 'whole' | 'partitions' | 'isUncounted' | 'isFolded' | 'notices'
->;
-
 /** Reads transactions in the order of the log and keeps those that took rows from a table. */
 export class Search {
   readonly #names: TableNames;
@@ -29,12 +23,14 @@ export class Search {
   readonly #limit: number;
   readonly #minRows: number;
   readonly #own: readonly OwnTransaction[];
-  readonly #prepared = new Map<string, Prepared>();
+  /** what an XA PREPARE did: its commit is another transaction */
+  readonly #prepared = new Map<string, TableChange>();
   #hits: Hit[] = [];
   #hasCapitals = false;
   readonly #notices: string[] = [];
   readonly #unnamed = { statements: 0, transactions: 0, first: '' };
   #isText = false;
+  #insertStatements = 0;
   firstCommitAt: string | null = null;
   lastCommitAt: string | null = null;
 
@@ -71,6 +67,7 @@ export class Search {
     if (xa?.step === 'rollback' || !isInSpan) return;
     const found = earlier ?? change;
     if (found === null) return;
+    this.#insertStatements += found.insertStatements;
     if (transaction.isRolledBack) {
       this.#keepNotice(
         `${nameOf(transaction, log)} was rolled back: what it did to ${this.#names.table} stays only if that has no transactions`,
@@ -116,6 +113,11 @@ export class Search {
             `${countOf(statements, 'statement')} that may change any table (CALL, a function in SELECT, or beyond the first hundred of a transaction) are in ${countOf(transactions, 'transaction')}, the first at ${first}`,
           ]
         : []),
+      ...(this.#insertStatements > 0
+        ? [
+            `${countOf(this.#insertStatements, 'statement')} inserted rows into ${table}, and may have changed others (ON DUPLICATE KEY UPDATE): they are not shown`,
+          ]
+        : []),
       ...(this.#isText
         ? ['what triggers and foreign keys did when statements were executed is not in a log of statements']
         : []),
@@ -147,7 +149,7 @@ export class Search {
     if (this.#notices.length < NOTICES_KEPT) this.#notices.push(notice);
   }
 
-  #hitOf(transaction: Transaction, log: string, found: Prepared): Hit {
+  #hitOf(transaction: Transaction, log: string, found: TableChange): Hit {
     const { gtid, start } = transaction;
     const { deleted, updated, inserted, whole, partitions, isUncounted, isFolded, notices } = found;
     const lsn = `${log}:${start}`;

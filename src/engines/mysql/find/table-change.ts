@@ -7,6 +7,8 @@ export interface TableChange
   extends Pick<Candidate, 'deleted' | 'updated' | 'inserted' | 'whole' | 'partitions'> {
   /** the log has statements, not rows: how many rows is not known */
   isUncounted: boolean;
+  /** statements that insert rows, of which each may also change rows (ON DUPLICATE KEY UPDATE) */
+  insertStatements: number;
   /** only a statement in other letter case names the table: it is meant where the server folds names */
   isFolded: boolean;
   /** for people, behind the transaction's name */
@@ -26,7 +28,7 @@ const WEIGHT = { rewritten: 1, truncated: 2, dropped: 3 } as const;
 export function changeOf(transaction: Transaction, { table, db }: TableNames): TableChange | null {
   const change: TableChange = {
     ...{ deleted: 0, updated: 0, inserted: 0, whole: null, partitions: null },
-    ...{ isUncounted: false, isFolded: true, notices: [] },
+    ...{ isUncounted: false, insertStatements: 0, isFolded: true, notices: [] },
   };
   let any = false;
   const note = (isExact: boolean) => {
@@ -60,6 +62,10 @@ export function changeOf(transaction: Transaction, { table, db }: TableNames): T
     const isExact = statement.tables.includes(table);
     if (!isExact && !folded(statement).tables.includes(table.toLowerCase())) continue;
     note(isExact);
+    if (statement.verb === 'insert' || statement.verb === 'load') {
+      change.insertStatements += 1;
+      continue;
+    }
     change.isUncounted = true;
     if (statement.verb === 'delete' && statement.isOfAllRows) change.whole ??= 'truncated';
   }
