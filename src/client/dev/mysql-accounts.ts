@@ -5,17 +5,15 @@ import { quoteIdentifier, quoteLiteral } from '../../engines/mysql/identifier.ts
 export const ADMIN = 'holdfast';
 export const APPLICATION = 'shop';
 
-/** What backups, the log watch, comparisons and imports need; docs/operations.md says which for what. */
+/** What backups, the log watch, comparisons and imports need; docs/mysql.md says which for what. */
 const RIGHTS = [
-  ...['SELECT', 'SHOW VIEW', 'SHOW DATABASES', 'TRIGGER', 'EVENT', 'LOCK TABLES', 'PROCESS', 'RELOAD'],
+  ...['SELECT', 'SHOW VIEW', 'SHOW DATABASES', 'TRIGGER', 'EVENT', 'PROCESS', 'RELOAD', 'REPLICATION SLAVE'],
   ...['INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES'],
-  ...['CREATE TEMPORARY TABLES', 'CREATE VIEW', 'CREATE ROUTINE', 'ALTER ROUTINE', 'EXECUTE'],
+  'CREATE TEMPORARY TABLES',
 ];
 
-const LOG_RIGHTS: Record<Flavour, string[]> = {
-  mysql: ['REPLICATION CLIENT', 'REPLICATION SLAVE', 'BACKUP_ADMIN'],
-  mariadb: ['BINLOG MONITOR', 'REPLICATION SLAVE'],
-};
+/** To ask where the log is; MariaDB has renamed it. */
+const POSITION: Record<Flavour, string> = { mysql: 'REPLICATION CLIENT', mariadb: 'BINLOG MONITOR' };
 
 /** The statements that make the accounts, each right however often it is run. */
 export function accountsOf(
@@ -38,7 +36,7 @@ export function accountsOf(
     `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(database)}`,
     `CREATE USER IF NOT EXISTS ${admin} ${identified(passwords.admin)}`,
     `CREATE USER IF NOT EXISTS ${application} ${identified(passwords.application)}`,
-    `GRANT ${[...RIGHTS, ...LOG_RIGHTS[flavourOf(series)]].join(', ')} ON *.* TO ${admin}`,
+    `GRANT ${[...RIGHTS, POSITION[flavourOf(series)]].join(', ')} ON *.* TO ${admin}`,
     ...dbs.map((db) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ${quoteIdentifier(db)}.* TO ${application}`),
     // It has no password after the data directory was made.
     `ALTER USER ${account('root', 'localhost')} IDENTIFIED BY ${quoteLiteral(passwords.admin)}`,

@@ -1,8 +1,7 @@
 import type { Examined, ExamineInput } from '../../contract/examine.ts';
 import type { Connection } from '../connection.ts';
-import type { Flavour } from '../flavour.ts';
 import { SYSTEM_DATABASES } from '../inspect.ts';
-import { type Grants, grantsOf, holds } from './grants.ts';
+import { grantsOf, holds } from './grants.ts';
 
 /** A right, by every name under which it is had, and what needs it. */
 interface Right {
@@ -15,13 +14,12 @@ interface Right {
 const ofDb = (name: string, neededFor: string): Right => ({ names: [name], neededFor, ofDb: true });
 const ofServer = (names: readonly string[], neededFor: string): Right => ({ names, neededFor, ofDb: false });
 
-/** docs/operations.md lists them too. */
+/** docs/mysql.md lists them too. */
 const READING: Right[] = [
   ofDb('SELECT', 'reading every table'),
   ofDb('SHOW VIEW', 'dumping views'),
   ofDb('TRIGGER', 'dumping triggers'),
   ofDb('EVENT', 'dumping events'),
-  ofDb('LOCK TABLES', 'dumping tables of other engines than InnoDB'),
   ofServer(['PROCESS'], 'dumping tablespaces, and seeing who holds a lock'),
   ofServer(
     ['RELOAD'],
@@ -41,7 +39,6 @@ export async function examineRights(
   connection: Connection,
   { maxAgeMs, logDirectory }: Pick<ExamineInput, 'maxAgeMs' | 'logDirectory'>,
 ): Promise<Examined[]> {
-  const { flavour } = connection.server;
   const [who] = await connection.query<{ user: string }>('SELECT CURRENT_USER() AS user');
   const user = quoteAccount(who?.user ?? '');
   const grants = await grantsOf(connection);
@@ -51,7 +48,10 @@ export async function examineRights(
     ...(maxAgeMs === null ? [] : [POSITION]),
     ...(maxAgeMs !== null && logDirectory == null ? [REMOTE] : []),
   ];
-  const missing = needed.filter((right) => !holds(grants, right.names, right.ofDb ? dbs : null));
+  // Accounts are in backups, too.
+  const read = [...dbs, 'mysql'];
+  const dbsOf = ({ names, ofDb }: Right) => (!ofDb ? null : names.includes('SELECT') ? read : dbs);
+  const missing = needed.filter((right) => !holds(grants, right.names, dbsOf(right)));
   if (missing.length > 0) {
     return missing.map((right) => ({
       what: 'rights',
@@ -60,14 +60,8 @@ export async function examineRights(
       hint: `GRANT ${right.names[0]} ON *.* TO ${user};`,
     }));
   }
-  const detail = `${user} has what backups, shipping logs and reading need${withoutBackupLock(flavour, grants)}`;
+  const detail = `${user} has what backups, shipping logs and reading need`;
   return [{ what: 'rights', ok: true, detail, hint: null }];
-}
-
-/** With it a dump keeps definitions from being changed while it reads them; without it a change makes the dump fail. */
-function withoutBackupLock(flavour: Flavour, grants: Grants): string {
-  if (flavour === 'mariadb' || holds(grants, ['BACKUP_ADMIN'], null)) return '';
-  return '; without BACKUP_ADMIN a dump fails where a table is altered meanwhile';
 }
 
 async function databases(connection: Connection): Promise<string[]> {
