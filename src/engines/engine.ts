@@ -36,6 +36,7 @@ import type {
   KnownRelations,
 } from './contract/read.ts';
 import type {
+  CheckInput,
   InstancePlace,
   ReplayInput,
   ReplayResult,
@@ -125,18 +126,7 @@ export interface Engine {
   probe(access: ServerAccess, run: Run): Promise<{ systemIdentifier: string; timeline: number }>;
 
   /** Integrity of the restored copy, limited to these tables where there are any, and schema difference to production. */
-  check(
-    input: {
-      place: InstancePlace;
-      serverMajor: number;
-      restored: ServerAccess;
-      production: ServerAccess | null;
-      tables: string[] | null;
-      /** its pages and indexes were made on this site, from a dump: only what was dumped can be wrong */
-      madeHere?: boolean;
-    },
-    run: Run,
-  ): Promise<Check[]>;
+  check(input: CheckInput, run: Run): Promise<Check[]>;
 
   /** What an import would do, under every rule. Reads only, on both sides. */
   compare(input: CompareInput, run: Run): Promise<TableComparison[]>;

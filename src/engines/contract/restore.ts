@@ -155,3 +155,15 @@ export interface ReplayResult {
   gtid?: string | null;
   lastTransactionAt: string | null;
 }
+
+export interface CheckInput {
+  place: InstancePlace;
+  serverMajor: number;
+  restored: ServerAccess;
+  /** null: nothing to compare with */
+  production: ServerAccess | null;
+  /** as `schema.table`, or `db.table` of MySQL; null: everything */
+  tables: string[] | null;
+  /** its pages and indexes were made on this site, from a dump: only what was dumped can be wrong */
+  madeHere?: boolean;
+}

@@ -3,11 +3,9 @@ import type { Check } from '../../model/evidence.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
+import { schemaCheck } from '../beside-production.ts';
 import { type Connection, withConnection } from './connection.ts';
 import { readDefinitions, schemaText } from './schema.ts';
-
-/** What is said of differences at most; the whole is for mysqldump. */
-const LINES = 20;
 
 /**
  * The difference between the copy's definitions and production's: of these tables, or of every db. It is no damage, but
@@ -24,16 +22,7 @@ export async function checkSchema(
     linesOf(production, dbs, tables, run),
   ]);
   const scope = tables === null ? 'all definitions' : tables.join(', ');
-  const differences = differencesOf(copy, now);
-  if (differences.length === 0) {
-    return { name: 'schema', verdict: 'pass', detail: `${scope}: as in production` };
-  }
-  const more = differences.length > LINES ? `; and ${differences.length - LINES} more` : '';
-  return {
-    name: 'schema',
-    verdict: 'inconclusive',
-    detail: `production has changed since: ${differences.slice(0, LINES).join('; ')}${more}`,
-  };
+  return schemaCheck(scope, differencesOf(copy, now));
 }
 
 /** By what is defined, `column shop.orders.note`, how it is. */

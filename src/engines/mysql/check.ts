@@ -1,25 +1,13 @@
-import type { ServerAccess } from '../../model/access.ts';
 import type { Check } from '../../model/evidence.ts';
-import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
-import type { InstancePlace } from '../contract/restore.ts';
+import { unlessAway } from '../beside-production.ts';
+import type { CheckInput } from '../contract/restore.ts';
 import { checkSchema } from './check-schema.ts';
 import { type Connection, withConnection } from './connection.ts';
 import { quoteLiteral, quoteTable } from './identifier.ts';
 import { SYSTEM_DATABASES } from './inspect.ts';
 import { readReplayState } from './replay-state.ts';
-
-export interface CheckInput {
-  place: InstancePlace;
-  serverMajor: number;
-  restored: ServerAccess;
-  /** null: nothing to compare with */
-  production: ServerAccess | null;
-  /** `db.table`; null: everything */
-  tables: string[] | null;
-  madeHere?: boolean;
-}
 
 /** Above this, a check of everything looks at each index's pages only, and not at each row's entry in it. */
 const THOROUGH_BYTES = 2 * 1024 ** 3;
@@ -44,18 +32,8 @@ export async function check(input: CheckInput, run: Run): Promise<Check[]> {
   if (production === null) return checks;
   run.progress({ phase: 'comparing the schema' });
   const dbs = [...new Set(all.map(({ db }) => db))];
-  checks.push(await unlessAway(() => checkSchema(input, production, dbs, run)));
+  checks.push(await unlessAway('schema', () => checkSchema(input, production, dbs, run)));
   return checks;
-}
-
-/** A production that does not answer is no fault of the copy. */
-async function unlessAway(work: () => Promise<Check>): Promise<Check> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
-    return { name: 'schema', verdict: 'inconclusive', detail: `production was not asked: ${error.message}` };
-  }
 }
 
 /** What of the backup could not be made on this site; null: everything was. */

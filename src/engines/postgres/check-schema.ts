@@ -2,10 +2,8 @@ import type { ServerAccess } from '../../model/access.ts';
 import type { Check } from '../../model/evidence.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts, parseNameParts } from '../../model/table.ts';
+import { schemaCheck } from '../beside-production.ts';
 import { withConnection } from './connection.ts';
-
-/** What is said of a table at most; the whole difference is for pg_dump. */
-const LINES = 20;
 
 /** One thing of a table, and how it is defined: `column note` is `text not null`. */
 interface Part {
@@ -24,17 +22,8 @@ export async function checkSchema(
   run: Run,
 ): Promise<Check> {
   const [copy, now] = await Promise.all([partsOf(restored, tables, run), partsOf(production, tables, run)]);
-  const differences = differencesOf(copy, now);
   const scope = tables === null ? 'all tables' : tables.join(', ');
-  if (differences.length === 0) {
-    return { name: 'schema', verdict: 'pass', detail: `${scope}: as in production` };
-  }
-  const more = differences.length > LINES ? `; and ${differences.length - LINES} more` : '';
-  return {
-    name: 'schema',
-    verdict: 'inconclusive',
-    detail: `production has changed since: ${differences.slice(0, LINES).join('; ')}${more}`,
-  };
+  return schemaCheck(scope, differencesOf(copy, now));
 }
 
 /** In words, by table; a table that is on one side only is one difference. */

@@ -1,9 +1,9 @@
-import type { ServerAccess } from '../../model/access.ts';
 import type { Check } from '../../model/evidence.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { parseNameParts } from '../../model/table.ts';
-import type { InstancePlace } from '../contract/restore.ts';
+import { unlessAway } from '../beside-production.ts';
+import type { CheckInput } from '../contract/restore.ts';
 import { runTool } from '../process.ts';
 import { AMCHECK_INSTALLED, AMCHECK_OPEN } from './amcheck-sql.ts';
 import { checkCollations, checkExtensions } from './check-environment.ts';
@@ -15,17 +15,6 @@ import { layoutOf } from './place.ts';
 import { postgresProgram } from './programs.ts';
 import { readReplayState } from './replay-state.ts';
 import { ensureRunning } from './server.ts';
-
-export interface CheckInput {
-  place: InstancePlace;
-  serverMajor: number;
-  restored: ServerAccess;
-  /** null: nothing to compare with */
-  production: ServerAccess | null;
-  /** `schema.table`; null: everything */
-  tables: string[] | null;
-  madeHere?: boolean;
-}
 
 /** Above this, `--heapallindexed` (every row looked up in every index) is left out of a check of everything. */
 const THOROUGH_BYTES = 2 * 1024 ** 3;
@@ -44,16 +33,6 @@ export async function check(input: CheckInput, run: Run): Promise<Check[]> {
   checks.push(await unlessAway('extensions', () => checkExtensions(input, run)));
   if (production !== null) checks.push(await unlessAway('schema', () => checkSchema(input, production, run)));
   return checks;
-}
-
-/** A production that does not answer is no fault of the copy. */
-async function unlessAway(name: string, work: () => Promise<Check>): Promise<Check> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.type !== 'ConnectionFailed') throw error;
-    return { name, verdict: 'inconclusive', detail: `production was not asked: ${error.message}` };
-  }
 }
 
 interface Facts {
