@@ -1,11 +1,12 @@
-import { Readable } from 'node:stream';
 import type { ServerAccess } from '../../model/access.ts';
 import type { Fingerprints, LogPositions, StoredObject, TableFingerprint } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { formatNameParts } from '../../model/table.ts';
 import type { DumpedObject, LogicalDump, ObjectSink, ServerFacts } from '../contract/backup.ts';
-import { runTool, startTool } from '../process.ts';
+import { startTool } from '../process.ts';
+import { putText } from '../stored-text.ts';
+import { zstdVersion } from '../zstd.ts';
 import { readGlobals } from './accounts.ts';
 import { withConnection } from './connection.ts';
 import { dumpArguments } from './dump-arguments.ts';
@@ -269,16 +270,4 @@ function byDatabase(
     found.set(section.database, [...(found.get(section.database) ?? []), ...objects]);
   }
   return found;
-}
-
-async function putText(sink: ObjectSink, name: string, text: string): Promise<StoredObject> {
-  const content = Buffer.from(text);
-  const [stored] = await sink.put(name, Readable.from([content]), { expectedBytes: content.length });
-  if (stored === undefined) throw new TypeError(`the sink stored nothing for ${name}`);
-  return stored;
-}
-
-async function zstdVersion(run: Run): Promise<string> {
-  const { stdout } = await runTool('zstd', ['--version'], { signal: run.signal });
-  return /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? 'unknown';
 }

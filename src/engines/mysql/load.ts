@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { DumpSource, InstancePlace } from '../contract/restore.ts';
-import { startTool } from '../process.ts';
+import { decompress } from '../zstd.ts';
 import { withConnection } from './connection.ts';
 import { filledTable, isForbidden, isView, kindOf } from './dumped/kind.ts';
 import { openScriptSession, type ScriptSession } from './dumped/script-session.ts';
@@ -169,47 +169,27 @@ async function reading(
   run: Run,
   work: (script: Readable) => Promise<void>,
 ): Promise<void> {
-  const over = new AbortController();
-  const signal = AbortSignal.any([run.signal, over.signal]);
-  const content = source.open(signal);
-  const broken = new Promise<unknown>((resolve) => content.once('error', resolve));
-  let done = 0;
-  content.on('data', (piece: Buffer) => {
-    done += piece.length;
-    run.progress({
-      ...{ phase: 'loading the dump', done, total: source.sizeBytes, unit: 'bytes' as const },
-      detail: `db ${source.database}`,
-    });
-  });
-  const zstd = startTool('zstd', ['--decompress', '--quiet', '--stdout', '-'], {
-    ...{ signal, stdin: content, stdout: 'pipe', cwd: place.directory },
-    classify: ({ output }) =>
-      /decoding error|corrupt|checksum|unsupported format|premature/i.test(output)
-        ? damaged(backup, 'it cannot be decompressed')
-        : undefined,
-  });
-  const decompressed = zstd.finished.then(
-    () => null,
-    (error: unknown) => error,
+  const { zstd, broken, ended, close } = decompress(
+    { backup, open: (signal) => source.open(signal) },
+    {
+      ...{ signal: run.signal, cwd: place.directory },
+      onBytes: (done) =>
+        run.progress({
+          ...{ phase: 'loading the dump', done, total: source.sizeBytes, unit: 'bytes' as const },
+          detail: `db ${source.database}`,
+        }),
+    },
   );
   try {
     await work(zstd.stdout);
-    const failure = await decompressed;
+    const failure = await ended;
     if (failure !== null) throw failure;
   } catch (error) {
     run.signal.throwIfAborted();
     const pending = Symbol('pending');
-    const first = await Promise.race([broken, decompressed, Promise.resolve(pending)]);
+    const first = await Promise.race([broken, ended, Promise.resolve(pending)]);
     throw first instanceof HoldfastError && first.type !== 'ToolFailed' ? first : error;
   } finally {
-    over.abort();
-    content.destroy();
-    await decompressed;
+    await close();
   }
-}
-
-function damaged(backup: string, why: string): HoldfastError {
-  return new HoldfastError('BackupUnusable', `the dump of backup ${backup} is damaged: ${why}`, {
-    hint: 'use another backup: holdfast catalog lists them',
-  });
 }

@@ -1,9 +1,6 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Target } from '../../model/target.ts';
 import type { InstancePlace } from '../contract/restore.ts';
-import { readIfThere } from '../owned-files.ts';
-import { writeOwned } from './place.ts';
+import { bootId, readState, removeState, writeState } from '../instance-state.ts';
 import type { InstanceFacts } from './settings.ts';
 
 /** How far transactions were applied. */
@@ -54,19 +51,16 @@ export interface ReplayState extends InstanceFacts {
   copy?: { position: string };
 }
 
-const pathOf = (place: InstancePlace) => join(place.directory, 'replay.json');
-
-export async function readReplayState(place: InstancePlace): Promise<ReplayState | null> {
-  const text = await readIfThere(pathOf(place));
-  return text === null ? null : (JSON.parse(text) as ReplayState);
+export function readReplayState(place: InstancePlace): Promise<ReplayState | null> {
+  return readState<ReplayState>(place);
 }
 
-export async function writeReplayState(place: InstancePlace, state: ReplayState): Promise<void> {
-  await writeOwned(place, pathOf(place), `${JSON.stringify(state, null, 2)}\n`);
+export function writeReplayState(place: InstancePlace, state: ReplayState): Promise<void> {
+  return writeState(place, state);
 }
 
-export async function removeReplayState(place: InstancePlace): Promise<void> {
-  await rm(pathOf(place), { force: true });
+export function removeReplayState(place: InstancePlace): Promise<void> {
+  return removeState(place);
 }
 
 /** Whether the copy is where it should be, and nobody but Holdfast writes into it any more. */
@@ -77,9 +71,4 @@ export function isFinished(state: ReplayState): boolean {
 /** Whether all that a stopped server wrote is on its disk. */
 export async function isOfThisBoot({ bootId: before }: ReplayState): Promise<boolean> {
   return before === (await bootId());
-}
-
-/** Changes with every start of the machine (random(4)); empty where the system has none. */
-export async function bootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
 }

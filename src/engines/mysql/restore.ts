@@ -1,9 +1,9 @@
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace, RestoreDumpsInput } from '../contract/restore.ts';
+import { bootId } from '../instance-state.ts';
 import { serverPid } from './instance-processes.ts';
 import { type Deferred, loadAccounts, loadDeferred, loadDump } from './load.ts';
 import {
-  bootId,
   isOfThisBoot,
   type ReplayState,
   readReplayState,

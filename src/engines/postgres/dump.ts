@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type pg from 'pg';
 import type { ServerAccess } from '../../model/access.ts';
 import type { Fingerprints, LogPositions, StoredObject, TableFingerprint } from '../../model/backup.ts';
@@ -6,6 +5,8 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { DumpedObject, LogicalDump, ObjectSink } from '../contract/backup.ts';
 import { runTool, startTool } from '../process.ts';
+import { putText } from '../stored-text.ts';
+import { zstdVersion } from '../zstd.ts';
 import { withClientEnvironment, withConnection } from './connection.ts';
 import { dumpProgress } from './dump-progress.ts';
 import { compressedOutput } from './dump-stream.ts';
@@ -237,16 +238,4 @@ async function dumpGlobals(work: DumpWork, notices: string[]): Promise<string> {
     });
     return stdout;
   });
-}
-
-async function putText(sink: ObjectSink, name: string, text: string): Promise<StoredObject> {
-  const content = Buffer.from(text);
-  const [stored] = await sink.put(name, Readable.from([content]), { expectedBytes: content.length });
-  if (stored === undefined) throw new TypeError(`the sink stored nothing for ${name}`);
-  return stored;
-}
-
-async function zstdVersion(run: Run): Promise<string> {
-  const { stdout } = await runTool('zstd', ['--version'], { signal: run.signal });
-  return /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? 'unknown';
 }

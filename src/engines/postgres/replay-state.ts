@@ -1,11 +1,9 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Target } from '../../model/target.ts';
 import type { InstancePlace, ReplayResult, TakenOver } from '../contract/restore.ts';
-import { readIfThere } from '../owned-files.ts';
+import { bootId, readState, removeState, writeState } from '../instance-state.ts';
 import type { InstanceParameters } from './control-data.ts';
-import { instanceAccess, writeOwned } from './place.ts';
+import { instanceAccess } from './place.ts';
 
 /** Where the replay stopped. */
 export interface Reached {
@@ -51,19 +49,16 @@ export interface Production {
   taken: TakenOver | null;
 }
 
-const pathOf = (place: InstancePlace) => join(place.directory, 'replay.json');
-
-export async function readReplayState(place: InstancePlace): Promise<ReplayState | null> {
-  const text = await readIfThere(pathOf(place));
-  return text === null ? null : (JSON.parse(text) as ReplayState);
+export function readReplayState(place: InstancePlace): Promise<ReplayState | null> {
+  return readState<ReplayState>(place);
 }
 
-export async function writeReplayState(place: InstancePlace, state: ReplayState): Promise<void> {
-  await writeOwned(place, pathOf(place), `${JSON.stringify(state, null, 2)}\n`);
+export function writeReplayState(place: InstancePlace, state: ReplayState): Promise<void> {
+  return writeState(place, state);
 }
 
-export async function removeReplayState(place: InstancePlace): Promise<void> {
-  await rm(pathOf(place), { force: true });
+export function removeReplayState(place: InstancePlace): Promise<void> {
+  return removeState(place);
 }
 
 /** What later steps have to know of a copy that is where it should be. */
@@ -84,9 +79,4 @@ export function requireNoProduction(place: InstancePlace, state: ReplayState | n
 /** Whether all that a stopped copy wrote is on its disk. */
 export async function isComplete({ durable, bootId: before }: ReplayState): Promise<boolean> {
   return durable === true || before === (await bootId());
-}
-
-/** Changes with every start of the machine (random(4)); empty where the system has none. */
-export async function bootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
 }

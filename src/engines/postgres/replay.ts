@@ -5,6 +5,7 @@ import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import { parseLsn } from '../../model/wal.ts';
 import type { ReplayArchivedInput, ReplayResult } from '../contract/restore.ts';
+import { bootId } from '../instance-state.ts';
 import { raise, readParameters } from './control-data.ts';
 import { endStrays, serverPid } from './instance-processes.ts';
 import { requireIsolation } from './isolation.ts';
@@ -12,7 +13,6 @@ import { repositoryEnvironment } from './pgbackrest.ts';
 import { layoutOf, prepareLayout, writeOwned } from './place.ts';
 import { endReplay, endWhereLocked } from './replay-end.ts';
 import {
-  bootId,
   isComplete,
   type Reached,
   type ReplayState,

@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream';
 import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { InstancePlace } from '../../contract/restore.ts';
-import { runTool, startTool } from '../../process.ts';
+import { runTool, type StartedTool, startTool } from '../../process.ts';
+import { damaged, decompress } from '../../zstd.ts';
 import { clientEnvironment } from '../connection.ts';
 
 /** A dump in the repository, which can be opened again: what stands at its head is read without the rest. */
@@ -34,9 +35,9 @@ const NO_DATABASE = /FATAL: +database ".*" does not exist/;
 
 /** The dump's list of contents, which stands at its head. Throws BackupUnusable. */
 export async function listContents(archive: Archive, run: ArchiveRun): Promise<string> {
-  const { stdout } = await read(archive, run, (zstd, signal) =>
+  const { stdout } = await read(archive, run, (zstd) =>
     startTool(run.pgRestore, ['--list'], {
-      ...{ signal, user: run.place.user, stdin: zstd, stdout: 'text' },
+      ...{ signal: run.signal, user: run.place.user, stdin: zstd, stdout: 'text' },
       classify: ({ output }) => unreadable(archive, output),
     }),
   );
@@ -45,9 +46,9 @@ export async function listContents(archive: Archive, run: ArchiveRun): Promise<s
 
 /** The statements of the entries of a list file. Throws BackupUnusable. */
 export async function scriptOf(archive: Archive, listFile: string, run: ArchiveRun): Promise<string> {
-  const { stdout } = await read(archive, run, (zstd, signal) =>
+  const { stdout } = await read(archive, run, (zstd) =>
     startTool(run.pgRestore, ['--create', '--file=-', `--use-list=${listFile}`], {
-      ...{ signal, user: run.place.user, stdin: zstd, stdout: 'text' },
+      ...{ signal: run.signal, user: run.place.user, stdin: zstd, stdout: 'text' },
       classify: ({ output }) => unreadable(archive, output),
     }),
   );
@@ -73,9 +74,9 @@ export async function restoreEntries(
   const errors: string[] = [];
   let [ended, entry] = [false, ''];
   const args = ['--no-password', `--dbname=${conninfo(access)}`, `--use-list=${listFile}`, ...options];
-  await read(archive, run, (zstd, signal) =>
+  await read(archive, run, (zstd) =>
     startTool(run.pgRestore, args, {
-      ...{ signal, user: run.place.user, stdin: zstd },
+      ...{ signal: run.signal, user: run.place.user, stdin: zstd },
       env: { ...clientEnvironment(access), PGOPTIONS: FILLING },
       onLine: (line) => {
         if (/^pg_restore: warning: errors ignored on restore/.test(line)) ended = true;
@@ -113,39 +114,17 @@ function withoutRows(error: string): string {
 async function read<T>(
   archive: Archive,
   run: ArchiveRun & { onBytes?: (bytes: number) => void },
-  start: (zstd: ReturnType<typeof startTool>, signal: AbortSignal) => { finished: Promise<T> },
+  start: (zstd: StartedTool) => { finished: Promise<T> },
 ): Promise<T> {
-  const over = new AbortController();
-  const signal = AbortSignal.any([run.signal, over.signal]);
-  const source = archive.open(signal);
-  const broken = Promise.withResolvers<unknown>();
-  source.once('error', broken.resolve);
-  let bytes = 0;
-  source.on('data', (piece: Buffer) => {
-    bytes += piece.length;
-    run.onBytes?.(bytes);
-  });
-  const zstd = startTool('zstd', ['--decompress', '--quiet', '--stdout', '-'], {
-    ...{ signal, stdin: source, stdout: 'pipe' },
-    classify: ({ output }) =>
-      /decoding error|corrupt|checksum|unsupported format|premature/i.test(output)
-        ? damaged(archive, 'it cannot be decompressed')
-        : undefined,
-  });
-  const decompressed = zstd.finished.then(
-    () => null,
-    (error: unknown) => error,
-  );
+  const { zstd, broken, ended, close } = decompress(archive, run);
   try {
-    return await start(zstd, signal).finished;
+    return await start(zstd).finished;
   } catch (error) {
     run.signal.throwIfAborted();
-    const first = await Promise.race([broken.promise, decompressed]);
+    const first = await Promise.race([broken, ended]);
     throw first instanceof HoldfastError && first.type !== 'ToolFailed' ? first : error;
   } finally {
-    over.abort();
-    source.destroy();
-    await decompressed;
+    await close();
   }
 }
 
@@ -153,14 +132,8 @@ function unreadable(archive: Archive, output: string): HoldfastError | undefined
   return /could not read from input file|unexpected end of file|corrupt|not a valid archive|did not find magic/i.test(
     output,
   )
-    ? damaged(archive, 'it ends before its end, or is not what was written')
+    ? damaged(archive.backup, 'it ends before its end, or is not what was written')
     : undefined;
-}
-
-function damaged({ backup }: Archive, why: string): HoldfastError {
-  return new HoldfastError('BackupUnusable', `the dump of backup ${backup} is damaged: ${why}`, {
-    hint: 'use another backup: holdfast catalog lists them',
-  });
 }
 
 /** Runs `initdb` for a copy that only its own user reaches. */

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { RestoredTables, RestoreTablesInput } from '../../contract/restore.ts';
+import { bootId } from '../../instance-state.ts';
 import type { InstanceParameters } from '../control-data.ts';
 import { endStrays } from '../instance-processes.ts';
 import { requireIsolation } from '../isolation.ts';
@@ -10,7 +11,6 @@ import { instanceAccess, layoutOf, prepareLayout } from '../place.ts';
 import { postgresProgram } from '../programs.ts';
 import { nextTransaction } from '../replay-end.ts';
 import {
-  bootId,
   type Reached,
   type ReplayState,
   readReplayState,
