@@ -34,6 +34,8 @@ describe.each(FLAVOURS)('a shop of %s', (kind) => {
 
   beforeAll(async () => {
     stack = await startMysqlStack(kind, { orders: ORDERS, ...FOUND_SOON });
+    // The log watch ships what recoveries read.
+    await stack.json('schedules', 'apply');
     await stack.json('backup', 'shop', '--tier', 'logical', '--wait');
     const catalog = await stack.json<Catalog>('catalog', 'shop');
     backup = catalog.backups[0]?.id as string;
@@ -100,7 +102,6 @@ describe.each(FLAVOURS)('a shop of %s', (kind) => {
   });
 
   test('the doctor finds its server, its programs and its logs in place', async () => {
-    await stack.json('schedules', 'apply');
     const { stdout } = await stack.holdfast('doctor', '--output', 'json');
     const { checks } = JSON.parse(stdout) as { checks: Finding[] };
     const names = checks.map(({ check }) => check);
