@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { shipLogs } from '../src/activities/shipping.ts';
-import { accessOf } from '../src/client/dev/mysql-sample.ts';
 import { resolveAccess } from '../src/config/access.ts';
 import { findDatabase } from '../src/config/describe.ts';
 import { type Connection, withConnection } from '../src/engines/mysql/connection.ts';
@@ -9,7 +8,7 @@ import { closeLog } from '../src/engines/mysql/log.ts';
 import { mysql } from '../src/engines/mysql/mysql.ts';
 import { openRepository } from '../src/repository/repository.ts';
 import { NO_METRICS } from '../test/no-metrics.ts';
-import type { MysqlStack } from './mysql-stack.ts';
+import { benchAccess, type MysqlStack } from './mysql-stack.ts';
 import { FULL_SCALE } from './postgres-data.ts';
 
 /** Rows at the full scale; all of them shrink and grow with it. */
@@ -135,7 +134,7 @@ export async function trade(stack: MysqlStack, scale: number, signal: AbortSigna
   const each = (work: (session: Connection, client: number) => Promise<unknown>) =>
     Promise.all(
       Array.from({ length: CLIENTS }, (_, client) =>
-        withConnection(accessOf(stack.url), { signal }, (session) => work(session, client)),
+        withConnection(benchAccess(stack.url), { signal }, (session) => work(session, client)),
       ),
     );
   const durable = (on: boolean) =>
