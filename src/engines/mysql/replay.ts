@@ -2,6 +2,7 @@ import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import type { InstancePlace, ReplayResult, ReplayShippedInput } from '../contract/restore.ts';
+import { lost } from '../detached-server.ts';
 import type { Connection } from './connection.ts';
 import { flavourOf, replicationWords } from './flavour.ts';
 import { serverPid } from './instance-processes.ts';
@@ -19,7 +20,7 @@ import {
   writeReplayState,
 } from './replay-state.ts';
 import { isPassed, stopOf } from './replay-stop.ts';
-import { ensureRunning, hasEndedInOrder, lost, stopInOrder } from './server.ts';
+import { ensureRunning, hasEndedInOrder, stopInOrder } from './server.ts';
 
 type Replaying = ReplayState & { replay: NonNullable<ReplayState['replay']> };
 

@@ -1,18 +1,17 @@
-import { spawn } from 'node:child_process';
-import { open, readdir, rm } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../contract/restore.ts';
+import { lost, newLogIn, startDetached } from '../detached-server.ts';
 import { readIfThere } from '../owned-files.ts';
-import { runTool, userIds } from '../process.ts';
+import { runTool } from '../process.ts';
 import { withConnection } from './connection.ts';
 import { flavourOf } from './flavour.ts';
 import { endServer, endStrays, isServer, serverPid } from './instance-processes.ts';
 import { requireIsolation } from './isolation.ts';
-import { instanceAccess, layoutOf, prepareLayout, writeOwned } from './place.ts';
+import { instanceAccess, layoutOf, prepareLayout } from './place.ts';
 import { mysqlProgram, serverArguments } from './programs.ts';
 import {
   isFinished,
@@ -68,7 +67,7 @@ async function requireOwnAccount(place: InstancePlace, run: Run): Promise<void> 
 /** Starts the server of a copy, in the manner that its state asks for; what it says goes to a log of this start. */
 export async function startAgain(place: InstancePlace, state: ReplayState, run: Run): Promise<ReplayState> {
   await endStrays(place);
-  const started = { ...state, log: newLog(place) };
+  const started = { ...state, log: newLogIn(layoutOf(place).logs) };
   // Before the start: whether a server ended in order is in the log that the state names.
   await writeReplayState(place, started);
   const { serverMajor, lowerCaseTableNames } = state;
@@ -126,25 +125,10 @@ export async function startServer(place: InstancePlace, start: ServerStart): Pro
   const file = await writeSettings(place, start);
   // Its own folder of plugins would be stronger than the empty one of the settings.
   const base = (await serverArguments(start.serverMajor)).filter((one) => !one.startsWith('--plugin-dir='));
-  await writeOwned(place, start.log, '');
-  const log = await open(start.log, 'a');
-  try {
-    const [command, ...args] = [...asUser(place.user), mysqld, `--defaults-file=${file}`, ...base];
-    const child = spawn(command as string, args, {
-      cwd: data,
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-      env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC' },
-    });
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
-    child.unref();
-    return child.pid as number;
-  } finally {
-    await log.close();
-  }
+  return startDetached(place, {
+    ...{ program: mysqld, args: [`--defaults-file=${file}`, ...base] },
+    ...{ folder: data, log: start.log },
+  });
 }
 
 /** Waits until a started server lets Holdfast in. Throws why it does not, where its process ends instead. */
@@ -163,12 +147,6 @@ export async function awaitAnswer(
     if (!isAlive) throw await startFailure(place, log);
     await sleep(START_POLL_MS, undefined, { signal: run.signal });
   }
-}
-
-/** A log of each start by itself: how a server ended is of this start. */
-export function newLog(place: InstancePlace): string {
-  const stamp = new Date().toISOString().replaceAll(/[-:.]/g, '');
-  return join(layoutOf(place).logs, `server-${stamp}.log`);
 }
 
 /** Whether the server that wrote this log has ended in order, so that nothing of what it knew is lost. */
@@ -203,18 +181,5 @@ function fullDisk(place: InstancePlace, said: string): HoldfastError | undefined
   if (!/No space left on device|Errcode: 28\b|error: 28\b|OS errno 28\b/i.test(said)) return undefined;
   return new HoldfastError('NotEnoughSpace', `the disk of the instance ran full, below ${place.directory}`, {
     hint: 'free space on the site and resume',
-  });
-}
-
-/** setpriv without a death signal: unlike every tool, the server is to outlive the worker. */
-function asUser(user: string | null): string[] {
-  if (user === null || user === userInfo().username) return [];
-  const { uid, gid } = userIds(user);
-  return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
-}
-
-export function lost(place: InstancePlace, why: string): HoldfastError {
-  return new HoldfastError('InstanceLost', `the restored server in ${place.directory} cannot go on: ${why}`, {
-    hint: 'start the runbook again: it restores and replays anew, and leaves alone what was imported already',
   });
 }

@@ -1,16 +1,14 @@
-import { spawn } from 'node:child_process';
-import { open, readdir, rm } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../model/failure.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../contract/restore.ts';
+import { lost, newLogIn, startDetached } from '../detached-server.ts';
 import { readIfThere } from '../owned-files.ts';
-import { userIds } from '../process.ts';
 import { withConnection } from './connection.ts';
 import { endServer, endStrays, isServer, serverPid } from './instance-processes.ts';
-import { instanceAccess, layoutOf, writeOwned } from './place.ts';
+import { instanceAccess, layoutOf } from './place.ts';
 import { postgresProgram } from './programs.ts';
 import { isUntouched } from './replay-end.ts';
 import { isComplete, type ReplayState, readReplayState, writeReplayState } from './replay-state.ts';
@@ -148,36 +146,19 @@ export async function startServer(place: InstancePlace, start: ServerStart): Pro
   const { data, configuration } = layoutOf(place);
   const postgres = await postgresProgram('postgres', start.serverMajor);
   await removeStaleLock(place);
-  await writeOwned(place, start.log, '');
-  const log = await open(start.log, 'a');
-  try {
-    const [command, ...args] = [
-      ...asUser(place.user, start.withGroups === true),
-      postgres,
+  return startDetached(place, {
+    program: postgres,
+    args: [
       ...['-D', data, '-c', `config_file=${join(configuration, 'postgresql.conf')}`],
       ...Object.entries(start.settings ?? {}).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    ];
-    const child = spawn(command as string, args, {
-      cwd: data,
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-      env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...start.environment },
-    });
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
-    child.unref();
-    return child.pid as number;
-  } finally {
-    await log.close();
-  }
+    ],
+    ...{ folder: data, log: start.log },
+    ...{ environment: start.environment, withGroups: start.withGroups === true },
+  });
 }
 
-/** A log of each start by itself: what it says of the position is of this start. */
 export function newLog(place: InstancePlace): string {
-  const stamp = new Date().toISOString().replaceAll(/[-:.]/g, '');
-  return join(layoutOf(place).logs, `server-${stamp}.log`);
+  return newLogIn(layoutOf(place).logs);
 }
 
 /**
@@ -191,23 +172,4 @@ export async function removeStaleLock(place: InstancePlace): Promise<void> {
   for (const name of await readdir(sockets)) {
     if (/^\.s\.PGSQL\.\d+(?:\.lock)?$/.test(name)) await rm(join(sockets, name), { force: true });
   }
-}
-
-/** setpriv without a death signal: unlike every tool, the server is to outlive the worker. */
-function asUser(user: string | null, withGroups: boolean): string[] {
-  if (user === null || user === userInfo().username) return [];
-  const { uid, gid } = userIds(user);
-  return [
-    'setpriv',
-    `--reuid=${uid}`,
-    `--regid=${gid}`,
-    withGroups ? '--init-groups' : '--clear-groups',
-    '--',
-  ];
-}
-
-function lost(place: InstancePlace, why: string): HoldfastError {
-  return new HoldfastError('InstanceLost', `the restored server in ${place.directory} cannot go on: ${why}`, {
-    hint: 'start the runbook again: it restores and replays anew, and leaves alone what was imported already',
-  });
 }
