@@ -6,9 +6,9 @@ export interface TableRelation {
   db: string;
   /** `schema.table` in the form of model/table.ts */
   table: string;
-  /** `<tablespace oid>/<db oid>/<file node>`, as `pg_waldump` writes it; of a partitioned table one entry per leaf */
+  /** `<tablespace oid>/<db oid>/<file node>`, as `pg_waldump` writes it; of a partitioned table one entry per leaf. Empty: the logs name tables (MySQL) */
   node: string;
-  /** of the table, or of the leaf that has this node: exclusive locks are logged by it */
+  /** of the table, or of the leaf that has this node: exclusive locks are logged by it; empty with it */
   oid: string;
   /** ISO 8601: when it was read */
   at: string;
