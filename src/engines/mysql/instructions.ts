@@ -2,14 +2,14 @@ import type { RepositoryConfig } from '../../config/schema.ts';
 import type { DumpedDatabase, Manifest, StoredObject } from '../../model/backup.ts';
 import { parseNameParts } from '../../model/table.ts';
 import type { SnapshotPlace } from '../contract/backup.ts';
+import { countLines } from '../instructions/counts.ts';
+import { gigabytes, heading, notices } from '../instructions/manifest.ts';
+import { fetchLines, fileName, fileOf } from '../instructions/objects.ts';
 import { accessLines, block, required, shellQuote } from '../instructions/shell.ts';
 import { thawSection } from '../instructions/thaw.ts';
 import type { Flavour } from './flavour.ts';
 import { quoteLiteral, quoteTable } from './identifier.ts';
 import { replaySection } from './instructions-replay.ts';
-
-/** Tables that RESTORE.md counts; more would make it unreadable on the night it is needed. */
-const COUNTED_TABLES = 200;
 
 /** How the flavour's own programs are called. */
 export interface ProgramNames {
@@ -36,11 +36,7 @@ export function instructions(
 ): string {
   const names = NAMES[flavourOfManifest(manifest)];
   const series = manifest.serverVersion.split('.').slice(0, 2).join('.');
-  const fetched = [
-    ...(manifest.globals === null ? [] : [manifest.globals]),
-    ...manifest.databases.flatMap(({ objects }) => objects),
-  ];
-  return `${heading(manifest, repository, names)}
+  return `${heading(manifest, repository, names.server, reach(manifest))}
 You need: \`${names.client}\` of ${names.server} ${series} or newer, \`zstd\`, \`aws\` (any client that can fetch an object by key and version id will
 do), disk for ${gigabytes(manifest.databaseBytes)} and the compressed dumps beside it, and an empty ${names.server} ${series} server or newer with a user who may do
 everything. Start it with \`event_scheduler=OFF\` and \`skip-log-bin\`, apart from production. **Not the production server**: dbs of the
@@ -76,7 +72,7 @@ ${block([
 
 ## 2. Fetch, each object in the version that belongs to this backup
 
-${block(fetched.flatMap((object) => fetchLines(object, repository)))}
+${block(fetchLines(manifest, repository))}
 
 ## 3. The data
 
@@ -95,7 +91,7 @@ ${block(manifest.globals === null ? ['# none in this backup'] : [`to_server --fo
 
 \`expected\` was counted in the dump's own snapshot.
 
-${block(countLines(manifest))}
+${block(countsOf(manifest))}
 ${replaySection(manifest, repository, names, snapshot)}`;
 }
 
@@ -104,31 +100,8 @@ function flavourOfManifest({ serverVersion }: Manifest): Flavour {
   return Number(serverVersion.split('.')[0]) >= 10 ? 'mariadb' : 'mysql';
 }
 
-function heading(manifest: Manifest, repository: RepositoryConfig, { server }: ProgramNames): string {
-  const { id, database, copyOf, startedAt, finishedAt, serverVersion, positions } = manifest;
-  const what =
-    copyOf === undefined ? 'A logical backup (full)' : `A copy of ${copyOf.tier} backup ${copyOf.id}`;
-  const at =
-    positions.stop === null ? '' : ` It holds everything up to \`${positions.stop}\` in the binary log.`;
-  return `# Restore ${database} from backup ${id}
-
-${what} of ${server} ${serverVersion}, taken from ${startedAt} to ${finishedAt}, in bucket
-\`${repository.bucket}\`${repository.endpoint === undefined ? '' : ` at ${repository.endpoint}`}.${at} These commands need no Holdfast.
-`;
-}
-
-function notices(manifest: Manifest): string {
-  if (manifest.notices.length === 0) return '';
-  return `\nKnow this first:\n${manifest.notices.map((notice) => `- ${notice}`).join('\n')}\n`;
-}
-
-function fetchLines(object: StoredObject, repository: RepositoryConfig): string[] {
-  const version = object.versionId === null ? '' : ` --version-id ${shellQuote(object.versionId)}`;
-  const key = shellQuote(`${repository.prefix}${object.key}`);
-  return [
-    `aws s3api get-object --bucket ${shellQuote(repository.bucket)} --key ${key}${version} ${fileOf(object)} > /dev/null`,
-    `echo ${shellQuote(`${object.sha256}  ${fileName(object)}`)} | sha256sum --check --quiet`,
-  ];
+function reach({ positions }: Manifest): string {
+  return positions.stop === null ? '' : ` It holds everything up to \`${positions.stop}\` in the binary log.`;
 }
 
 function loadLines({ objects }: DumpedDatabase, views: boolean): string[] {
@@ -141,28 +114,11 @@ function loadLines({ objects }: DumpedDatabase, views: boolean): string[] {
 const isOfViews = (object: StoredObject): boolean =>
   /\.sql\.views\.zst(?:\.part\d+)?$/.test(fileName(object));
 
-function countLines({ databases }: Manifest): string[] {
+function countsOf({ databases }: Manifest): string[] {
   const tables = databases.flatMap(({ fingerprints }) => fingerprints?.tables ?? []);
   if (tables.length === 0) return ['# nothing was counted in this backup'];
-  const counts = tables.slice(0, COUNTED_TABLES).map(({ table, rows }) => {
+  return countLines('to_server --table', tables, ({ table, rows }) => {
     const relation = quoteTable(parseNameParts(table));
     return `SELECT ${quoteLiteral(table)} AS \`table\`, ${rows} AS expected, (SELECT COUNT(*) FROM ${relation}) AS found`;
   });
-  return [
-    "to_server --table <<'END_OF_SQL'",
-    `${counts.join('\nUNION ALL ')};`,
-    'END_OF_SQL',
-    ...(tables.length > COUNTED_TABLES
-      ? [`# and ${tables.length - COUNTED_TABLES} more: see the manifest`]
-      : []),
-  ];
-}
-
-const fileName = (object: StoredObject): string => object.key.split('/').at(-1) as string;
-/** A name may begin with a dash. */
-const fileOf = (object: StoredObject): string => shellQuote(`./${fileName(object)}`);
-
-function gigabytes(bytes: number): string {
-  const size = bytes / 1e9;
-  return size >= 1 ? `${size.toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 }

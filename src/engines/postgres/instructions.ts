@@ -2,13 +2,13 @@ import type { RepositoryConfig } from '../../config/schema.ts';
 import type { DumpedDatabase, Manifest, StoredObject } from '../../model/backup.ts';
 import { parseNameParts } from '../../model/table.ts';
 import type { SnapshotPlace } from '../contract/backup.ts';
+import { countLines } from '../instructions/counts.ts';
+import { gigabytes, heading, notices } from '../instructions/manifest.ts';
+import { fetchLines, fileName, fileOf } from '../instructions/objects.ts';
 import { accessLines, block, required, shellQuote } from '../instructions/shell.ts';
 import { thawSection } from '../instructions/thaw.ts';
 import { quoteLiteral, quoteQualified } from './identifier.ts';
 import { productionSection } from './instructions-production.ts';
-
-/** Tables that RESTORE.md counts; more would make it unreadable on the night it is needed. */
-const COUNTED_TABLES = 200;
 
 /** Engine.instructions: RESTORE.md of any tier. */
 export function instructions(
@@ -31,11 +31,7 @@ export function logicalInstructions(
   repository: RepositoryConfig,
   snapshot?: SnapshotPlace,
 ): string {
-  const fetched = [
-    ...(manifest.globals === null ? [] : [manifest.globals]),
-    ...manifest.databases.flatMap(({ objects }) => objects),
-  ];
-  return `${heading(manifest, repository)}
+  return `${heading(manifest, repository, 'PostgreSQL')}
 You need: \`psql\` and \`pg_restore\` of PostgreSQL ${manifest.tools.pg_dump ?? manifest.serverVersion} or newer, \`zstd\`, \`aws\` (any
 client that can fetch an object by key and version id will do), disk for twice ${gigabytes(manifest.databaseBytes)}, and an
 empty PostgreSQL ${manifest.serverVersion.split('.')[0]} server or newer with a superuser. **Not the production server**: roles and dbs are created.
@@ -58,7 +54,7 @@ ${block([
 
 ## 2. Fetch, each object in the version that belongs to this backup
 
-${block(fetched.flatMap((object) => fetchLines(object, repository)))}
+${block(fetchLines(manifest, repository))}
 
 ## 3. Roles, grants and tablespaces
 
@@ -78,7 +74,7 @@ ${block(manifest.databases.flatMap(restoreLines))}
 
 \`expected\` was counted in the dump's own snapshot.
 
-${block(manifest.databases.flatMap(countLines))}
+${block(manifest.databases.flatMap(countsOf))}
 
 Then \`ANALYZE\` every db before it takes traffic.
 `;
@@ -98,7 +94,7 @@ export function physicalInstructions(
   const from =
     snapshot === undefined ? repository : { ...repository, prefix: `${repository.prefix}${snapshot.folder}` };
   const major = manifest.serverVersion.split('.')[0];
-  return `${heading(manifest, repository)}
+  return `${heading(manifest, repository, 'PostgreSQL')}
 You need: \`pgbackrest\` ${manifest.tools.pgbackrest ?? ''} or newer, PostgreSQL ${major} (exactly this major version, the same extensions and C library
 collations), and ${gigabytes(manifest.databaseBytes)} of disk. Run everything as an operating-system user that is **not** the owner of production's
 files, and never into production's directory. Credentials that can only read are enough, and safer; temporary ones
@@ -197,31 +193,6 @@ function restoreCommand({ id, copyOf }: Manifest): string {
   return `pgbackrest --no-config --set=${shellQuote(copyOf?.id ?? id)} --tablespace-map-all="$RESTORED/tablespaces" --archive-mode=off`;
 }
 
-function heading(manifest: Manifest, repository: RepositoryConfig): string {
-  const { id, database, tier, kind, copyOf, startedAt, finishedAt, serverVersion } = manifest;
-  const what =
-    copyOf === undefined ? `A ${tier} backup (${kind})` : `A copy of ${copyOf.tier} backup ${copyOf.id}`;
-  return `# Restore ${database} from backup ${id}
-
-${what} of PostgreSQL ${serverVersion}, taken from ${startedAt} to ${finishedAt}, in bucket
-\`${repository.bucket}\`${repository.endpoint === undefined ? '' : ` at ${repository.endpoint}`}. These commands need no Holdfast.
-`;
-}
-
-function notices(manifest: Manifest): string {
-  if (manifest.notices.length === 0) return '';
-  return `\nKnow this first:\n${manifest.notices.map((notice) => `- ${notice}`).join('\n')}\n`;
-}
-
-function fetchLines(object: StoredObject, repository: RepositoryConfig): string[] {
-  const version = object.versionId === null ? '' : ` --version-id ${shellQuote(object.versionId)}`;
-  const key = shellQuote(`${repository.prefix}${object.key}`);
-  return [
-    `aws s3api get-object --bucket ${shellQuote(repository.bucket)} --key ${key}${version} ${fileOf(object)} > /dev/null`,
-    `echo ${shellQuote(`${object.sha256}  ${fileName(object)}`)} | sha256sum --check --quiet`,
-  ];
-}
-
 function rolesLines(globals: StoredObject): string[] {
   return [
     `grep -v -E "^(CREATE|ALTER) ROLE \\"?$PGUSER\\"?( WITH .*)?;" ${fileOf(globals)} > roles.sql`,
@@ -232,7 +203,7 @@ function rolesLines(globals: StoredObject): string[] {
 function restoreLines(database: DumpedDatabase): string[] {
   const [first] = database.objects;
   if (first === undefined) return [];
-  const dump = shellQuote(fileName(first).replace(/\.zst$/, ''));
+  const dump = shellQuote(`./${fileName(first).replace(/\.zst$/, '')}`);
   const parts = database.objects.map(fileOf).join(' ');
   const create = database.name === 'postgres' ? '' : ' --create';
   return [
@@ -241,21 +212,13 @@ function restoreLines(database: DumpedDatabase): string[] {
   ];
 }
 
-function countLines(database: DumpedDatabase): string[] {
-  const tables = database.fingerprints?.tables ?? [];
+function countsOf({ name, fingerprints }: DumpedDatabase): string[] {
+  const tables = fingerprints?.tables ?? [];
   if (tables.length === 0) return [];
-  const counts = tables.slice(0, COUNTED_TABLES).map(({ table, rows }) => {
+  return countLines(`psql --no-psqlrc --dbname=${shellQuote(name)}`, tables, ({ table, rows }) => {
     const relation = quoteQualified(parseNameParts(table));
     return `SELECT ${quoteLiteral(table)} AS "table", ${rows} AS expected, (SELECT count(*) FROM ONLY ${relation}) AS found`;
   });
-  return [
-    `psql --no-psqlrc --dbname=${shellQuote(database.name)} <<'END_OF_SQL'`,
-    `${counts.join('\nUNION ALL ')};`,
-    'END_OF_SQL',
-    ...(tables.length > COUNTED_TABLES
-      ? [`# and ${tables.length - COUNTED_TABLES} more: see the manifest`]
-      : []),
-  ];
 }
 
 function toolVariables(repository: RepositoryConfig, stanza: string): Record<string, string> {
@@ -272,12 +235,4 @@ function toolVariables(repository: RepositoryConfig, stanza: string): Record<str
     ...(caFile === undefined ? {} : { PGBACKREST_REPO1_STORAGE_CA_FILE: caFile }),
     PGBACKREST_LOG_LEVEL_FILE: 'off',
   };
-}
-
-const fileName = (object: StoredObject): string => object.key.split('/').at(-1) as string;
-const fileOf = (object: StoredObject): string => shellQuote(fileName(object));
-
-function gigabytes(bytes: number): string {
-  const size = bytes / 1e9;
-  return size >= 1 ? `${size.toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 }
