@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toFailure } from '../../src/activities/run.ts';
-import { tooMuchDrift } from '../../src/engines/postgres/import/drift.ts';
+import { tooMuchDrift } from '../../src/engines/approved.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
 import { createTestEnvironment } from './environment.ts';
 import { comparisonOf, fakeActivities } from './fakes.ts';

@@ -10,6 +10,7 @@ import type {
   ImportResult,
   UndoData,
 } from '../../contract/change.ts';
+import { orAbort } from '../../or-abort.ts';
 import { type Connection, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { importError } from './import-error.ts';
@@ -223,17 +224,4 @@ export async function logRows(session: Connection): Promise<void> {
 /** Whether production may wait long for our next word, or ends the session soon. */
 export async function bePatient(session: Connection, patient: boolean): Promise<void> {
   await session.execute(`SET SESSION wait_timeout = ${patient ? PATIENT_SECONDS : IDLE_SECONDS}`);
-}
-
-/** The journal knows no signal: an abort ends the wait for it, and with it production's locks. */
-export async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -1,6 +1,5 @@
-import { HoldfastError } from '../../../model/failure.ts';
-import { countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
+import { tooMuchDrift } from '../../approved.ts';
 import { isActive } from '../compare/effects.ts';
 import { createTables, findDifferences, loadLive } from '../compare/fill.ts';
 import { comparedOf, keyColumns, type Scratch, sameKey } from '../compare/scratch.ts';
@@ -58,15 +57,4 @@ export async function takeDrift(
   );
   await bePatient(session, false);
   return drift;
-}
-
-export function tooMuchDrift(table: string, allowed: number): HoldfastError {
-  return new HoldfastError(
-    'PlanChanged',
-    `production has changed since the plan was approved: rows beyond it would change in ${table}, and the approval allowed ${allowed === 0 ? 'none' : `${countOf(allowed, 'row')} only`}`,
-    {
-      hint: 'nothing was changed; look at the new plan and approve that, with more rows beyond it: --drift <rows>',
-      reason: 'drift',
-    },
-  );
 }

@@ -59,10 +59,3 @@ export function importError(error: unknown): unknown {
   }
   return error;
 }
-
-/** Between a plan, its approval and the locks, tables themselves may change: then it is another plan. */
-export function planChanged(what: string): HoldfastError {
-  return new HoldfastError('PlanChanged', `production has changed since the plan was approved: ${what}`, {
-    hint: 'nothing was changed; look at the new plan and approve that',
-  });
-}

@@ -2,6 +2,7 @@ import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
+import { requireApproved, tooMuchDrift } from '../../approved.ts';
 import type {
   AppliedChange,
   ImportInput,
@@ -23,14 +24,14 @@ import { refusalOf } from '../error.ts';
 import { quoteTable } from '../identifier.ts';
 import { type Applied, applyStages } from './apply.ts';
 import { bePatient, type Changed, changeProduction, commitMarked } from './change.ts';
-import { type Drift, takeDrift, tooMuchDrift } from './drift.ts';
+import { type Drift, takeDrift } from './drift.ts';
 import { beginLocked } from './locks.ts';
 import { finishTable, type Making, makeTable } from './make-table.ts';
 import { type Marker, makingName } from './marker.ts';
 import { createLost, keepLost, madeNames, requireReferences } from './references.ts';
 import { createMoving, markExchanged, settle } from './settle.ts';
 import { createStage, type Stage, stageApproved } from './stage.ts';
-import { requireApproved, requireSameTable } from './unchanged.ts';
+import { requireSameTable } from './unchanged.ts';
 import { createdTable, keepReplaced, keepWritten, undoData, undoTable } from './undo-writer.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { formatNameParts } from '../../../model/table.ts';
+import { planChanged } from '../../approved.ts';
 import { defineColumns, sameValues } from '../compare/scratch.ts';
 import { columnsOf, type ForeignKey, isSameTable } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier, quoteTable } from '../identifier.ts';
-import { planChanged } from './import-error.ts';
 import { isRow, isStaged, NUMBERED, namesOf, type Stage } from './stage.ts';
 
 /**

@@ -1,5 +1,3 @@
-import type { StoredObject } from '../../../model/backup.ts';
-
 /**
  * What an import keeps so that it can be taken back. `UndoTable` of the contract, as MySQL and MariaDB fill it:
  *
@@ -88,9 +86,4 @@ export function writtenRow([how, hash, ...key]: Value[]): WrittenRow {
 
 export function replacedRow([how, ...values]: Value[]): ReplacedRow {
   return { how: String(how) as ReplacedRow['how'], values };
-}
-
-/** How many bytes these objects take. */
-export function sizeOf(objects: readonly (StoredObject[] | null)[]): number {
-  return objects.flatMap((some) => some ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

@@ -1,9 +1,8 @@
-import { Readable, Transform } from 'node:stream';
-import { createZstdCompress } from 'node:zlib';
+import { Readable } from 'node:stream';
 import type { StoredObject } from '../../../model/backup.ts';
-import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { UndoData, UndoStore, UndoTable } from '../../contract/change.ts';
+import { keepLines, undoDataOf } from '../../undo-store.ts';
 import { keyColumns } from '../compare/scratch.ts';
 import { type Column, columnsOf } from '../compare/table.ts';
 import { readValue } from '../compare/values.ts';
@@ -14,10 +13,7 @@ import type { Applied } from './apply.ts';
 import type { Making } from './make-table.ts';
 import { markServer } from './server-mark.ts';
 import { countStaged, isRow, isStaged, type Stage } from './stage.ts';
-import { encodeLine, REPLACED, sizeOf, WRITTEN } from './undo-data.ts';
-
-/** Production's rows are locked meanwhile: a store that takes nothing any more must not stop its writers for long. */
-const STALL_MS = 20_000;
+import { encodeLine, REPLACED, WRITTEN } from './undo-data.ts';
 
 const keptColumns = ({ compared: { pair } }: Stage): string[] =>
   pair.production.columns.filter(({ generated }) => generated === null).map(({ name }) => name);
@@ -29,7 +25,8 @@ export async function keepReplaced(
   stage: Stage,
 ): Promise<StoredObject[] | null> {
   if ((await countStaged(session, stage, 'urdD')) === 0) return null;
-  return keepLines(store, REPLACED(stage.compared.index), replacedLines(session, stage));
+  const lines = Readable.from(replacedLines(session, stage), { objectMode: false });
+  return keepLines(store, REPLACED(stage.compared.index), lines);
 }
 
 async function* replacedLines(session: Connection, stage: Stage): AsyncGenerator<Buffer> {
@@ -62,7 +59,8 @@ export async function keepWritten(
   stage: Stage,
 ): Promise<StoredObject[] | null> {
   if ((await countStaged(session, stage, 'iur')) === 0) return null;
-  return keepLines(store, WRITTEN(stage.compared.index), writtenLines(session, stage));
+  const lines = Readable.from(writtenLines(session, stage), { objectMode: false });
+  return keepLines(store, WRITTEN(stage.compared.index), lines);
 }
 
 async function* writtenLines(session: Connection, stage: Stage): AsyncGenerator<Buffer> {
@@ -119,51 +117,10 @@ export async function createdTable(
 }
 
 /** The undo data of the whole change; null where nothing was changed. */
-export async function undoData(
+export function undoData(
   session: Connection,
   store: UndoStore,
   tables: readonly UndoTable[],
 ): Promise<UndoData | null> {
-  const changed = tables.filter(
-    ({ created, counts }) => created !== null || counts.inserted + counts.updated + counts.deleted > 0,
-  );
-  if (changed.length === 0) return null;
-  return {
-    folder: store.folder,
-    expiresAt: store.expiresAt,
-    sizeBytes: sizeOf(changed.flatMap(({ inserted, replaced }) => [inserted, replaced])),
-    server: await markServer(session),
-    tables: changed,
-  };
-}
-
-/** Compresses and stores lines. Throws RepositoryUnavailable where the store takes nothing any more. */
-export async function keepLines(
-  store: UndoStore,
-  name: string,
-  lines: AsyncIterable<Buffer>,
-): Promise<StoredObject[]> {
-  const compressed = createZstdCompress();
-  const source = Readable.from(lines, { objectMode: false });
-  const stalled = setTimeout(() => {
-    compressed.destroy(
-      new HoldfastError('RepositoryUnavailable', 'the repository took no undo data for too long', {
-        hint: 'nothing was changed; it can be tried again as it is',
-      }),
-    );
-  }, STALL_MS);
-  const watch = new Transform({
-    transform(piece, _, done) {
-      stalled.refresh();
-      done(null, piece);
-    },
-  });
-  source.once('error', (error) => compressed.destroy(error));
-  compressed.once('error', (error) => watch.destroy(error));
-  try {
-    return await store.sink.put(name, source.pipe(compressed).pipe(watch), { expectedBytes: null });
-  } finally {
-    clearTimeout(stalled);
-    source.destroy();
-  }
+  return undoDataOf(store, tables, () => markServer(session));
 }

@@ -1,6 +1,6 @@
+import { planChanged } from '../../approved.ts';
 import type { Connection } from '../connection.ts';
 import { quoteTable } from '../identifier.ts';
-import { planChanged } from '../import/import-error.ts';
 import { type CreatedTable, contentOf } from './created-table.ts';
 
 /** DROP TABLE is in no transaction: until the commit of the rest nobody else may write into tables that go. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { dirname } from 'node:path/posix';
 import { Readable } from 'node:stream';
-import { countOf, UNDO_RULES } from '../../../model/plan.ts';
+import { UNDO_RULES } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { RuleComparison, TableComparison, UndoPlanInput } from '../../contract/change.ts';
+import { changedNotices, dropNotice, goneNotice, keysNotice, unknownNotices } from '../../undo-notices.ts';
 import { leniently } from '../compare/scratch.ts';
 import { type Connection, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
@@ -86,40 +86,24 @@ export function ruleComparison(judgement: Judgement, table: string): RuleCompari
     },
     keysSha256: createHash('sha256').update(state).digest('hex'),
     refusal: null,
-    notices: found === undefined || found.table === null ? [] : [dropNotice(found, drop)],
+    notices: found === undefined || found.table === null ? [] : [noticeOf(found, drop)],
   };
 }
 
-function dropNotice({ data, isChanged, dependents }: CreatedTable, drop: boolean): string {
-  if (drop) {
-    const lost = isChanged ? ', and what others have changed in it since is lost' : '';
-    return `${data.created}, which the import made, is dropped; that cannot be taken back${lost}`;
-  }
-  const why =
-    dependents.length > 0
-      ? `${dependents
-          .slice(0, 5)
-          .map(({ name }) => name)
-          .join(', ')} depends on it`
-      : 'it has been changed since';
-  return `${data.created}, which the import made, stays: ${why}`;
+function noticeOf({ data, isChanged, dependents }: CreatedTable, drop: boolean): string {
+  return dropNotice(data.created, { drop, isChanged, dependents: dependents.map(({ name }) => name) });
 }
 
 function judgedComparison(judged: Judged, rule: Judgement['rule']): RuleComparison {
   const { table, counts, orphans, clashes, keysSha256 } = judged;
   const name = table.data.table;
-  const changed = countOf(table.changed, 'row');
-  const notice =
-    rule === 'keep-changed'
-      ? `${name}: ${changed} that others have changed or deleted since stay as they are`
-      : `${name}: what others have changed since in ${changed} is lost`;
   const refusal = refusalOf(judged, rule);
   return {
     conflict: rule,
     change: { table: name, ...counts, orphans, uniqueClashes: clashes },
     keysSha256,
     refusal: refusal === null ? null : [refusal.message, refusal.hint ?? ''].filter(Boolean).join('; '),
-    notices: table.changed > 0 ? [notice] : [],
+    notices: changedNotices(name, table.changed, rule),
   };
 }
 
@@ -133,21 +117,16 @@ async function noticesOf(
 ): Promise<string[]> {
   const created = undone.created.find(({ data }) => data.table === name);
   if (created !== undefined) {
-    return created.table === null ? [`${created.data.created}, which the import made, is gone already`] : [];
+    return created.table === null ? [goneNotice(created.data.created)] : [];
   }
   const table = undone.tables.find(({ data }) => data.table === name) as UndoneTable;
-  if (table.data.key === null) {
-    const unknown = `${name} has no key: ${countOf(table.unknown, 'row')} that the import inserted and others have changed or deleted since cannot be told from others, and stay`;
-    return table.unknown === 0 ? [] : [unknown];
-  }
+  if (table.data.key === null) return unknownNotices(name, table.unknown);
   if (table.changed === 0) return [];
   const file = `${index}.changed`;
   await store.sink.put(file, Readable.from(keyLines(session, table), { objectMode: false }), {
     expectedBytes: null,
   });
-  return [
-    `${name}: others have changed or deleted ${countOf(table.changed, 'row')} of the import since; their keys are in the newest folder of ${dirname(store.folder)}/ in the repository, as ${file}`,
-  ];
+  return [keysNotice(name, table.changed, { folder: store.folder, file })];
 }
 
 async function* keyLines(session: Connection, table: UndoneTable): AsyncGenerator<Buffer> {

@@ -1,10 +1,10 @@
 import type { UndoRule } from '../../../model/plan.ts';
 import { formatNameParts } from '../../../model/table.ts';
+import { planChanged } from '../../approved.ts';
 import { actionsOf } from '../../undo-actions.ts';
 import { hashOf, leniently } from '../compare/scratch.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { planChanged } from '../import/import-error.ts';
 import { createLost } from '../import/references.ts';
 import { createMoving } from '../import/settle.ts';
 import { createStage, type Stage } from '../import/stage.ts';

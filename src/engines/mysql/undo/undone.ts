@@ -1,6 +1,6 @@
-import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { UndoData, UndoPlanInput } from '../../contract/change.ts';
+import { requireUndoData } from '../../undo-store.ts';
 import { refuseBlind } from '../compare/rights.ts';
 import type { Connection } from '../connection.ts';
 import { classify } from './classify.ts';
@@ -25,15 +25,8 @@ export async function readUndone(
   input: Pick<UndoPlanInput, 'record' | 'read' | 'earlier'>,
   run: Run,
 ): Promise<Undone> {
-  const { transaction, undo: data } = input.record;
-  if (data === null) {
-    throw new HoldfastError('InvalidInput', 'the import changed nothing: there is nothing to take back');
-  }
-  if (Date.parse(data.expiresAt) <= Date.now()) {
-    throw new HoldfastError('InvalidInput', `the undo data of the import expired at ${data.expiresAt}`, {
-      hint: 'recover to the moment before the import instead: holdfast restore pitr',
-    });
-  }
+  const { transaction } = input.record;
+  const data = requireUndoData(input.record);
   await requireSameHistory(session, data.server);
   await requireCommitted(session, transaction);
   await session.execute('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');

@@ -3,6 +3,7 @@ import type { ServerAccess } from '../../../model/access.ts';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { AppliedChange, ChangeInput, ImportResult, UndoData } from '../../contract/change.ts';
+import { orAbort } from '../../or-abort.ts';
 import { connectionError, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { committedResult } from './earlier-attempt.ts';
@@ -166,17 +167,4 @@ async function prepareSession(client: pg.Client, database: string): Promise<void
         hint: 'it can be tried again once that has ended',
       });
     });
-}
-
-/** The journal knows no signal: an abort ends the wait for it, and with it production's locks. */
-async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { HoldfastError } from '../../../model/failure.ts';
-import { countOf } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
+import { tooMuchDrift } from '../../approved.ts';
 import {
   DIFFERENCE_KINDS,
   type DifferenceKind,
@@ -74,17 +73,6 @@ export async function stageDrift(
     limit?.limit,
   ]);
   return total;
-}
-
-export function tooMuchDrift(table: string, allowed: number): HoldfastError {
-  return new HoldfastError(
-    'PlanChanged',
-    `production has changed since the plan was approved: rows beyond it would change in ${table}, and the approval allowed ${allowed === 0 ? 'none' : `${countOf(allowed, 'row')} only`}`,
-    {
-      hint: 'nothing was changed; look at the new plan and approve that, with more rows beyond it: --drift <rows>',
-      reason: 'drift',
-    },
-  );
 }
 
 const beyondFile = ({ fresh }: Folders, kind: DifferenceKind) => join(fresh, `beyond.${kind}`);

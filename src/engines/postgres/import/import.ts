@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
+import { requireApproved, tooMuchDrift } from '../../approved.ts';
 import type {
   AppliedChange,
   ImportInput,
@@ -20,7 +21,7 @@ import { type Applied, applyStages } from './apply.ts';
 import { copyBeside, createdTable } from './beside.ts';
 import { type Changed, changeProduction, commitLocked } from './change.ts';
 import type { Definition } from './definition.ts';
-import { stageDrift, tooMuchDrift } from './drift.ts';
+import { stageDrift } from './drift.ts';
 import { importError } from './import-error.ts';
 import { type DefinitionInput, readDefinition } from './recreate.ts';
 import { locksOf } from './row-locks.ts';
@@ -28,7 +29,7 @@ import { advanceSequences } from './sequences.ts';
 import { refuseCascades, type Settled, settle } from './settle.ts';
 import { createStage, type Stage, stageApproved } from './stage.ts';
 import { withTriggersOff } from './triggers.ts';
-import { requireApproved, requireSameKey, requireSameTable } from './unchanged.ts';
+import { requireSameKey, requireSameTable } from './unchanged.ts';
 import { keepUndo, undoData } from './undo-writer.ts';
 
 /**

@@ -1,10 +1,9 @@
-import { Readable, Transform } from 'node:stream';
-import { createZstdCompress } from 'node:zlib';
+import { Readable } from 'node:stream';
 import type pg from 'pg';
 import type { StoredObject } from '../../../model/backup.ts';
-import { HoldfastError } from '../../../model/failure.ts';
 import { formatNameParts } from '../../../model/table.ts';
 import type { UndoData, UndoStore, UndoTable } from '../../contract/change.ts';
+import { keepLines, undoDataOf } from '../../undo-store.ts';
 import { copyOut } from '../compare/copy-out.ts';
 import { ruleLines } from '../compare/differences.ts';
 import { keyNames } from '../compare/table-pair.ts';
@@ -13,9 +12,6 @@ import { markServer } from '../undo/server-mark.ts';
 import { type Applied, replacedRows } from './apply.ts';
 import type { Settled } from './settle.ts';
 import type { Stage } from './stage.ts';
-
-/** Production's tables are locked meanwhile: a store that takes nothing any more must not stop its writers for long. */
-const STALL_MS = 20_000;
 
 /**
  * Under the locks and before the change: keeps what it takes to take one table's part of it back. The counts are
@@ -60,25 +56,14 @@ function insertedKeys(client: pg.Client, stage: Stage, settled: Settled, keysFol
 }
 
 /** The undo data of the whole change; null where nothing was changed. */
-export async function undoData(
+export function undoData(
   client: pg.Client,
   store: UndoStore,
   tables: readonly UndoTable[],
   applied: readonly Applied[],
 ): Promise<UndoData | null> {
   const counted = tables.map((table, index) => ({ ...table, counts: applied[index] as Applied }));
-  const changed = counted.filter(
-    ({ created, counts }) => created !== null || counts.inserted + counts.updated + counts.deleted > 0,
-  );
-  if (changed.length === 0) return null;
-  const objects = changed.flatMap(({ inserted, replaced }) => [...(inserted ?? []), ...(replaced ?? [])]);
-  return {
-    folder: store.folder,
-    expiresAt: store.expiresAt,
-    sizeBytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    server: await markServer(client),
-    tables: changed,
-  };
+  return undoDataOf(store, counted, () => markServer(client));
 }
 
 export function keepRows(
@@ -88,29 +73,4 @@ export function keepRows(
   query: string,
 ): Promise<StoredObject[]> {
   return keepLines(store, name, copyOut(client, `COPY (${query}) TO STDOUT`));
-}
-
-async function keepLines(store: UndoStore, name: string, lines: Readable): Promise<StoredObject[]> {
-  const compressed = createZstdCompress();
-  const stalled = setTimeout(() => {
-    compressed.destroy(
-      new HoldfastError('RepositoryUnavailable', 'the repository took no undo data for too long', {
-        hint: 'nothing was changed; it can be tried again as it is',
-      }),
-    );
-  }, STALL_MS);
-  const watch = new Transform({
-    transform(piece, _, done) {
-      stalled.refresh();
-      done(null, piece);
-    },
-  });
-  lines.once('error', (error) => compressed.destroy(error));
-  compressed.once('error', (error) => watch.destroy(error));
-  try {
-    return await store.sink.put(name, lines.pipe(compressed).pipe(watch), { expectedBytes: null });
-  } finally {
-    clearTimeout(stalled);
-    lines.destroy();
-  }
 }

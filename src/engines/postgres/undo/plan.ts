@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { dirname } from 'node:path/posix';
 import { Readable } from 'node:stream';
 import type pg from 'pg';
-import { countOf, UNDO_RULES, type UndoRule } from '../../../model/plan.ts';
+import { UNDO_RULES, type UndoRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { RuleComparison, TableComparison, UndoPlanInput } from '../../contract/change.ts';
 import { isChanged } from '../../undo-actions.ts';
+import { changedNotices, dropNotice, goneNotice, keysNotice, unknownNotices } from '../../undo-notices.ts';
 import { copyOut } from '../compare/copy-out.ts';
 import { keyLine } from '../compare/keys-file.ts';
 import { withConnection } from '../connection.ts';
@@ -47,7 +47,7 @@ export async function planUndo(input: UndoPlanInput, run: Run): Promise<TableCom
       const notices =
         table === undefined
           ? createdNotices(undone, data.table)
-          : await changedNotices(client, table, index, input);
+          : await rowNotices(client, table, index, input);
       comparisons.push({ table: data.table, rules, keysFolder: '', notices });
     }
     return comparisons;
@@ -68,41 +68,22 @@ export function ruleComparison(judgement: Judgement, table: string): RuleCompari
     change: { table: name, inserts: 0, updates: 0, deletes: rows, orphans: 0, uniqueClashes: 0 },
     keysSha256: createHash('sha256').update(`${found?.relation?.oid} ${drop} ${found?.rows}`).digest('hex'),
     refusal: (found && dropRefusalOf(found, drop)?.message) ?? null,
-    notices: found === undefined ? [] : dropNotices(found, drop),
+    notices: found === undefined ? [] : noticesOf(found, drop),
   };
 }
 
-function dropNotices(
+function noticesOf(
   { data, relation, isChanged: changed, dependents }: CreatedTable,
   drop: boolean,
 ): string[] {
   if (relation === null) return [];
-  if (drop) {
-    return [
-      `${data.created}, which the import made, is dropped; that cannot be taken back${changed ? ', and what others have changed in it since is lost' : ''}`,
-    ];
-  }
-  const why =
-    dependents.length > 0
-      ? `${dependents
-          .slice(0, 5)
-          .map(({ name }) => name)
-          .join(', ')} depends on it`
-      : 'it has been changed since';
-  return [`${data.created}, which the import made, stays: ${why}`];
+  const names = dependents.map(({ name }) => name);
+  return [dropNotice(data.created, { drop, isChanged: changed, dependents: names })];
 }
 
 function judgedComparison(judged: Judged, rule: UndoRule): RuleComparison {
   const { table, counts } = judged;
-  const notices: string[] = [];
   const name = table.data.table;
-  if (table.changed > 0) {
-    notices.push(
-      rule === 'keep-changed'
-        ? `${name}: ${countOf(table.changed, 'row')} that others have changed or deleted since stay as they are`
-        : `${name}: what others have changed since in ${countOf(table.changed, 'row')} is lost`,
-    );
-  }
   return {
     conflict: rule,
     change: {
@@ -115,35 +96,27 @@ function judgedComparison(judged: Judged, rule: UndoRule): RuleComparison {
     },
     keysSha256: judged.keysSha256,
     refusal: refusalOf(judged, rule)?.message ?? null,
-    notices,
+    notices: changedNotices(name, table.changed, rule),
   };
 }
 
 function createdNotices({ created }: Undone, table: string): string[] {
   const found = created.find(({ data }) => data.table === table);
-  return found !== undefined && found.relation === null
-    ? [`${found.data.created}, which the import made, is gone already`]
-    : [];
+  return found !== undefined && found.relation === null ? [goneNotice(found.data.created)] : [];
 }
 
 /**
  * Says how many rows others have changed, and where their keys are: by a name that is the same whenever the same is
  * planned, since it is part of what people approve.
  */
-async function changedNotices(
+async function rowNotices(
   client: pg.Client,
   table: UndoneTable,
   index: number,
   { undo: store }: UndoPlanInput,
 ): Promise<string[]> {
   const { data, unknown, changed, rows } = table;
-  if (data.key === null) {
-    return unknown === 0
-      ? []
-      : [
-          `${data.table} has no key: ${countOf(unknown, 'row')} that the import inserted and others have changed or deleted since cannot be told from others, and stay`,
-        ];
-  }
+  if (data.key === null) return unknownNotices(data.table, unknown);
   if (changed === 0) return [];
   const name = `${index}.changed`;
   const keys = data.key.map((column) => `s.${quoteIdentifier(column)}`);
@@ -154,9 +127,7 @@ async function changedNotices(
   await store.sink.put(name, Readable.from(withHeading(data.key, lines), { objectMode: false }), {
     expectedBytes: null,
   });
-  return [
-    `${data.table}: others have changed or deleted ${countOf(changed, 'row')} of the import since; their keys are in the newest folder of ${dirname(store.folder)}/ in the repository, as ${name}`,
-  ];
+  return [keysNotice(data.table, changed, { folder: store.folder, file: name })];
 }
 
 async function* withHeading(key: readonly string[], lines: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

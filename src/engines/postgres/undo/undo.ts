@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import { formatNameParts } from '../../../model/table.ts';
+import { planChanged } from '../../approved.ts';
 import type { AppliedChange, ImportResult, UndoData, UndoInput, UndoTable } from '../../contract/change.ts';
 import { ruleOf } from '../../rule-of.ts';
 import { quoteIdentifier } from '../identifier.ts';
@@ -80,17 +81,13 @@ async function judgeAgain(client: pg.Client, input: UndoInput, run: Run): Promis
         hint: NOTHING_CHANGED,
       });
     }
-    if (now.keysSha256 !== approved.keysSha256) throw planChanged(comparison.table);
+    if (now.keysSha256 !== approved.keysSha256) throw othersChanged(comparison.table);
   }
   return judgement;
 }
 
-function planChanged(table: string): HoldfastError {
-  return new HoldfastError(
-    'PlanChanged',
-    `production has changed since the plan was approved: others have changed rows of ${table}`,
-    { hint: NOTHING_CHANGED },
-  );
+function othersChanged(table: string): HoldfastError {
+  return planChanged(`others have changed rows of ${table}`);
 }
 
 /** Keeps what the undo replaces. The rows are those that are changed later, or nothing is: see {@link UndoStage}. */
@@ -170,7 +167,7 @@ async function refuseCascades(
           `SELECT EXISTS (SELECT FROM ${reference.source} AS c
              WHERE EXISTS (SELECT FROM ${from} AND ${refersTo(reference, 'c', 't')}) ${staying}) AS refers`,
         );
-        if (rows[0]?.refers === true) throw planChanged(reference.table);
+        if (rows[0]?.refers === true) throw othersChanged(reference.table);
       }
     }
   }
@@ -186,7 +183,7 @@ async function dropCreated(
   const names = tables.flatMap(({ relation }) => relation?.qualified ?? []);
   if (names.length === 0) return;
   await client.query(`DROP TABLE ${names.join(', ')}`).catch((error: { code?: string }) => {
-    throw error.code === '2BP01' ? planChanged(tables.map(({ data }) => data.created).join(', ')) : error;
+    throw error.code === '2BP01' ? othersChanged(tables.map(({ data }) => data.created).join(', ')) : error;
   });
 }
 
@@ -202,7 +199,7 @@ async function lookAgain(
     [transaction],
   );
   if (Number(rows[0]?.all) !== planned || (!isChanged && Number(rows[0]?.others) > 0)) {
-    throw planChanged(formatNameParts([relation.schema, relation.name]));
+    throw othersChanged(formatNameParts([relation.schema, relation.name]));
   }
 }
 
@@ -269,7 +266,7 @@ async function apply(client: pg.Client, stages: readonly UndoStage[]): Promise<v
   for (const [position, count] of expected.entries()) {
     if (rows[0]?.[position] === count) continue;
     const stage = stages[Number(names[position]?.split('_')[1])] as UndoStage;
-    throw planChanged(stage.judged.table.data.table);
+    throw othersChanged(stage.judged.table.data.table);
   }
 }
 

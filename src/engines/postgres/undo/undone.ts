@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
 import type { UndoData, UndoPlanInput } from '../../contract/change.ts';
+import { requireUndoData } from '../../undo-store.ts';
 import { openSnapshot } from '../compare/compare.ts';
 import { classify } from './classify.ts';
 import { type CreatedTable, describeCreated } from './created-table.ts';
@@ -29,15 +30,8 @@ export type UndoneInput = Pick<UndoPlanInput, 'record' | 'read' | 'earlier'>;
  * temporary tables of the session. Throws what Engine.planUndo throws.
  */
 export async function readUndone(client: pg.Client, input: UndoneInput, run: Run): Promise<Undone> {
-  const { transaction, undo: data } = input.record;
-  if (data === null) {
-    throw new HoldfastError('InvalidInput', 'the import changed nothing: there is nothing to take back');
-  }
-  if (Date.parse(data.expiresAt) <= Date.now()) {
-    throw new HoldfastError('InvalidInput', `the undo data of the import expired at ${data.expiresAt}`, {
-      hint: 'recover to the moment before the import instead: holdfast restore pitr',
-    });
-  }
+  const { transaction } = input.record;
+  const data = requireUndoData(input.record);
   await requireSameHistory(client, data.server);
   const committed = await requireCommitted(client, transaction);
   if (input.earlier !== undefined) await requireNotCommitted(client, input.earlier);
