@@ -96,3 +96,12 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length] as number;
 }
+
+/** Of a table that is not in a restored copy. `spelled`: how a name has to be written, where production has none either. */
+export function lackingTable(table: string, isInProduction: boolean, spelled: string): HoldfastError {
+  return isInProduction
+    ? new HoldfastError('UnknownTable', `the restored copy has no table ${table}`, {
+        hint: 'at the target it did not exist yet, or was called otherwise: choose another target',
+      })
+    : new HoldfastError('UnknownTable', `there is no table ${table}`, { hint: spelled });
+}

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isProgram } from '../is-program.ts';
 import { type Flavour, parseSeriesName } from './flavour.ts';
 
 const run = promisify(execFile);
@@ -22,15 +22,6 @@ export const NAMES: Record<string, Record<Flavour, string[]>> = {
 export function pathsOf(name: ProgramName, flavour: Flavour, folders: readonly string[]): string[] {
   const names = (NAMES[name] as Record<Flavour, string[]>)[flavour];
   return folders.flatMap((folder) => names.map((each) => join(folder, each))).filter(isProgram);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export interface ProgramVersion {

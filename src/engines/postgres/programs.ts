@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../../model/failure.ts';
+import { isProgram } from '../is-program.ts';
 
 const run = promisify(execFile);
 const TOOLS = fileURLToPath(new URL('../../../.tools/postgres', import.meta.url));
@@ -111,15 +112,6 @@ function newestMajor(configured: ConfiguredPrograms, atLeast: number): number {
   const sane = majors.filter((major) => Number.isInteger(major) && major < NEWEST_FOLDER);
   // PATH may hold a newer one than any folder.
   return Math.max(atLeast + 5, ...sane);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 const versions = new Map<string, { major: number; version: string } | null>();

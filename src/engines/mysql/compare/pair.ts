@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule } from '../../../model/plan.ts';
+import { lackingTable } from '../../named-table.ts';
 import type { Connection } from '../connection.ts';
 import { columnOf, describeTable, partsOf, type Table, type UniqueIndex } from './table.ts';
 
@@ -45,16 +46,7 @@ export async function describePair(
   const live = await describeTable(production, parts);
   const copy = await describeTable(restored, parts);
   if (copy === null) {
-    throw new HoldfastError(
-      'UnknownTable',
-      live === null ? `there is no table ${table}` : `the restored copy has no table ${table}`,
-      {
-        hint:
-          live === null
-            ? 'name it as db.table, exactly as SHOW TABLES spells it'
-            : 'at the target it did not exist yet, or was called otherwise: choose another target',
-      },
-    );
+    throw lackingTable(table, live !== null, 'name it as db.table, exactly as SHOW TABLES spells it');
   }
   if (live !== null) return pairTables(table, parts, live, copy);
   const pair = pairTables(table, parts, { ...copy, triggers: [], referencedBy: [] }, copy);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { UndoRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { type Actions, actionsOf } from '../../undo-actions.ts';
+import { dropsOf } from '../../undo-drops.ts';
 import { listOf } from '../compare/scratch.ts';
 import type { Connection } from '../connection.ts';
 import type { CreatedTable } from './created-table.ts';
@@ -37,7 +38,7 @@ export async function judge(
   run: Run,
 ): Promise<Judgement> {
   const { tables } = undone;
-  const judging = { session, actions: actionsOf(rule), tables, created: dropsOf(undone.created, rule) };
+  const judging = { session, actions: actionsOf(rule), tables, created: madeDrops(undone.created, rule) };
   for (const table of tables) {
     await session.execute(`UPDATE ${table.rows} SET holdfast_left = NULL WHERE holdfast_left IS NOT NULL`);
     await mirror(judging, table);
@@ -59,17 +60,14 @@ export async function judge(
   return { rule, tables: judged, created: judging.created };
 }
 
-/** Tables that may refer to each other go together: one stays where something needs it that stays. */
-export function dropsOf(tables: readonly CreatedTable[], rule: UndoRule): Judgement['created'] {
-  const going = new Set(
-    tables.filter(({ table, isChanged }) => table !== null && (rule === 'overwrite-changed' || !isChanged)),
+export function madeDrops(tables: readonly CreatedTable[], rule: UndoRule): Judgement['created'] {
+  return dropsOf(
+    tables,
+    rule,
+    ({ table }) => table !== null,
+    ({ dependents }, going) =>
+      dependents.some(({ child }) => !going.some(({ table }) => table?.qualified === child)),
   );
-  const isNeeded = ({ dependents }: CreatedTable) =>
-    dependents.some(({ child }) => ![...going].some(({ table }) => table?.qualified === child));
-  for (let staying = [...going].find(isNeeded); staying !== undefined; staying = [...going].find(isNeeded)) {
-    going.delete(staying);
-  }
-  return tables.map((table) => ({ table, drop: going.has(table) }));
 }
 
 async function mirror({ session, actions }: Judging, table: UndoneTable): Promise<void> {

@@ -19,7 +19,7 @@ import { requireSameTable } from '../import/unchanged.ts';
 import { keepReplaced, keepWritten, undoData, undoTable } from '../import/undo-writer.ts';
 import { type CreatedTable, describeCreated } from './created-table.ts';
 import { dropLocks, dropTables, requireSameContent } from './drop-created.ts';
-import { dropsOf, type Judgement, judge } from './judge.ts';
+import { type Judgement, judge, madeDrops } from './judge.ts';
 import { ruleComparison } from './plan.ts';
 import { requireAsJudged, stageUndo, type UndoStage } from './stage.ts';
 import { readUndone } from './undone.ts';
@@ -143,7 +143,7 @@ async function dropPlanned(input: UndoInput, run: Run): Promise<void> {
       const judgement: Judgement = {
         rule: input.conflict,
         tables: [],
-        created: dropsOf(created, input.conflict),
+        created: madeDrops(created, input.conflict),
       };
       const isPlanned = ({ data }: CreatedTable) => {
         const comparison = input.comparisons.find(({ table }) => table === data.table);

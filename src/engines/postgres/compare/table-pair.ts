@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { HoldfastError } from '../../../model/failure.ts';
 import type { ConflictRule } from '../../../model/plan.ts';
 import { formatNameParts } from '../../../model/table.ts';
+import { lackingTable } from '../../named-table.ts';
 import { type RowHash, rowHashOf } from '../row-hash.ts';
 import { columnOf, describeIfThere } from './describe.ts';
 import { asGone, goneNotices, readSurroundings, refuseGone, type Surroundings } from './gone.ts';
@@ -61,16 +62,7 @@ export async function describePair(
     majorOf(restored),
   ]);
   if (copy === null) {
-    throw new HoldfastError(
-      'UnknownTable',
-      live === null ? `there is no table ${table}` : `the restored copy has no table ${table}`,
-      {
-        hint:
-          live === null
-            ? 'name it as schema.table, exactly as the catalog spells it'
-            : 'at the target it did not exist yet, or was called otherwise: choose another target',
-      },
-    );
+    throw lackingTable(table, live !== null, 'name it as schema.table, exactly as the catalog spells it');
   }
   const hash = rowHashOf(Math.min(liveMajor, copyMajor));
   const pair =

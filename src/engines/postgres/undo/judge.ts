@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { UndoRule } from '../../../model/plan.ts';
 import type { Run } from '../../../model/progress.ts';
 import { type Actions, actionsOf } from '../../undo-actions.ts';
+import { dropsOf } from '../../undo-drops.ts';
 import { copyOut } from '../compare/copy-out.ts';
 import type { CreatedTable } from './created-table.ts';
 import { leaveReferred, leaveReferring, type Undoing } from './judge-references.ts';
@@ -39,7 +40,7 @@ export async function judge(
   rule: UndoRule,
   run: Run,
 ): Promise<Judgement> {
-  const created = dropsOf(undone.created, rule);
+  const created = madeDrops(undone.created, rule);
   const actions = actionsOf(rule);
   const undoing: Undoing = {
     client,
@@ -70,19 +71,14 @@ export async function judge(
   return { rule, tables, created };
 }
 
-/** Tables that may refer to each other go together: one stays where a table refers to it that stays. */
-function dropsOf(tables: readonly CreatedTable[], rule: UndoRule): Judgement['created'] {
-  const going = new Set(
-    tables.filter(
-      ({ relation, isChanged: changed }) => relation && (rule === 'overwrite-changed' || !changed),
-    ),
+function madeDrops(tables: readonly CreatedTable[], rule: UndoRule): Judgement['created'] {
+  return dropsOf(
+    tables,
+    rule,
+    ({ relation }) => relation !== null,
+    ({ dependents }, going) =>
+      dependents.some(({ tableOid }) => !going.some(({ relation }) => relation?.oid === tableOid)),
   );
-  const isNeeded = ({ dependents }: CreatedTable) =>
-    dependents.some(({ tableOid }) => ![...going].some(({ relation }) => relation?.oid === tableOid));
-  for (let staying = [...going].find(isNeeded); staying !== undefined; staying = [...going].find(isNeeded)) {
-    going.delete(staying);
-  }
-  return tables.map((table) => ({ table, drop: going.has(table) }));
 }
 
 async function judged(client: pg.Client, table: UndoneTable, actions: Actions): Promise<Judged> {
