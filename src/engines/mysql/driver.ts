@@ -27,8 +27,11 @@ export function openDriver(
 ): Driver {
   const ssl = tlsOf(access);
   const socket = openSocket(access);
+  const path = socketOf(access.host);
   const mysql2 = mysql.createConnection({
     stream: socket,
+    // Connects nothing beside `stream`; without it a password is not sent in full, as `caching_sha2_password` may ask.
+    ...(path === null ? {} : { socketPath: path }),
     // The name that the certificate is checked against; the socket is connected already.
     host: access.tls?.serverName ?? access.host,
     user: access.user,
@@ -43,6 +46,8 @@ export function openDriver(
     jsonStrings: true,
     multipleStatements: false,
     trace: false,
+    // Values are filled in already; its own reads each statement to the end in search of `?`.
+    queryFormat: (sql) => sql,
     // A server must not be able to ask for files of this host.
     flags: ['-LOCAL_FILES', '-IGNORE_SPACE'],
     connectAttributes: { program_name: `holdfast ${options.program}`.slice(0, 64) },

@@ -6,6 +6,7 @@ import { decompress } from '../zstd.ts';
 import { withConnection } from './connection.ts';
 import { filledTable, isForbidden, isView, kindOf } from './dumped/kind.ts';
 import { openScriptSession, type ScriptSession } from './dumped/script-session.ts';
+import { runSideBySide } from './dumped/side-by-side.ts';
 import { statements } from './dumped/statements.ts';
 import { quoteIdentifier } from './identifier.ts';
 import { ownAccountStatements } from './own-accounts.ts';
@@ -74,19 +75,22 @@ export async function loadDump(
     // A session of an attempt that was killed may still be at its last statement.
     { applicationName: 'load', lockTimeoutMs: 24 * 60 * 60_000 },
   );
-  await withSession(loading, '', run, async (session) => {
+  await withSessions(loading, run, async (sessions) => {
     await reading(loading, source, run, async (script) => {
-      for await (const statement of statements(script)) {
-        const table = filledTable(statement);
-        if (table === null ? isForbidden(statement) : !hasRows(table)) continue;
-        const errno = await session.refusal(statement);
-        if (errno === null) continue;
+      await runSideBySide(sessions, loadable(script, hasRows), async (statement, errno) => {
         if (!isView(statement)) throw refused(loading, database, statement, errno);
-        deferred.push({ database, statement, manner: await mannerOf(session), errno });
-      }
+        deferred.push({ database, statement, manner: await mannerOf(sessions[0]), errno });
+      });
     });
   });
   return deferred;
+}
+
+async function* loadable(script: Readable, hasRows: (table: string) => boolean): AsyncGenerator<string> {
+  for await (const statement of statements(script)) {
+    const table = filledTable(statement);
+    if (table === null ? !isForbidden(statement) : hasRows(table)) yield statement;
+  }
 }
 
 /** How a view's text is read: the dump has it in the session. */
@@ -160,6 +164,17 @@ async function withSession<T>(
   } finally {
     await session.close();
   }
+}
+
+/** MySQL is given rows in two of them. */
+async function withSessions(
+  loading: Loading,
+  run: Run,
+  work: (sessions: readonly [ScriptSession, ...ScriptSession[]]) => Promise<void>,
+): Promise<void> {
+  await withSession(loading, '', run, (first) =>
+    process.env.ONE ? work([first]) : withSession(loading, '', run, (second) => work([first, second])),
+  );
 }
 
 /** Work on the decompressed dump. Where it fails, whatever failed before it is the cause. */

@@ -7,9 +7,11 @@ import { type Connection, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { besideNotices, refuseTaken } from './beside.ts';
+import { type Differences, takeDifferences } from './differences.ts';
 import { findEffects, leftOf, newConstraints, RULE_KINDS, type WritingRule } from './effects.ts';
-import { addIndexes, createTables, findDifferences, loadLive, prepareCopy } from './fill.ts';
+import { addIndexes, createTables, loadLive, prepareCopy } from './fill.ts';
 import { countRule, hashKeys, type RuleCounts } from './keys-hash.ts';
+import { isLiveNeeded } from './live.ts';
 import { describePair, type TablePair } from './pair.ts';
 import { readReferences } from './references.ts';
 import { refuseBlind } from './rights.ts';
@@ -97,13 +99,17 @@ async function compareTables(
   await refuseBlind(production, pairs);
   requireSomeRule(pairs);
   const all = pairs.map((pair, index) => comparedOf(pair, scratch.schema, index));
+  const differences = new Map<Compared, Differences>();
   for (const compared of all) {
     await createTables(scratch, compared);
     await prepareCopy(scratch, compared);
     // Where no row can come back, nobody needs to wait for what would.
     if (WRITING.every((rule) => compared.pair.refusals[rule] !== undefined)) continue;
-    await loadLive(production, scratch, compared, run);
-    await findDifferences(scratch, compared);
+    differences.set(compared, await takeDifferences(production, scratch, compared, run));
+  }
+  for (const [compared, { hasLive }] of differences) {
+    if (!isLiveNeeded(compared, differences)) continue;
+    if (!hasLive) await loadLive(production, scratch, compared, run);
     await addIndexes(scratch, compared);
   }
   requireSomeRule(pairs);

@@ -15,7 +15,6 @@ import {
   listOf,
   neededColumns,
   type Scratch,
-  sameKey,
   tuples,
 } from './scratch.ts';
 import { type Column, columnOf, columnsOf } from './table.ts';
@@ -30,14 +29,14 @@ export async function createTables({ work }: Scratch, compared: Compared): Promi
   await leniently(work, async () => {
     await work.execute(`CREATE TABLE ${live} ${shapeOf(pair)}`);
     await work.execute(
-      `CREATE TABLE ${diff} (${keys}, holdfast_kind TINYINT NOT NULL, holdfast_count INT UNSIGNED NOT NULL, ${states},
-         PRIMARY KEY (${keyNames(pair)})) ENGINE=InnoDB`,
+      `CREATE TABLE ${diff} (${keys}, holdfast_kind TINYINT NOT NULL, holdfast_count INT UNSIGNED NOT NULL,
+         holdfast_was BIGINT UNSIGNED NOT NULL DEFAULT 0, ${states}, PRIMARY KEY (${keyNames(pair)})) ENGINE=InnoDB`,
     );
     await work.execute(`CREATE TABLE ${found} (${keys}) ENGINE=InnoDB`);
   });
 }
 
-const keyNames = (pair: TablePair): string =>
+export const keyNames = (pair: TablePair): string =>
   keyColumns(pair)
     .map(({ name }) => quoteIdentifier(name))
     .join(', ');
@@ -56,13 +55,12 @@ function shapeOf(pair: TablePair): string {
 
 /**
  * Lookups by what unique indexes and foreign keys read. Afterwards, since filling a table with them takes several times as
- * long, and only where rows differ.
+ * long, and only where something is looked up.
  */
 export async function addIndexes({ work }: Scratch, compared: Compared): Promise<void> {
-  const { pair, live, copy, rows, diff } = compared;
+  const { pair, live, copy, rows } = compared;
   const indexes = indexesOf(pair);
-  const [any] = await work.query(`SELECT 1 FROM ${diff} LIMIT 1`);
-  if (indexes.length === 0 || any === undefined) return;
+  if (indexes.length === 0) return;
   const add = indexes.map((index) => `ADD KEY (${index})`).join(', ');
   const own = pair.key === null ? copy : pair.converted.length > 0 ? rows : null;
   for (const table of own === null ? [live] : [live, own]) await work.execute(`ALTER TABLE ${table} ${add}`);
@@ -97,7 +95,8 @@ export async function prepareCopy({ work }: Scratch, compared: Compared): Promis
   }
 }
 
-function indexesOf({ production }: TablePair): string[] {
+function indexesOf(pair: TablePair): string[] {
+  const { production } = pair;
   const wanted = [
     ...production.uniques.map(({ parts }) => parts),
     ...[
@@ -112,7 +111,7 @@ function indexesOf({ production }: TablePair): string[] {
       )
       .join(', '),
   );
-  return [...new Set(texts)];
+  return [...new Set(texts)].filter((text) => text !== keyNames(pair));
 }
 
 /** A value that does not fit production's column, or a key that is no key by production's collation, rules it out. */
@@ -139,60 +138,23 @@ async function convert(work: Connection, { pair, rows }: Compared, common: reado
   await work.execute(`DELETE FROM ${rows}`);
 }
 
-/** Streams production's rows into the scratch db, in memory that does not grow with them. */
+/** Streams production's rows into the scratch db, in memory that does not grow with them; how many there were. */
 export async function loadLive(
   production: Connection,
   { work }: Scratch,
   { pair, live }: Compared,
   run: Run,
-): Promise<void> {
-  if (pair.gone) return;
+): Promise<number> {
+  if (pair.gone) return 0;
   const needed = neededColumns(pair);
   const values = [...needed.map((column) => readValue(column, 't')), hashOf(pair, 't')].join(', ');
   const order = pair.key === null ? '' : ` ORDER BY ${listOf(pair.key, 't')}`;
   const columns = [...needed, HASH];
   const rows = production.stream(`SELECT ${values} FROM ${pair.production.qualified} AS t${order}`);
-  await leniently(work, () =>
+  return leniently(work, () =>
     insertRows(work, live, tuples(rows, columns, ',1'), {
       after: pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '',
       done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }),
     }),
-  );
-}
-
-/** What differs, once both sides are there. */
-export async function findDifferences(
-  { work }: Scratch,
-  { pair, live, copy, diff }: Compared,
-): Promise<void> {
-  const keys = keyColumns(pair);
-  const names = [...keys.map(({ name }) => quoteIdentifier(name)), 'holdfast_kind', 'holdfast_count'].join(
-    ', ',
-  );
-  const [key] = keys as [Column];
-  const join = (type: string, from: string, to: string) =>
-    `FROM ${from} ${type} JOIN ${to} ON ${sameKey(pair, 'c', 'l')}`;
-  const absent = (alias: string) => `${alias}.${quoteIdentifier(key.name)} IS NULL`;
-  const into = `INSERT INTO ${diff} (${names}) SELECT`;
-  if (pair.key === null) {
-    const more = (one: string, other: string) =>
-      `CAST(${one}.holdfast_count AS SIGNED) - CAST(IFNULL(${other}.holdfast_count, 0) AS SIGNED)`;
-    await work.execute(
-      `${into} ${listOf(keys, 'c')}, 1, ${more('c', 'l')} ${join('LEFT', `${copy} AS c`, `${live} AS l`)} WHERE ${more('c', 'l')} > 0`,
-    );
-    await work.execute(
-      `${into} ${listOf(keys, 'l')}, 3, ${more('l', 'c')} ${join('LEFT', `${live} AS l`, `${copy} AS c`)} WHERE ${more('l', 'c')} > 0`,
-    );
-    return;
-  }
-  await work.execute(
-    `${into} ${listOf(keys, 'c')}, 1, 1 ${join('LEFT', `${copy} AS c`, `${live} AS l`)} WHERE ${absent('l')}`,
-  );
-  if (pair.gone) return;
-  await work.execute(
-    `${into} ${listOf(keys, 'c')}, 2, 1 ${join('INNER', `${copy} AS c`, `${live} AS l`)} WHERE l.holdfast_hash <> ${hashOf(pair, 'c')}`,
-  );
-  await work.execute(
-    `${into} ${listOf(keys, 'l')}, 3, 1 ${join('LEFT', `${live} AS l`, `${copy} AS c`)} WHERE ${absent('c')}`,
   );
 }

@@ -23,13 +23,19 @@ export interface Compared {
   pair: TablePair;
   /** its place in the scratch db: of the import too */
   index: number;
-  /** production's rows: key, `holdfast_hash`, `holdfast_count`, and what unique indexes and foreign keys read */
+  /**
+   * production's rows: key, `holdfast_hash`, `holdfast_count`, and what unique indexes and foreign keys read. With a key
+   * empty where nothing asks for them
+   */
   live: string;
   /** the restored copy's rows, in production's types: with the key, or without one as {@link live} has them */
   copy: string;
   /** all rows of the copy with all columns that come back, in production's types */
   rows: string;
-  /** rows that differ: key, `holdfast_kind` 1 missing, 2 changed, 3 extra, `holdfast_count`, `left_1` to `left_3` */
+  /**
+   * rows that differ: key, `holdfast_kind` 1 missing, 2 changed, 3 extra, `holdfast_count`, `holdfast_was` (with a key: the
+   * hash in production; 0: it is missing there), `left_1` to `left_3`
+   */
   diff: string;
   /** a place for keys */
   found: string;
@@ -56,7 +62,7 @@ export function comparedOf(pair: TablePair, schema: string, index: number, again
 }
 
 /** What identifies rows in the scratch db. */
-export function keyColumns({ key, production }: TablePair): Column[] {
+export function keyColumns({ key, production }: Pick<TablePair, 'key' | 'production'>): Column[] {
   return key === null ? [HASH] : columnsOf(production, key);
 }
 

@@ -16,8 +16,37 @@ const NEVER =
 /** The table whose rows a statement brings; null: it brings none. */
 export function filledTable(statement: string): string | null {
   const name = INSERT.exec(statement)?.[1];
-  return name === undefined ? null : Buffer.from(name.replaceAll('``', '`'), 'latin1').toString('utf8');
+  return name === undefined ? null : nameOf(name);
 }
+
+const nameOf = (quoted: string): string =>
+  Buffer.from(quoted.replaceAll('``', '`'), 'latin1').toString('utf8');
+
+const CREATE_TABLE = new RegExp(`^CREATE\\s+TABLE\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?${NAME}`, 'i');
+const COMMENTED = '^(?:\\/\\*M?!\\d*\\s*)?';
+const FOR_ALL = new RegExp(`${COMMENTED}(?:SET|USE)\\b`, 'i');
+const OPEN = new RegExp(`${COMMENTED}(?:SET\\b[^'"]*\\bautocommit\\b|START\\s+TRANSACTION|BEGIN\\b)`, 'i');
+const OF_ONE = new RegExp(`${COMMENTED}(?:LOCK\\s+TABLE|CREATE\\b|DROP\\b)`, 'i');
+
+/**
+ * The table that a statement makes, where sessions may fill it side by side; else null. Of other engines some wait for
+ * each other, or need ascending numbers (ARCHIVE), as a full-text index of InnoDB does.
+ */
+export function dividedTable(statement: string): string | null {
+  const name = CREATE_TABLE.exec(statement)?.[1];
+  // Texts have their line breaks escaped in a definition: this line is its last one.
+  if (name === undefined || !/\n\) ENGINE=InnoDB\b/.test(statement)) return null;
+  return /\bFULLTEXT KEY\b|`FTS_DOC_ID`/i.test(statement) ? null : nameOf(name);
+}
+
+/** Changes the session it runs in: the manner in which the following statements are read. */
+export const isForAllSessions = (statement: string): boolean => FOR_ALL.test(statement);
+
+/** After it only its own session may, or can, write to the table that was made last. */
+export const isOfOneSession = (statement: string): boolean => OF_ONE.test(statement);
+
+/** What follows it is not committed, and so locked, until a later statement of the same session. */
+export const leavesOpen = (statement: string): boolean => OPEN.test(statement);
 
 export const isView = (statement: string): boolean => VIEW.test(statement);
 

@@ -1,7 +1,8 @@
 import type { Run } from '../../../model/progress.ts';
 import { tooMuchDrift } from '../../approved.ts';
+import { takeDifferences } from '../compare/differences.ts';
 import { isActive } from '../compare/effects.ts';
-import { createTables, findDifferences, loadLive } from '../compare/fill.ts';
+import { createTables } from '../compare/fill.ts';
 import { comparedOf, keyColumns, type Scratch, sameKey } from '../compare/scratch.ts';
 import type { Connection } from '../connection.ts';
 import { quoteIdentifier } from '../identifier.ts';
@@ -30,8 +31,7 @@ export async function takeDrift(
   const fresh = comparedOf(pair, scratch.schema, index, true);
   await bePatient(session, true);
   await createTables(scratch, fresh);
-  await loadLive(session, scratch, fresh, run);
-  await findDifferences(scratch, fresh);
+  await takeDifferences(session, scratch, fresh, run);
   const approved = `${diff} AS a ON ${sameKey(pair, 'a', 'f')}`;
   const [counts] = await scratch.work.query<{ beyond: string; crossed: string }>(
     `SELECT CAST(IFNULL(SUM(f.holdfast_count - IF(a.holdfast_kind = f.holdfast_kind, LEAST(a.holdfast_count, f.holdfast_count), 0)), 0) AS SIGNED) AS beyond,

@@ -129,7 +129,7 @@ async function countKeys(
   rule: WritingRule,
   run: Run,
 ): Promise<Omit<Counts, 'unreferenced'>> {
-  const { pair, diff, live, copy, index } = compared;
+  const { pair, diff, copy, index } = compared;
   const sum = (condition: string, value = 'd.holdfast_count') =>
     `CAST(IFNULL(SUM(IF(${condition}, ${value}, 0)), 0) AS SIGNED)`;
   const [coming, going] = [isActive(rule, 'd', [1, 2]), isActive(rule, 'd', [3])];
@@ -161,14 +161,13 @@ async function countKeys(
       absent: sum(`${coming} AND n.${key} IS NULL`),
       different: sum(`${coming} AND n.holdfast_hash <> ${hashOf(pair, 'c')}`),
       // As it was before the import: one that came later differs, or is somebody's to explain.
-      remaining: sum(`${going} AND n.holdfast_hash = l.holdfast_hash`),
+      remaining: sum(`${going} AND n.holdfast_hash = d.holdfast_was`),
     };
   }
   const [row] = await scratch.work.query<Record<keyof Counts, string>>(
     `SELECT ${sum(coming)} AS approved, ${sum(going)} AS leaving, ${counted.absent} AS absent,
        ${counted.different} AS different, ${counted.remaining} AS remaining
-     FROM ${diff} AS d LEFT JOIN ${now} AS n ON ${sameKey(pair, 'n', 'd')} LEFT JOIN ${copy} AS c ON ${sameKey(pair, 'c', 'd')}
-       LEFT JOIN ${live} AS l ON ${sameKey(pair, 'l', 'd')}`,
+     FROM ${diff} AS d LEFT JOIN ${now} AS n ON ${sameKey(pair, 'n', 'd')} LEFT JOIN ${copy} AS c ON ${sameKey(pair, 'c', 'd')}`,
   );
   const numbers = Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]);
   return Object.fromEntries(numbers) as unknown as Counts;
