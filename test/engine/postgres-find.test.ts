@@ -256,7 +256,7 @@ it('the command prints the same for people and for programs, and progress on std
   expect(answer).toMatchObject({ database: 'shop', table: 'public.lines', searched: { logs: 4 } });
   expect(answer.candidates[0]).toMatchObject({ xid: xids.truncated, whole: 'truncated' });
   expect(answer.candidates.map(({ command }) => /--lsn (\S+) --exclusive/.exec(command)?.[1])).toEqual(
-    answer.candidates.map(({ lsn }) => lsn),
+    answer.candidates.map(({ target }) => ('lsn' in target ? target.lsn : null)),
   );
   const wrong = promisify(execFile)(HOLDFAST, [...given, '--until', '2026-01-31T14:00:00']);
   await expect(wrong).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('HINT: ') });
