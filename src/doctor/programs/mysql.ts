@@ -1,5 +1,6 @@
+import { programsForDump } from '../../engines/mysql/dump-programs.ts';
 import { describeSeries, flavourOf } from '../../engines/mysql/flavour.ts';
-import { dumpPrograms, mysqlProgram } from '../../engines/mysql/programs.ts';
+import { mysqlProgram } from '../../engines/mysql/programs.ts';
 import type { EnginePrograms } from './programs.ts';
 
 /** MySQL and MariaDB. */
@@ -7,17 +8,17 @@ export const mysqlPrograms: EnginePrograms = {
   serverPin: (series) => flavourOf(series),
   dumpPin: 'mysqldump',
   async dumpClient(series) {
-    const { dump, flavour, version } = await dumpPrograms(series);
+    const { dump, flavour, version } = await programsForDump(series);
     // MariaDB's serve MySQL 8.0 as well: that is so, and nothing to be mended.
     const whose = flavour === flavourOf(series) ? '' : ", of MariaDB, which serves MySQL's too";
     return { path: `${dump}${whose}`, version, notices: [] };
   },
   async server(series) {
     const server = await mysqlProgram('mysqld', series);
-    // A dump is read by it, and only MariaDB needs a program to make a data directory.
-    const { client } = await dumpPrograms(series);
+    // A site loads dumps itself; its exports are dumps again. MariaDB needs a program to make a data directory.
+    const { dump } = await programsForDump(series);
     if (flavourOf(series) === 'mariadb') await mysqlProgram('mariadb-install-db', series);
-    return `${describeSeries(series)}: ${server}; restores read dumps by ${client}`;
+    return `${describeSeries(series)}: ${server}; exports by ${dump}`;
   },
   tools: [],
 };
