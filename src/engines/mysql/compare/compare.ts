@@ -21,8 +21,8 @@ import { isSameTable, partsOf } from './table.ts';
 const WRITING = Object.keys(RULE_KINDS) as WritingRule[];
 
 /**
- * What an import would do. Production is only read, all tables as of one moment; its keys and row hashes go into a scratch
- * db on the restored copy's server, which says what differs. Tables come back in the order of their names. Throws
+ * What an import would do. Production is only read, all tables as of one moment; which rows differ is kept in a scratch db
+ * on the restored copy's server, which says what follows from that. Tables come back in the order of their names. Throws
  * NotSupported, UnknownTable, PermissionDenied, ConnectionFailed.
  */
 export async function compare(input: CompareInput, run: Run): Promise<TableComparison[]> {

@@ -1,0 +1,62 @@
+import type { Column } from './table.ts';
+
+/** How the values of a key column sort on both servers and in a merge alike, as they are read as bytes. */
+export type KeyOrder = 'integer' | 'bytes' | 'padded';
+
+const INTEGERS = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'year']);
+/** Of a fixed width in one column, so that their text sorts as they do; sessions are in UTC. */
+const DATES = new Set(['date', 'datetime', 'timestamp']);
+/** A space is one byte in these, and texts sort as their bytes do. */
+const CHARSETS = new Set(['ascii', 'latin1', 'utf8', 'utf8mb3', 'utf8mb4']);
+
+const SPACE = 0x20;
+const MINUS = 0x2d;
+
+/**
+ * The order of a key column; null: only the server knows which values are equal. A `_bin` collation compares bytes, and
+ * takes trailing spaces for nothing unless it is one without padding (source: MySQL manual, "The binary Collation
+ * Compared to _bin Collations"; MariaDB's are called `_nopad_bin`).
+ */
+export function keyOrder({ type, charset, collation }: Column): KeyOrder | null {
+  if (INTEGERS.has(type)) return 'integer';
+  if (DATES.has(type) || type === 'binary' || type === 'varbinary') return 'bytes';
+  if ((type !== 'char' && type !== 'varchar') || charset === null || collation === null) return null;
+  if (!CHARSETS.has(charset) || !collation.endsWith('_bin')) return null;
+  return /_(?:0900|nopad)_bin$/.test(collation) ? 'bytes' : 'padded';
+}
+
+/** Compares two keys, column by column; what stands behind them in a row does not count. */
+export function compareKeys(
+  orders: readonly KeyOrder[],
+  left: readonly (Buffer | null)[],
+  right: readonly (Buffer | null)[],
+): number {
+  for (let at = 0; at < orders.length; at += 1) {
+    const result = compareValues(orders[at] as KeyOrder, left[at] as Buffer, right[at] as Buffer);
+    if (result !== 0) return result;
+  }
+  return 0;
+}
+
+function compareValues(order: KeyOrder, left: Buffer, right: Buffer): number {
+  if (order === 'integer') return compareIntegers(left, right);
+  return order === 'bytes' ? Buffer.compare(left, right) : comparePadded(left, right);
+}
+
+/** As digits: a number of JavaScript does not hold all of a BIGINT. ZEROFILL is of one width in a column, or longer. */
+function compareIntegers(left: Buffer, right: Buffer): number {
+  const minus = left[0] === MINUS;
+  if (minus !== (right[0] === MINUS)) return minus ? -1 : 1;
+  const longer = left.length - right.length || Buffer.compare(left, right);
+  return minus ? -longer : longer;
+}
+
+/** As if the shorter one had spaces up to the length of the other. */
+function comparePadded(left: Buffer, right: Buffer): number {
+  const length = Math.max(left.length, right.length);
+  for (let at = 0; at < length; at += 1) {
+    const difference = (left[at] ?? SPACE) - (right[at] ?? SPACE);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

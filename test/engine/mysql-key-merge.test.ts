@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compare } from '../../src/engines/mysql/compare/compare.ts';
+import { ruleOf } from '../../src/engines/rule-of.ts';
+import { quietly, SERIES } from './mysql-server.ts';
+import { type SidesServer, startSides } from './mysql-sides-fixture.ts';
+
+describe.each(SERIES)('keys in order on %s', (series) => {
+  let server: SidesServer;
+  beforeAll(async () => {
+    server = await startSides(series);
+  });
+  afterAll(() => server.end());
+
+  /** Of some keys one goes, one row changes and one is new; what is found of that, and whether it was by a merge. */
+  async function differ(definition: string, keys: string[], extra: string) {
+    const sides = await server.make(
+      `CREATE TABLE t (v int, ${definition})`,
+      "SET SESSION sql_mode = ''",
+      ...keys.map((key) => `INSERT INTO t VALUES (1, ${key})`),
+    );
+    await sides.live(
+      'DELETE FROM t ORDER BY id LIMIT 1',
+      'UPDATE t SET v = 2 ORDER BY id DESC LIMIT 1',
+      "SET SESSION sql_mode = ''",
+      `INSERT INTO t VALUES (1, ${extra})`,
+    );
+    const [found] = await compare(sides.input(['t']), quietly);
+    if (found === undefined) throw new Error('nothing was compared');
+    const { inserts, updates, deletes } = ruleOf(found, 'replace').change;
+    const scratch = found.keysFolder.split('/')[0];
+    const [held] = await server.instance.query<{ rows: string }>(
+      `SELECT COUNT(*) AS \`rows\` FROM ${scratch}.live_0`,
+    );
+    return { found: [inserts, updates, deletes].join('/'), isMerged: Number(held?.rows) === 0 };
+  }
+
+  test.each([
+    [
+      'bigint PRIMARY KEY',
+      ['-9223372036854775808', '-10', '-9', '0', '9', '10', '9223372036854775807'],
+      '-11',
+    ],
+    ['bigint unsigned PRIMARY KEY', ['0', '9', '10', '9223372036854775808', '18446744073709551615'], '11'],
+    ['int(5) unsigned zerofill PRIMARY KEY', ['0', '7', '99999', '100000'], '12'],
+    ['year PRIMARY KEY', ['0', '1901', '2155'], '2000'],
+    [
+      'datetime(3) PRIMARY KEY',
+      ["'0000-00-00'", "'2026-00-00'", "'2026-01-01 00:00:00.001'", "'2026-01-01 00:00:00.01'"],
+      "'2026-01-01'",
+    ],
+    [
+      'timestamp(6) PRIMARY KEY DEFAULT 0',
+      ["'0000-00-00'", "'1970-01-02'", "'2026-01-01 00:00:00.000001'"],
+      "'2026-01-01'",
+    ],
+    ['date PRIMARY KEY', ["'0000-00-00'", "'2026-01-00'", "'2026-01-01'"], "'9999-12-31'"],
+    ['binary(3) PRIMARY KEY', ["''", "'a'", "'a '", "'b'", '0xff'], "'ab'"],
+    ['varbinary(9) PRIMARY KEY', ["''", "'a'", "'a '", "'a\\0'", '0xff', '0x7fff'], "'ab'"],
+    [
+      'varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY',
+      ["''", "'a'", "'a\\t'", "'A'", "'ä'", "'\u{ffee}'", "'\u{1f600}'"],
+      "'a  b'",
+    ],
+    [
+      'char(9) CHARACTER SET latin1 COLLATE latin1_bin PRIMARY KEY',
+      ["''", "'a'", "'a\\t'", "'ä'", "'b'"],
+      "'ab'",
+    ],
+  ])('%s', async (column, keys, extra) => {
+    expect(await differ(`id ${column}`, keys, extra)).toEqual({ found: '1/1/1', isMerged: true });
+  });
+
+  test('of several columns, in another order than the table has them', async () => {
+    expect(
+      await differ(
+        'id varbinary(9), b int, PRIMARY KEY (b, id)',
+        ["'b', -1", "'a', 10", "'b', 10", "'', 9", "'z', -10"],
+        "'a', 9",
+      ),
+    ).toEqual({ found: '1/1/1', isMerged: true });
+  });
+
+  test('what only the server can compare goes to it', async () => {
+    const ways = [
+      ['varchar(9) COLLATE utf8mb4_general_ci', ["'a'", "'B'", "'c'"], "'D'"],
+      ['decimal(9, 2)', ['-1.5', '2', '10'], '11'],
+      ["enum('b', 'a', 'c', 'd')", ["'a'", "'b'", "'c'"], "'d'"],
+    ] as const;
+    for (const [column, keys, extra] of ways) {
+      expect(await differ(`id ${column} PRIMARY KEY`, [...keys], extra)).toEqual({
+        found: '1/1/1',
+        isMerged: false,
+      });
+    }
+  });
+
+  test('a key that differs in its trailing spaces only is the same key, of a changed row', async () => {
+    const sides = await server.make(
+      'CREATE TABLE t (id varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY)',
+      "INSERT INTO t VALUES ('a'), ('b')",
+    );
+    await sides.live("UPDATE t SET id = 'a  ' WHERE id = 'a'");
+    const [found] = await compare(sides.input(['t']), quietly);
+    expect(found && ruleOf(found, 'replace').change).toMatchObject({ inserts: 0, updates: 1, deletes: 0 });
+  });
+});
