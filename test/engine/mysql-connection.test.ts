@@ -204,6 +204,19 @@ describe.each(SERIES)('a session at %s', (series) => {
     expect(refusalOf(gone)).toBe(1146);
   });
 
+  test('a password is taken over a socket too, known to the server or not yet', async () => {
+    const plugin = series === '8.0' ? 'WITH caching_sha2_password ' : '';
+    await server.query(`CREATE USER local@localhost IDENTIFIED ${plugin}BY 'a-password-of-local'`);
+    const access = { ...server.access, user: 'local', password: 'a-password-of-local' };
+    const user = () =>
+      withConnection(access, quietly, (session) => session.query('SELECT CURRENT_USER() AS user'));
+    for (let times = 0; times < 2; times += 1) expect(await user()).toEqual([{ user: 'local@localhost' }]);
+    // Not one connection beside the session's own.
+    expect(await server.query("SELECT id FROM information_schema.processlist WHERE user = 'local'")).toEqual(
+      [],
+    );
+  });
+
   test('a lock that is held is not waited for longer than asked', async () => {
     const holder = await connect(shop, quietly);
     await holder.query('START TRANSACTION');
