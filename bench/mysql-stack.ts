@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessOf } from '../src/client/dev/mysql-sample.ts';
 import { type Connection, connect, withConnection } from '../src/engines/mysql/connection.ts';
-import { programsForDump } from '../src/engines/mysql/dump-programs.ts';
 import { quoteLiteral } from '../src/engines/mysql/identifier.ts';
 import { writeOptionFile } from '../src/engines/mysql/option-file.ts';
+import { dumpPrograms } from '../src/engines/mysql/programs.ts';
 import { runTool } from '../src/engines/process.ts';
 import type { ServerAccess } from '../src/model/access.ts';
 import { type BenchShop, type BenchStack, type StackOptions, withStackOf } from './stack.ts';
@@ -39,7 +39,7 @@ async function asRoot(access: ServerAccess, statements: string, run: { signal: A
   const [row] = await withConnection(access, run, (session) =>
     session.query<{ socket: string }>('SELECT @@socket AS socket'),
   );
-  const { client, flavour } = await programsForDump(SERIES);
+  const { client, flavour } = await dumpPrograms(SERIES);
   const host = (row as { socket: string }).socket;
   const options = await writeOptionFile({ ...access, host, user: 'root' }, flavour);
   try {

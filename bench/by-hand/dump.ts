@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { accessOf } from '../../src/client/dev/mysql-sample.ts';
-import { programsForDump } from '../../src/engines/mysql/dump-programs.ts';
 import { writeOptionFile } from '../../src/engines/mysql/option-file.ts';
+import { dumpPrograms as mysqlPrograms } from '../../src/engines/mysql/programs.ts';
 import { dumpPrograms } from '../../src/engines/postgres/programs.ts';
 import type { MysqlStack } from '../mysql-stack.ts';
 import type { PostgresStack } from '../postgres-stack.ts';
@@ -28,7 +28,7 @@ export async function dumpPostgresByHand(
 
 /** `mysqldump | gzip`, uploaded as it comes; of the one db, by the same program as ours. */
 export async function dumpMysqlByHand(stack: MysqlStack, key: string, signal: AbortSignal): Promise<void> {
-  const { dump, flavour } = await programsForDump(MYSQL);
+  const { dump, flavour } = await mysqlPrograms(MYSQL);
   const access = accessOf(stack.url);
   const options = await writeOptionFile(access, flavour);
   try {

@@ -8,9 +8,9 @@ import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImportInput } from '../../src/engines/contract/change.ts';
 import type { ExportedFile, ExportInput } from '../../src/engines/contract/read.ts';
-import { programsForDump } from '../../src/engines/mysql/dump-programs.ts';
 import { exportTables } from '../../src/engines/mysql/export.ts';
 import { quoteIdentifier, quoteLiteral } from '../../src/engines/mysql/identifier.ts';
+import { dumpPrograms } from '../../src/engines/mysql/programs.ts';
 import { hashSumSql, readColumns, rowHashSql } from '../../src/engines/mysql/row-hash.ts';
 import { runTool } from '../../src/engines/process.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
@@ -146,7 +146,7 @@ describe.each(SERIES)('export of %s', (series) => {
     expect(more).toEqual([]);
     expect(file).toMatchObject({ table: tables.join(', '), rows: null });
     await server.instance.query('CREATE DATABASE loaded');
-    const { client } = await programsForDump(server.instance.series);
+    const { client } = await dumpPrograms(server.instance.series);
     const { access } = server.instance;
     await runTool(client, ['--no-defaults', `--socket=${access.host}/mysqld.sock`, '--user=root', 'loaded'], {
       signal: quietly.signal,

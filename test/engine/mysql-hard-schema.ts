@@ -1,6 +1,6 @@
-import { programsForDump } from '../../src/engines/mysql/dump-programs.ts';
 import { flavourOf } from '../../src/engines/mysql/flavour.ts';
 import { quoteLiteral } from '../../src/engines/mysql/identifier.ts';
+import { dumpPrograms } from '../../src/engines/mysql/programs.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import type { MysqlServer } from './mysql-server.ts';
 
@@ -110,7 +110,7 @@ export async function dumpUser(
   database = 'shop',
 ): Promise<ServerAccess> {
   const mysql = flavourOf(server.series) === 'mysql';
-  const programs = await programsForDump(server.series);
+  const programs = await dumpPrograms(server.series);
   const plugin = mysql && programs.flavour === 'mariadb' ? 'WITH mysql_native_password ' : '';
   const password = `a "pass#word' of \\${name}`;
   const user = `${quoteLiteral(name)}@'127.0.0.1'`;

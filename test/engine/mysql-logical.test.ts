@@ -9,9 +9,9 @@ import { assertSql } from '../../src/engines/mysql/assert-sql.ts';
 import { withConnection } from '../../src/engines/mysql/connection.ts';
 import { countRows } from '../../src/engines/mysql/count-rows.ts';
 import { dump } from '../../src/engines/mysql/dump.ts';
-import { programsForDump } from '../../src/engines/mysql/dump-programs.ts';
 import { fingerprint } from '../../src/engines/mysql/fingerprint.ts';
 import { writeOptionFile } from '../../src/engines/mysql/option-file.ts';
+import { dumpPrograms } from '../../src/engines/mysql/programs.ts';
 import { resolveTables } from '../../src/engines/mysql/resolve.ts';
 import { ROW_HASH } from '../../src/engines/mysql/row-hash.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
@@ -62,7 +62,7 @@ describe.each(SERIES)('a logical backup of %s', (series) => {
       ]);
     }
     access = await dumpUser(server, 'dumper', RIGHTS);
-    program = (await programsForDump(server.series)).flavour === 'mysql' ? 'mysqldump' : 'mariadb-dump';
+    program = (await dumpPrograms(server.series)).flavour === 'mysql' ? 'mysqldump' : 'mariadb-dump';
   });
 
   afterAll(async () => {
@@ -97,7 +97,7 @@ describe.each(SERIES)('a logical backup of %s', (series) => {
 
   /** With the client program, as anybody would; the views when every db is there. */
   async function load(copy: MysqlServer, at: string, dumped: LogicalDump): Promise<void> {
-    const { client, flavour } = await programsForDump(copy.series);
+    const { client, flavour } = await dumpPrograms(copy.series);
     const options = await writeOptionFile(copy.access, flavour);
     const pour = (files: string[]) =>
       execFileSync('sh', ['-c', 'zstd -dcq -- "$@" | $CLIENT', 'sh', ...files], {

@@ -10,9 +10,9 @@ import { createZstdCompress } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LogicalDump } from '../../src/engines/contract/backup.ts';
 import { dump } from '../../src/engines/mysql/dump.ts';
-import { programsForDump } from '../../src/engines/mysql/dump-programs.ts';
 import { fingerprint } from '../../src/engines/mysql/fingerprint.ts';
 import { instructions } from '../../src/engines/mysql/instructions.ts';
+import { dumpPrograms } from '../../src/engines/mysql/programs.ts';
 import { ROW_HASH } from '../../src/engines/mysql/row-hash.ts';
 import type { Manifest } from '../../src/model/backup.ts';
 import { shippedFolder } from '../../src/repository/layout.ts';
@@ -160,7 +160,7 @@ describe.each(SERIES)('RESTORE.md of a logical backup of %s', (series) => {
     const place = join(folder, name);
     await mkdir(place);
     await writeFile(join(place, 'restore.sh'), blocks.join('\n'));
-    const { client, binlog } = await programsForDump(server.series);
+    const { client, binlog } = await dumpPrograms(server.series);
     const to = await dumpUser(target, 'restorer', 'ALL', '');
     await target.run([`GRANT ALL ON *.* TO 'restorer'@'127.0.0.1' WITH GRANT OPTION`]);
     const folders = [

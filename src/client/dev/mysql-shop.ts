@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { programsForDump } from '../../engines/mysql/dump-programs.ts';
+import { dumpPrograms } from '../../engines/mysql/programs.ts';
 import { userIds } from '../../engines/process.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { DATABASE, layoutOf, makeSecretsDirectory } from './configuration.ts';
@@ -22,7 +22,7 @@ export const mysqlShop: Shop = {
     const password = await secretIn(secrets.password);
     const applicationPassword = await secretIn(secrets.applicationPassword);
     const series = seriesOf(kind);
-    const { flavour } = await programsForDump(series);
+    const { flavour } = await dumpPrograms(series);
     const { access, pid } = await startMysql({
       ...{ directory: mysql, port, series, systemUser: serverUser(), signal },
       prepare: accountsOf(series, DATABASE, { admin: password, application: applicationPassword }, flavour),

@@ -12,7 +12,6 @@ import { withConnection } from './connection.ts';
 import { dumpArguments } from './dump-arguments.ts';
 import { dumpFailure } from './dump-failure.ts';
 import { type StandStill, standStill } from './dump-lock.ts';
-import { programsForDump } from './dump-programs.ts';
 import { dumpProgress } from './dump-progress.ts';
 import { countMarks, DumpSplitter, type Section } from './dump-split.ts';
 import { storeSections } from './dump-stream.ts';
@@ -23,6 +22,7 @@ import { readFacts } from './inspect.ts';
 import { dumpNotices } from './notices.ts';
 import { writeOptionFile } from './option-file.ts';
 import type { DumpPrograms } from './programs.ts';
+import { dumpPrograms } from './programs.ts';
 import { ROW_HASH, readAllColumns } from './row-hash.ts';
 import { schemaText } from './schema.ts';
 
@@ -67,7 +67,7 @@ export async function dump(input: DumpInput, run: Run, options: DumpOptions = {}
     async (connection) => {
       const facts = await readFacts(connection);
       const tables = await requireDumpable(connection, facts);
-      const programs = options.programs ?? (await programsForDump(facts.major));
+      const programs = options.programs ?? (await dumpPrograms(facts.major));
       await requireCapable(connection, facts, programs);
       const names = facts.databases.map(({ name }) => name);
       const notices = [...programs.notices, ...(await dumpNotices(connection, names))];

@@ -7,12 +7,12 @@ import { startTool } from '../process.ts';
 import { describeTable, type Table } from './compare/table.ts';
 import { type Connection, type Row, withConnection } from './connection.ts';
 import { dumpFailure } from './dump-failure.ts';
-import { programsForDump } from './dump-programs.ts';
 import { serverError } from './error.ts';
 import { CsvLines, csvNotices, csvValue } from './export-csv.ts';
 import { type RuleRows, ruleRows } from './export-rows.ts';
 import type { Flavour } from './flavour.ts';
 import { writeOptionFile } from './option-file.ts';
+import { dumpPrograms } from './programs.ts';
 import { resolveTables } from './resolve.ts';
 
 /**
@@ -100,7 +100,7 @@ function incomplete(table: string, rows: number, expected: number): HoldfastErro
 /** Definitions, rows and triggers of these tables. */
 async function exportDump(work: Exporting, db: string, tables: readonly string[]): Promise<ExportedTable> {
   const { input, signal } = work;
-  const programs = await programsForDump(input.serverMajor);
+  const programs = await dumpPrograms(input.serverMajor);
   const options = await writeOptionFile(input.restored, programs.flavour);
   try {
     const names = tables.map((table) => parseNameParts(table)[1] as string);

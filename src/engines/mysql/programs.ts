@@ -2,7 +2,7 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../../model/failure.ts';
-import { describeSeries, type Flavour, flavourOf, isAtLeast, seriesName } from './flavour.ts';
+import { describeSeries, type Flavour, flavourOf, seriesName } from './flavour.ts';
 import { NAMES, type ProgramName, pathsOf, versionOf } from './program-version.ts';
 
 const TOOLS = fileURLToPath(new URL('../../../.tools/mysql', import.meta.url));
@@ -64,8 +64,6 @@ export interface DumpPrograms {
   client: string;
   /** reads this server's binlogs; null: MariaDB's does not read MySQL's, and there is no other */
   binlog: string | null;
-  /** the option by which the dump says its position in the binlogs; null: it cannot ask this server for that */
-  positionOption: '--source-data=2' | '--master-data=2' | null;
   /** of the programs, which the server's may not be */
   flavour: Flavour;
   /** for instance `10.11.19` */
@@ -73,18 +71,13 @@ export interface DumpPrograms {
   notices: string[];
 }
 
-/**
- * The first server that says its position in other words: MariaDB's mysqldump does not know them, and Oracle's of 8.4
- * and newer knows no others (9.7 against 8.0.31, measured; all else of it works there).
- */
-const FIRST_WITH_NEW_WORDS = 802;
-/** The last one that knows the old words, too. */
-const LAST_WITH_OLD_WORDS = 803;
+/** The last MySQL that MariaDB's programs serve: it speaks the old words of replication, too. */
+const LAST_OF_MARIADB = 803;
 
 /**
  * The client programs for a server: those in the folder that the configuration names for its series, else of its
- * flavour, of the same series or the next newer one; for MySQL 8.0 to 8.3 MariaDB's come before those of Oracle that
- * are too new to say a position. Throws ToolMissing.
+ * flavour, of the same series or the next newer one; for MySQL 8.0 to 8.3 MariaDB's, where Oracle's own are nowhere
+ * (what they write of generated columns does not load, see dump.ts). Throws ToolMissing.
  */
 export async function dumpPrograms(
   series: number,
@@ -98,17 +91,16 @@ export async function dumpPrograms(
   for (const folders of [...(named === undefined ? [] : [[named]]), everyFolder(configured)]) {
     const own = newEnough(await clientsOf(flavour, folders), series);
     const other =
-      flavour === 'mysql' && series <= LAST_WITH_OLD_WORDS
+      flavour === 'mysql' && series <= LAST_OF_MARIADB
         ? (await clientsOf('mariadb', folders)).sort((a, b) => b.series - a.series)
         : [];
-    const found = [...own.filter((each) => saysPosition(each, series)), ...other, ...own][0];
+    const found = [...own, ...other][0];
     if (found === undefined) continue;
     const { programs } = found;
     const isOwn = programs.flavour === flavour;
     return {
       ...programs,
       binlog: (isOwn ? programs.binlog : null) ?? binlog,
-      positionOption: positionOption(found, series),
       notices: isOwn ? [] : [noticeOf(programs.version, series)],
     };
   }
@@ -119,23 +111,13 @@ function newEnough(found: readonly Clients[], series: number): Clients[] {
   return found.filter((each) => each.series >= series).sort((a, b) => a.series - b.series);
 }
 
-function saysPosition(clients: Clients, series: number): boolean {
-  return positionOption(clients, series) !== null;
-}
-
-function positionOption({ series: own, programs }: Clients, series: number): DumpPrograms['positionOption'] {
-  if (programs.flavour === 'mariadb') return '--master-data=2';
-  if (series < FIRST_WITH_NEW_WORDS && own >= FIRST_WITH_NEW_WORDS) return null;
-  return isAtLeast(programs, '8.0.26') ? '--source-data=2' : '--master-data=2';
-}
-
 function noticeOf(version: string, series: number): string {
   return `MariaDB's client programs (${version}) serve ${describeSeries(series)}: Oracle's own of that version are not on this host`;
 }
 
 interface Clients {
   series: number;
-  programs: Omit<DumpPrograms, 'notices' | 'positionOption'>;
+  programs: Omit<DumpPrograms, 'notices'>;
 }
 
 /** The client programs of a flavour in these folders, one set for each folder that has them. */

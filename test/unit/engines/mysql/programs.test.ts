@@ -69,36 +69,26 @@ describe('where programs are', () => {
       binlog: join(folder, 'mysqlbinlog'),
       flavour: 'mysql',
       version: '8.0.45',
-      positionOption: '--source-data=2',
       notices: [],
     });
   });
 
-  test("Oracle's that are too new to ask the server for its position come last", async () => {
+  test("Oracle's are taken where they are newer too, and come before MariaDB's", async () => {
     const newer = await mkdtemp(join(folder, 'newer-'));
-    for (const name of ['mysqldump', 'mysql', 'mysqlbinlog']) await make(newer, name, '9.7.4');
-    const { dump } = await dumpPrograms(1011);
-    // Their mysqlbinlog reads what older servers wrote.
-    expect(await dumpPrograms(800, { '9.7': newer })).toMatchObject({
-      flavour: 'mariadb',
-      dump,
-      binlog: expect.stringMatching(/mysqlbinlog$/),
-      positionOption: '--master-data=2',
-    });
-    expect(await dumpPrograms(800, { '8.0': newer })).toMatchObject({
-      dump: join(newer, 'mysqldump'),
-      positionOption: null,
-    });
-    expect(await dumpPrograms(804, { '9.7': newer })).toMatchObject({
-      flavour: 'mysql',
-      positionOption: '--source-data=2',
-    });
+    for (const name of ['mysqldump', 'mysql', 'mysqlbinlog']) await make(newer, name, '9.99.1');
+    for (const [series, name] of [
+      [800, '8.0'],
+      [804, '9.99'],
+    ] as const) {
+      expect(await dumpPrograms(series, { [name]: newer })).toMatchObject({ flavour: 'mysql', notices: [] });
+    }
+    expect(await dumpPrograms(800, { '8.0': newer })).toMatchObject({ dump: join(newer, 'mysqldump') });
   });
 
   test("MariaDB's serve MySQL where their folder is named", async () => {
     const { dump } = await dumpPrograms(1011);
     const found = await dumpPrograms(800, { '8.0': dirname(dump) });
-    expect(found).toMatchObject({ flavour: 'mariadb', dump, positionOption: '--master-data=2' });
+    expect(found).toMatchObject({ flavour: 'mariadb', dump });
     expect(found.notices).toHaveLength(1);
     // In words that this server has lost.
     await expect(dumpPrograms(999, { '9.99': dirname(dump) })).rejects.toMatchObject({ type: 'ToolMissing' });
