@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { Verdict } from '../../src/client/demo/story.ts';
+import { HAS_MYSQL_CLIENTS } from '../engine/mysql-server.ts';
 
 const DEMO = fileURLToPath(new URL('../../src/client/demo/main.ts', import.meta.url));
 
@@ -44,7 +45,7 @@ test('an interrupted demo ends and removes what it started', async () => {
 });
 
 // A server that it left running would fail the whole run: see test/leaks.ts.
-test.each(['postgres', 'mysql'])(
+test.each(['postgres', HAS_MYSQL_CLIENTS ? 'mysql' : 'mariadb'])(
   'of %s brings every deleted row back, keeps every newer one and leaves nothing behind',
   async (engine) => {
     const answer = await demo('--yes', '--engine', engine);

@@ -8,12 +8,13 @@ import { parse } from 'yaml';
 import type { StackStatus } from '../../src/client/dev/inspection.ts';
 import { identifyProcess } from '../../src/client/dev/process.ts';
 import type { DevDescription } from '../../src/client/dev/state.ts';
+import { HAS_MYSQL_CLIENTS } from '../engine/mysql-server.ts';
 import { openProduction, type Production } from './mysql-stack.ts';
 
 const HOLDFAST = fileURLToPath(new URL('../../bin/holdfast', import.meta.url));
 const ANY_PORT = ['temporal', 'ui', 's3', 'mysql'].flatMap((name) => [`--${name}-port`, '0']);
 
-describe.each(['mysql', 'mariadb'])('dev up --engine %s', (engine) => {
+describe.each(HAS_MYSQL_CLIENTS ? ['mysql', 'mariadb'] : ['mariadb'])('dev up --engine %s', (engine) => {
   let state: string;
   beforeAll(async () => {
     process.env.HOLDFAST_WORKFLOW_BUNDLE = inject('workflowBundle') ?? '';

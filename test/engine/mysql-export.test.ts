@@ -14,7 +14,7 @@ import { dumpPrograms } from '../../src/engines/mysql/programs.ts';
 import { hashSumSql, readColumns, rowHashSql } from '../../src/engines/mysql/row-hash.ts';
 import { runTool } from '../../src/engines/process.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
-import { quietly, SERIES } from './mysql-server.ts';
+import { quietly, SERIES_WITH_CLIENTS } from './mysql-server.ts';
 import { type Sides, type SidesServer, startSides } from './mysql-sides-fixture.ts';
 
 const HARD = [
@@ -51,7 +51,7 @@ function parseCsv(text: string): (string | null)[][] {
   return lines;
 }
 
-describe.each(SERIES)('export of %s', (series) => {
+describe.each(SERIES_WITH_CLIENTS)('export of %s', (series) => {
   let server: SidesServer;
   let sides: Sides;
   let folder: string;

@@ -8,7 +8,7 @@ import type { LogSurvey, ServerLog } from '../../src/engines/contract/ship.ts';
 import { closeLog, shipping } from '../../src/engines/mysql/log.ts';
 import { parseHeadTime } from '../../src/engines/mysql/remote-log.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
-import { type MysqlServer, quietly, SERIES, type Settings, startMysql } from './mysql-server.ts';
+import { type MysqlServer, quietly, SERIES_WITH_CLIENTS, type Settings, startMysql } from './mysql-server.ts';
 
 const HOUR = 3_600_000;
 
@@ -18,7 +18,7 @@ async function bytesOf(content: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-describe.each(SERIES)('logs of %s', (series) => {
+describe.each(SERIES_WITH_CLIENTS)('logs of %s', (series) => {
   let server: MysqlServer;
   let shipper: ServerAccess;
   beforeAll(async () => {

@@ -16,7 +16,7 @@ import { resolveTables } from '../../src/engines/mysql/resolve.ts';
 import { ROW_HASH } from '../../src/engines/mysql/row-hash.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import { dumpUser, hardSchema, ODD } from './mysql-hard-schema.ts';
-import { type MysqlServer, quietly, SERIES, startMysql } from './mysql-server.ts';
+import { type MysqlServer, quietly, SERIES_WITH_CLIENTS, startMysql } from './mysql-server.ts';
 import { fileSink } from './postgres-file-sink.ts';
 
 const RIGHTS =
@@ -39,7 +39,7 @@ function children(name: string): number[] {
     });
 }
 
-describe.each(SERIES)('a logical backup of %s', (series) => {
+describe.each(SERIES_WITH_CLIENTS)('a logical backup of %s', (series) => {
   let folder: string;
   let server: MysqlServer;
   let access: ServerAccess;

@@ -20,7 +20,7 @@ import type { Repository } from '../../src/repository/repository.ts';
 import { writeLogRecord } from '../../src/repository/shipped/logs.ts';
 import { openSink } from '../../src/repository/sink.ts';
 import { dumpUser, hardSchema } from './mysql-hard-schema.ts';
-import { type MysqlServer, quietly, SERIES, startMysql } from './mysql-server.ts';
+import { type MysqlServer, quietly, SERIES_WITH_CLIENTS, startMysql } from './mysql-server.ts';
 import { type RepositoryFixture, startRepository } from './repository/fixture.ts';
 import { blocksOf } from './restore-document.ts';
 
@@ -40,7 +40,7 @@ afterAll(async () => {
   await fixture?.dispose();
 });
 
-describe.each(SERIES)('RESTORE.md of a logical backup of %s', (series) => {
+describe.each(SERIES_WITH_CLIENTS)('RESTORE.md of a logical backup of %s', (series) => {
   const database = `shop-${series.replace('.', '-')}`;
   let folder: string;
   let server: MysqlServer;

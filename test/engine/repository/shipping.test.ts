@@ -11,13 +11,13 @@ import { openRepository } from '../../../src/repository/repository.ts';
 import { readRetention } from '../../../src/repository/retention.ts';
 import { listShippedLogs, readLogRecord } from '../../../src/repository/shipped/logs.ts';
 import { generationOf } from '../../../src/repository/shipped/name.ts';
-import { quietly, SERIES } from '../mysql-server.ts';
+import { quietly, SERIES_WITH_CLIENTS } from '../mysql-server.ts';
 import { collect } from './fixture.ts';
 import { type ShippingFixture, startShipping } from './shipping-fixture.ts';
 
 const DAY = 86_400_000;
 
-describe.each(SERIES)('logs of %s in the repository', (series) => {
+describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
   let shop: ShippingFixture;
   beforeAll(async () => {
     shop = await startShipping(series);
@@ -229,7 +229,7 @@ describe.each(SERIES)('logs of %s in the repository', (series) => {
   });
 });
 
-describe.each(SERIES)('logs of %s that are read through the server', (series) => {
+describe.each(SERIES_WITH_CLIENTS)('logs of %s that are read through the server', (series) => {
   let shop: ShippingFixture;
   beforeAll(async () => {
     shop = await startShipping(series, { directory: false });
