@@ -18,6 +18,9 @@ async function bytesOf(content: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+/** Folders that this process makes; other tests run beside it. */
+const OURS = new RegExp(`^holdfast-(log|client)-${process.pid}-`);
+
 describe.each(SERIES_WITH_CLIENTS)('logs of %s', (series) => {
   let server: MysqlServer;
   let shipper: ServerAccess;
@@ -85,7 +88,7 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s', (series) => {
     ];
     expect(begun.map(Date.parse)).toEqual([Date.parse(facts.createdAt), Date.parse(facts.createdAt)]);
     const left = await readdir(tmpdir());
-    expect(left.filter((name) => /^holdfast-(log|client)-/.test(name))).toEqual([]);
+    expect(left.filter((name) => OURS.test(name))).toEqual([]);
   });
 
   test('neighbours agree in their GTIDs', async () => {
@@ -286,7 +289,7 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s', (series) => {
     stop.abort(new Error('enough'));
     await expect(reading).rejects.toThrow('enough');
     const left = await readdir(tmpdir());
-    expect(left.filter((name) => /^holdfast-(log|client)-/.test(name))).toEqual([]);
+    expect(left.filter((name) => OURS.test(name))).toEqual([]);
   });
 
   test('closing says where the log ends, and what is written from then on is in the next one', async () => {

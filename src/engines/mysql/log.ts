@@ -157,7 +157,7 @@ async function begunAt({ access, directory, log }: ReadLogInput, run: Run): Prom
 
 async function read({ access, directory, log }: ReadLogInput, run: Run): Promise<Readable> {
   if (directory !== null) return openClosedLog(directory, log, run.signal);
-  const own = await mkdtemp(join(tmpdir(), 'holdfast-log-'));
+  const own = await mkdtemp(join(tmpdir(), `holdfast-log-${process.pid}-`));
   const removed = () => rm(own, { recursive: true, force: true });
   try {
     await readRemoteLog({ access, log: log.name, directory: own }, run);
