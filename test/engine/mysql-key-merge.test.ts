@@ -80,6 +80,28 @@ describe.each(SERIES)('keys in order on %s', (series) => {
     ).toEqual({ found: '1/1/1', isMerged: true });
   });
 
+  test('rows that come in another order than was thought go to the server', async () => {
+    const prefix = 'p'.repeat(80);
+    const sides = await server.make(
+      'CREATE TABLE t (id varbinary(200), b int, v int, PRIMARY KEY (id, b))',
+      `INSERT INTO t VALUES ('${prefix}z', 1, 1), ('${prefix}y', 2, 1), ('${prefix}x', 3, 1), ('${prefix}w', 4, 1)`,
+    );
+    await sides.live('UPDATE t SET v = 2 WHERE b = 2', 'DELETE FROM t WHERE b = 3');
+    // By another key the copy has to sort, and a server that sorts by so few bytes takes these values for equal.
+    await sides.copy('ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b, id)');
+    await server.instance.query('SET GLOBAL max_sort_length = 64');
+    const [found] = await compare(sides.input(['t']), quietly).finally(() =>
+      server.instance.query('SET GLOBAL max_sort_length = 1024'),
+    );
+    expect(found && ruleOf(found, 'replace').change).toMatchObject({ inserts: 1, updates: 1, deletes: 0 });
+    // MySQL's sort still gives them in order (measured).
+    if (series === '8.0') return;
+    const scratch = found?.keysFolder.split('/')[0];
+    expect(await server.instance.query(`SELECT COUNT(*) AS \`rows\` FROM ${scratch}.live_0`)).toMatchObject([
+      { rows: '3' },
+    ]);
+  });
+
   test('what only the server can compare goes to it', async () => {
     const ways = [
       ['varchar(9) COLLATE utf8mb4_general_ci', ["'a'", "'B'", "'c'"], "'D'"],

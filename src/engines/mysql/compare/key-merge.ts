@@ -15,8 +15,8 @@ export interface Difference {
 
 /**
  * Merges two streams of rows in the order of their keys: the key's columns, and the row's hash. Both are read to their
- * ends. `onDisorder` is called where a stream is not in that order after all: what was found then means nothing. `onRows`
- * hears now and then how many of production's rows have been read.
+ * ends. Once a stream is seen not to be in that order after all, `onDisorder` is called and nothing more comes: what came
+ * before means nothing, but has no key twice. `onRows` hears now and then how many of production's rows have been read.
  */
 export async function* mergeDifferences(
   restoredRows: AsyncIterable<Row>,
@@ -26,35 +26,42 @@ export async function* mergeDifferences(
 ): AsyncGenerator<Difference, void, void> {
   const width = orders.length;
   const hashOf = (row: Row | null) => row?.[width] ?? null;
-  // A row that the server could not hash is never taken for equal.
-  const isSame = (one: Buffer | null, other: Buffer | null) =>
-    one !== null && other !== null && one.equals(other);
   const restored = restoredRows[Symbol.asyncIterator]();
   const production = productionRows[Symbol.asyncIterator]();
-  const next = async (rows: AsyncIterator<Row>, last: Row | null): Promise<Row | null> => {
-    const { done, value } = await rows.next();
+  let isOrdered = true;
+  // Not a function that waits: for each of millions of rows that would be one promise more.
+  const take = ({ done, value }: IteratorResult<Row>, last: Row | null): Row | null => {
     if (done) return null;
-    if (last !== null && compareKeys(orders, last, value) >= 0) onDisorder();
+    if (last !== null && compareKeys(orders, last, value) >= 0) isOrdered = false;
     return value;
   };
   let read = 0;
   try {
     // The copy's first: it may have to sort, and production must not wait with rows that it wants to send.
-    let copy = await next(restored, null);
-    let live = await next(production, null);
-    while (copy !== null || live !== null) {
+    let copy = take(await restored.next(), null);
+    let live = take(await production.next(), null);
+    while (isOrdered && (copy !== null || live !== null)) {
       const order = copy === null ? 1 : live === null ? -1 : compareKeys(orders, copy, live);
       if (order < 0) yield { kind: 1, row: copy as Row, was: null };
       else if (order > 0) yield { kind: 3, row: live as Row, was: hashOf(live) };
       else if (!isSame(hashOf(copy), hashOf(live))) yield { kind: 2, row: copy as Row, was: hashOf(live) };
-      if (order <= 0) copy = await next(restored, copy);
+      if (order <= 0) copy = take(await restored.next(), copy);
       if (order < 0) continue;
-      live = await next(production, live);
+      live = take(await production.next(), live);
       read += 1;
       if (read % ROWS_PER_WORD === 0) onRows(read);
     }
     onRows(read);
+    if (isOrdered) return;
+    onDisorder();
+    // A stream that is left early takes its session along.
+    for (const rest of [production, restored]) while ((await rest.next()).done !== true);
   } finally {
     await Promise.all([restored.return?.(), production.return?.()]);
   }
+}
+
+/** A row that the server could not hash is never taken for equal. */
+function isSame(one: Buffer | null, other: Buffer | null): boolean {
+  return one !== null && other !== null && one.equals(other);
 }

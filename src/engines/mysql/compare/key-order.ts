@@ -47,8 +47,17 @@ function compareValues(order: KeyOrder, left: Buffer, right: Buffer): number {
 function compareIntegers(left: Buffer, right: Buffer): number {
   const minus = left[0] === MINUS;
   if (minus !== (right[0] === MINUS)) return minus ? -1 : 1;
-  const longer = left.length - right.length || Buffer.compare(left, right);
+  const longer = left.length - right.length || compareDigits(left, right);
   return minus ? -longer : longer;
+}
+
+/** Of the same length; for so few bytes faster than a call out of JavaScript. */
+function compareDigits(left: Buffer, right: Buffer): number {
+  for (let at = 0; at < left.length; at += 1) {
+    const difference = (left[at] as number) - (right[at] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 /** As if the shorter one had spaces up to the length of the other. */

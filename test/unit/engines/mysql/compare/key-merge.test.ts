@@ -98,13 +98,25 @@ describe('mergeDifferences', () => {
     expect((await merge(rows(['1', null]), rows(['1', null]))).found).toEqual(['2:1:']);
   });
 
-  test('rows in another order are seen, and both sides read to their ends', async () => {
-    expect(await merge(rows(['1', 'a'], ['2', 'b']), rows(['2', 'b'], ['1', 'a'], ['3', 'c']))).toMatchObject(
-      {
-        disorders: 1,
-        read: 3,
-      },
+  test('rows in another order are seen, both sides read to their ends, and no key comes twice', async () => {
+    const ends: string[] = [];
+    async function* ending(name: string, all: string[][]) {
+      yield* rows(...all);
+      ends.push(name);
+    }
+    const copy = ending(
+      'copy',
+      [...'1269'].map((key) => [key, 'a']),
     );
-    expect(await merge(rows(['1', 'a'], ['1', 'a']), rows())).toMatchObject({ disorders: 1 });
+    const live = ending(
+      'live',
+      [...'21378'].map((key) => [key, 'a']),
+    );
+    expect(await merge(copy, live)).toMatchObject({ found: ['1:1:'], disorders: 1 });
+    expect(ends.sort()).toEqual(['copy', 'live']);
+    expect(await merge(rows(['1', 'a'], ['1', 'a']), rows())).toMatchObject({
+      found: ['1:1:'],
+      disorders: 1,
+    });
   });
 });
