@@ -23,7 +23,8 @@ const nameOf = (quoted: string): string =>
   Buffer.from(quoted.replaceAll('``', '`'), 'latin1').toString('utf8');
 
 const CREATE_TABLE = new RegExp(`^CREATE\\s+TABLE\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?${NAME}`, 'i');
-const COMMENTED = '^(?:\\/\\*M?!\\d*\\s*)?';
+// mariadb-dump begins with a line for its client, which is no statement and so part of the first one.
+const COMMENTED = '^(?:\\/\\*M!999999[^*]*\\*\\/\\s*(?:--[^\\n]*\\n\\s*)*)?(?:\\/\\*M?!\\d*\\s*)?';
 const FOR_ALL = new RegExp(`${COMMENTED}(?:SET|USE)\\b`, 'i');
 const OPEN = new RegExp(`${COMMENTED}(?:SET\\b[^'"]*\\bautocommit\\b|START\\s+TRANSACTION|BEGIN\\b)`, 'i');
 const OF_ONE = new RegExp(`${COMMENTED}(?:LOCK\\s+TABLE|CREATE\\b|DROP\\b)`, 'i');

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { filledTable, isForbidden, isView, kindOf } from '../../../../src/engines/mysql/dumped/kind.ts';
+import {
+  dividedTable,
+  filledTable,
+  isForAllSessions,
+  isForbidden,
+  isOfOneSession,
+  isView,
+  kindOf,
+  leavesOpen,
+} from '../../../../src/engines/mysql/dumped/kind.ts';
 import { statements } from '../../../../src/engines/mysql/dumped/statements.ts';
 
 const SCRIPT = `-- c1; '
@@ -66,6 +75,22 @@ describe('what a statement is', () => {
     expect(filledTable('INSERT  IGNORE INTO `a` (`b`) VALUES (1)')).toBe('a');
     expect(filledTable('REPLACE INTO `a` VALUES (1)')).toBe('a');
     expect(filledTable('CREATE TABLE `a` (b int)')).toBe(null);
+  });
+
+  test('what two sessions may do side by side, and what both have to be told', () => {
+    const made = (end: string) =>
+      `CREATE TABLE \`a b\` (\n  \`a\` int COMMENT '\\n) ENGINE=InnoDB'\n) ${end}`;
+    expect(dividedTable(made('ENGINE=InnoDB AUTO_INCREMENT=7'))).toBe('a b');
+    expect(dividedTable(made('ENGINE=ARCHIVE'))).toBe(null);
+    expect(dividedTable(made('ENGINE=InnoDB').replace('int', 'int, FULLTEXT KEY `k` (`x`)'))).toBe(null);
+    const sandbox = '/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump\n--\n\n';
+    expect(isForAllSessions(`${sandbox}/*!40101 SET @OLD=@@CHARACTER_SET_CLIENT */`)).toBe(true);
+    expect(isForAllSessions('USE `shop`')).toBe(true);
+    expect(isForAllSessions('CREATE TABLE `set` (a int)')).toBe(false);
+    expect(isOfOneSession('LOCK TABLES `a` WRITE')).toBe(true);
+    expect(isOfOneSession('/*!40000 ALTER TABLE `a` DISABLE KEYS */')).toBe(false);
+    expect(leavesOpen('/*M!100200 SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0 */')).toBe(true);
+    expect(leavesOpen("SET @a = 'autocommit'")).toBe(false);
   });
 
   test('what no restored server may take from a dump', () => {
