@@ -16,12 +16,6 @@ describe.each(SERIES_WITH_CLIENTS)('holdfast connect opens a client on a server 
     server = await startMysql({ series });
     await server.run(['CREATE DATABASE shop', 'CREATE TABLE shop.orders (id int PRIMARY KEY)']);
     const { password } = await server.makeUser('holdfast', 'SELECT', 'shop');
-    // MariaDB's client has no part for MySQL's newer method without a further package.
-    const old = (user: string, secret: string) =>
-      `ALTER USER ${user} IDENTIFIED WITH mysql_native_password BY '${secret}'`;
-    if (series === '8.0') {
-      await server.run([old("holdfast@'127.0.0.1'", password ?? ''), old('root@localhost', '')]);
-    }
     directory = await mkdtemp(join(tmpdir(), 'hf-connect-'));
     const secret = join(directory, 'password');
     await writeFile(secret, password ?? '', { mode: 0o600 });

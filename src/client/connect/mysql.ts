@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { resolveAccess } from '../../config/access.ts';
+import { withConnection } from '../../engines/mysql/connection.ts';
 import { socketOf } from '../../engines/mysql/driver.ts';
 import { withOptionFile } from '../../engines/mysql/option-file.ts';
 import { type DumpPrograms, dumpPrograms } from '../../engines/mysql/programs.ts';
@@ -10,6 +11,8 @@ import { runAtTerminal } from './terminal.ts';
 
 /** The oldest of each flavour: whichever client is here, the newest server lets it in. */
 const SERIES = [800, 1011] as const;
+/** How long the server may take to say what it is. */
+const PATIENCE_MS = 5_000;
 
 /** mysql, or mariadb; its secrets are an option file that nobody else can read, for as long as it runs. */
 export const mysql: Shell<ServerAccess> = {
@@ -26,8 +29,8 @@ export const mysql: Shell<ServerAccess> = {
   },
 
   async run({ url, secrets }, given, { config }) {
-    const { client, flavour } = await clientPrograms(config.tools.mysql);
     const access = secrets ?? accessOf(url);
+    const { client, flavour } = await clientPrograms(access, config.tools.mysql);
     return withOptionFile(access, flavour, (options) =>
       // A db is no option that all clients know.
       runAtTerminal(client, [
@@ -39,15 +42,23 @@ export const mysql: Shell<ServerAccess> = {
   },
 };
 
-/** Throws ToolMissing where neither flavour's client is here. */
-async function clientPrograms(configured: Record<string, string> | undefined): Promise<DumpPrograms> {
-  const [first, ...others] = SERIES;
+/**
+ * The client of the server's own flavour, as the server says it: the newer ones of each have lost what accounts of the
+ * other are made with. Where it does not say, whichever is here. Throws ToolMissing.
+ */
+async function clientPrograms(
+  access: ServerAccess,
+  configured: Record<string, string> | undefined,
+): Promise<DumpPrograms> {
+  const run = { signal: AbortSignal.timeout(PATIENCE_MS) };
+  const series = await withConnection(access, run, async ({ server }) => server.series).catch(() => null);
+  const [first, ...others] = series === null ? SERIES : [series, ...SERIES];
   try {
-    return await dumpPrograms(first, configured);
+    return await dumpPrograms(first as number, configured);
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.type !== 'ToolMissing') throw error;
-    for (const series of others) {
-      const found = await dumpPrograms(series, configured).catch(() => null);
+    for (const other of others) {
+      const found = await dumpPrograms(other, configured).catch(() => null);
       if (found !== null) return found;
     }
     throw error;

@@ -6,9 +6,6 @@ export const OWN_USER = 'holdfast_restore';
 /** For people who look at the copy: what is compared and imported is the moment of the target and nothing else. */
 export const READER = 'holdfast_reader';
 
-/** MySQL 8.4 has mysql_native_password switched off; before, it is what MariaDB's client programs know without a plugin. */
-const FIRST_WITHOUT_NATIVE = 804;
-
 /**
  * Statements, one a line, that make both accounts what they are. The server runs them at every start (`init-file`), and
  * Holdfast after a load and a replay: production's statements may have dropped or changed accounts of these names.
@@ -33,8 +30,8 @@ export function ownAccountStatements(series: number): string[] {
 
 function withoutPassword(series: number): string {
   if (flavourOf(series) === 'mariadb') return "IDENTIFIED VIA mysql_native_password USING ''";
-  const plugin = series < FIRST_WITHOUT_NATIVE ? 'mysql_native_password' : 'caching_sha2_password';
-  return `IDENTIFIED WITH ${plugin} BY ''`;
+  // MySQL 8.4 has the older method switched off, and client programs of 9.0 have lost it.
+  return "IDENTIFIED WITH caching_sha2_password BY ''";
 }
 
 function limits(series: number): string {
