@@ -1,6 +1,7 @@
 import type { LogReport } from '../engines/contract/backup.ts';
 import type { LogPlace, LogShipping, LogSurvey, ServerLog } from '../engines/contract/ship.ts';
 import { HoldfastError } from '../model/failure.ts';
+import { numberOf } from '../model/log-position.ts';
 import type { Run } from '../model/progress.ts';
 import { newestManifestAt } from '../repository/continuity/cursor.ts';
 import { shippedUntil } from '../repository/lifecycle/days.ts';
@@ -12,8 +13,8 @@ import { readLogRecord } from '../repository/shipped/logs.ts';
 import {
   generationOf,
   lineageOf,
-  numberOf,
   type ShippedLog,
+  serverNameOf,
   serverOf,
   siblingOf,
 } from '../repository/shipped/name.ts';
@@ -101,7 +102,7 @@ async function shippedOf(
   run: Run,
 ): Promise<KnownLogs> {
   const { systemIdentifier } = at.survey;
-  const server = serverOf(lineageOf(systemIdentifier, 1));
+  const server = serverNameOf(systemIdentifier);
   const all = await listShippedAgain(repository, database, { signal: run.signal });
   const own = newestLineage(all.filter(({ lineage }) => serverOf(lineage) === server));
   const newest = own.at(-1);

@@ -1,5 +1,6 @@
 import type { RepositoryConfig } from '../../config/schema.ts';
 import type { Manifest } from '../../model/backup.ts';
+import { readPosition } from '../../model/log-position.ts';
 import type { SnapshotPlace } from '../contract/backup.ts';
 import { block, required, shellQuote } from '../instructions/shell.ts';
 import type { ProgramNames } from './instructions.ts';
@@ -16,10 +17,11 @@ export function replaySection(
 ): string {
   const { database, positions } = manifest;
   if (snapshot !== undefined) return '\nA snapshot reaches no further: it holds no log beyond that point.\n';
-  const [startLog, position] = /^(.*):(\d+)$/.exec(positions.stop ?? '')?.slice(1) ?? [];
-  if (startLog === undefined || position === undefined) {
+  const stop = readPosition(positions.stop ?? '');
+  if (stop === null) {
     return '\nIt reaches no further: where it stands in the binary log is not known.\n';
   }
+  const { log: startLog, position } = stop;
   const folder = `${repository.prefix}log/${database}/`;
   const bucket = shellQuote(repository.bucket);
   const escaped = startLog.replaceAll('.', '\\.');

@@ -1,6 +1,7 @@
 import { readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
+import { type LogPosition, numberOf } from '../../model/log-position.ts';
 import type { Run } from '../../model/progress.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import type { InstancePlace } from '../contract/restore.ts';
@@ -8,7 +9,7 @@ import type { ShippedContent } from '../contract/ship.ts';
 import { layoutOf, prepareLayout, writeOwned } from './place.ts';
 import { type Base, RELAY_BASE, Reading } from './replay-reading.ts';
 import type { Batch } from './replay-state.ts';
-import { type LogPosition, numberOf, parsePosition, stopOf } from './replay-stop.ts';
+import { parsePosition, stopOf } from './replay-stop.ts';
 
 export interface Placing extends Base {
   target: Target;

@@ -1,6 +1,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '../../model/failure.ts';
+import { formatPosition, type LogPosition } from '../../model/log-position.ts';
 import type { Run } from '../../model/progress.ts';
 import type { InstancePlace } from '../contract/restore.ts';
 import type { ShippedContent } from '../contract/ship.ts';
@@ -13,7 +14,7 @@ import { Grouping } from './binlog/transactions.ts';
 import { flavourOf } from './flavour.ts';
 import { layoutOf } from './place.ts';
 import type { Applied, Batch } from './replay-state.ts';
-import { formatPosition, type LogPosition, type Stop } from './replay-stop.ts';
+import type { Stop } from './replay-stop.ts';
 
 /** The server's relay logs are called so, with a number. */
 export const RELAY_BASE = 'relay';

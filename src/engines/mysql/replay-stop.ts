@@ -1,35 +1,17 @@
 import { HoldfastError } from '../../model/failure.ts';
 import { containsGtid, formatGtid, type GtidSet, parseGtid, parseGtids } from '../../model/gtid.ts';
+import { isBefore, type LogPosition, readPosition } from '../../model/log-position.ts';
 import { describeTarget, isExclusive, type Target } from '../../model/target.ts';
 import { parseMicroseconds, type Transaction } from './binlog/transaction.ts';
 import type { Applied } from './replay-state.ts';
 
-/** A place in a log, of its text `binlog.000004:1234`. */
-export interface LogPosition {
-  log: string;
-  position: number;
-}
-
 /** Throws InvalidInput. */
 export function parsePosition(text: string): LogPosition {
-  const [, log, position] = /^(.+):(\d+)$/.exec(text) ?? [];
-  if (log !== undefined) return { log, position: Number(position) };
+  const position = readPosition(text);
+  if (position !== null) return position;
   throw new HoldfastError('InvalidInput', `"${text.slice(0, 100)}" is no position in a log`, {
     hint: 'write the log and the position in it: binlog.000004:1234',
   });
-}
-
-export const formatPosition = ({ log, position }: LogPosition): string => `${log}:${position}`;
-
-/** The number of a log: its names count up, beyond six digits where they have to. Null: it has none. */
-export function numberOf(log: string): number | null {
-  const digits = /\.(\d+)$/.exec(log)?.[1];
-  return digits === undefined ? null : Number(digits);
-}
-
-export function isBefore(a: LogPosition, b: LogPosition): boolean {
-  const [x, y] = [numberOf(a.log) ?? 0, numberOf(b.log) ?? 0];
-  return x < y || (x === y && a.position < b.position);
 }
 
 /** Where a replay ends, asked of one transaction after the other in the order of the logs. */

@@ -1,7 +1,8 @@
 import type { Manifest } from '../../model/backup.ts';
+import { numberOf } from '../../model/log-position.ts';
 import type { LogBase } from '../bases.ts';
 import { type LogRun, runsOf, stretchFrom } from '../shipped/chain.ts';
-import { lineageOf, numberOf } from '../shipped/name.ts';
+import { lineageOf } from '../shipped/name.ts';
 import type { AuditedNode } from './facts.ts';
 import { fateOf } from './log-runs.ts';
 import type { AuditedLog } from './shipped-logs.ts';

@@ -1,6 +1,7 @@
 import type { LogGap, Manifest } from '../../model/backup.ts';
+import { numberOf } from '../../model/log-position.ts';
 import { consistentAt, type LogBase, usableBases } from '../bases.ts';
-import { generationOf, numberOf, type ShippedLog, serverOf, siblingOf, timelineOf } from './name.ts';
+import { generationOf, type ShippedLog, serverNameOf, serverOf, siblingOf, timelineOf } from './name.ts';
 
 /** Consecutive logs of one lineage, without a hole. */
 export interface LogRun {
@@ -77,7 +78,7 @@ function holeBefore(next: ShippedLog, { first, after }: { first: string; after: 
 export function stretchFrom<B extends LogBase>(base: B, runs: readonly LogRun[]): ShippedStretch<B> {
   const { startLog } = base.positions;
   const moment = consistentAt(base);
-  const server = lineageServer(base);
+  const server = serverNameOf(base.systemIdentifier ?? '');
   const own = runs
     .filter(({ lineage }) => serverOf(lineage) === server)
     .toSorted((a, b) => generationOf(b.lineage) - generationOf(a.lineage));
@@ -133,8 +134,5 @@ export const provenUntil = ({ base, logs }: ShippedStretch<LogBase>): number =>
 export function logOver(logs: readonly ShippedLog[], moment: number): ShippedLog | undefined {
   return logs[logs.findLastIndex(({ lastAt }) => Date.parse(lastAt) <= moment) + 1];
 }
-
-const lineageServer = ({ systemIdentifier }: LogBase): string =>
-  (systemIdentifier ?? '').replaceAll(/[^0-9A-Za-z-]/g, '-');
 
 const cmp = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -2,6 +2,7 @@ import { flavourOf } from '../../engines/mysql/flavour.ts';
 import type { Manifest } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { containsGtid, parseGtid, parseGtids } from '../../model/gtid.ts';
+import { isBefore, type LogPosition, readPosition } from '../../model/log-position.ts';
 import { countOf } from '../../model/plan.ts';
 import { serverMajorOf } from '../../model/server-major.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
@@ -9,7 +10,7 @@ import { consistentAt } from '../bases.ts';
 import type { Choice, Situation } from '../choice.ts';
 import { whatIs } from '../choice-refusals.ts';
 import { logOver, provenUntil, runsOf, type ShippedStretch, shippedBases, stretchFrom } from './chain.ts';
-import { numberOf, type ShippedLog, timelineOf } from './name.ts';
+import { type ShippedLog, timelineOf } from './name.ts';
 
 type Aim = Situation & { shipped: readonly ShippedLog[] };
 
@@ -69,16 +70,14 @@ function chooseByTime(situation: Aim, stretches: readonly ShippedStretch[], time
 }
 
 function chooseByPosition(situation: Aim, stretches: readonly ShippedStretch[], position: string): Choice {
-  const [log, at] = splitPosition(position, situation.target);
-  const number = numberOf(log) ?? 0;
+  const to = positionOf(position, situation.target);
   const early = stretches.filter(({ base: { positions } }) => {
-    const first = numberOf(positions.startLog ?? '') ?? 0;
-    const from = Number(/:(\d+)$/.exec(positions.start ?? '')?.[1] ?? 0);
-    return first < number || (first === number && from <= at);
+    const from = readPosition(positions.start ?? '');
+    return from === null || !isBefore(to, from);
   });
   if (early.length === 0) throw beforeOldest(situation, stretches);
   for (const stretch of early) {
-    const last = stretch.logs.find(({ name }) => name === log);
+    const last = stretch.logs.find(({ name }) => name === to.log);
     if (last !== undefined) return choiceOf(stretch, last, 'yes');
   }
   return closeable(situation, early);
@@ -160,10 +159,10 @@ function choiceOf(stretch: ShippedStretch, last: ShippedLog | null, reachable: C
   };
 }
 
-/** `binlog.000004:1234` in its parts. Throws InvalidInput for PostgreSQL's form. */
-export function splitPosition(position: string, target: Target): [log: string, at: number] {
-  const parts = /^(.+\.\d+):(\d+)$/.exec(position);
-  if (parts !== null) return [parts[1] as string, Number(parts[2])];
+/** Throws InvalidInput for PostgreSQL's form. */
+function positionOf(text: string, target: Target): LogPosition {
+  const position = readPosition(text);
+  if (position !== null) return position;
   throw new HoldfastError('InvalidInput', `${describeTarget(target)} is no position in MySQL's logs`, {
     hint: 'write the log and the position in it: binlog.000004:1234',
   });

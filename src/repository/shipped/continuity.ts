@@ -1,4 +1,5 @@
 import type { LogGap } from '../../model/backup.ts';
+import { numberOf } from '../../model/log-position.ts';
 import { consistentAt, type LogBase } from '../bases.ts';
 import {
   type LogRun,
@@ -9,7 +10,7 @@ import {
   type ShippedStretch,
   stretchFrom,
 } from './chain.ts';
-import { numberOf, type ShippedLog, timelineOf } from './name.ts';
+import { type ShippedLog, timelineOf } from './name.ts';
 
 /** Spans in milliseconds, not merged, and what is missing: of a database whose logs we ship. */
 export function shippedContinuity(known: {

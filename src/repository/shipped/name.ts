@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LogFacts } from '../../engines/contract/ship.ts';
+import { numberOf } from '../../model/log-position.ts';
 import { shippedFolder } from '../layout.ts';
 
 /**
@@ -64,12 +65,6 @@ function decoded(part: string): string {
   }
 }
 
-/** The number of a log, by which a server counts them; null for what is no log's name. */
-export function numberOf(name: string): number | null {
-  const digits = /\.(\d{1,15})$/.exec(name)?.[1];
-  return digits === undefined ? null : Number(digits);
-}
-
 const DIGITS = 6;
 
 /** The name of another log of the same server: six digits, and more once they are used up (MySQL: The Binary Log). */
@@ -83,8 +78,12 @@ export const serverOf = (lineage: string): string => lineage.slice(0, lineage.la
 /** How often the server had begun to count anew. */
 export const generationOf = (lineage: string): number => Number(lineage.slice(lineage.lastIndexOf('.') + 1));
 
+/** A server as lineages name it. */
+export const serverNameOf = (systemIdentifier: string): string =>
+  systemIdentifier.replaceAll(/[^0-9A-Za-z-]/g, '-');
+
 export const lineageOf = (systemIdentifier: string, generation: number): string =>
-  `${systemIdentifier.replaceAll(/[^0-9A-Za-z-]/g, '-')}.${generation}`;
+  `${serverNameOf(systemIdentifier)}.${generation}`;
 
 /** A number that stands for a lineage where people and programs expect a timeline. */
 export const timelineOf = (lineage: string): number =>

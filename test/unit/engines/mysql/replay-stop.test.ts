@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Transaction } from '../../../../src/engines/mysql/binlog/transaction.ts';
-import { isBefore, isPassed, parsePosition, stopOf } from '../../../../src/engines/mysql/replay-stop.ts';
+import { isPassed, parsePosition, stopOf } from '../../../../src/engines/mysql/replay-stop.ts';
+import { isBefore } from '../../../../src/model/log-position.ts';
 import type { Target } from '../../../../src/model/target.ts';
 
 const BASE: Transaction = {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { numberOf } from '../../../../src/model/log-position.ts';
 import { heartbeatFolder, logFolder, shippedFolder } from '../../../../src/repository/layout.ts';
 import {
   generationOf,
   lineageOf,
-  numberOf,
   parseRecordKey,
   recordKey,
   serverOf,
