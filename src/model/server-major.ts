@@ -8,3 +8,13 @@ export function serverMajorOf({ engine, serverVersion }: Pick<Manifest, 'engine'
   const [major = 0, minor = 0] = serverVersion.split('.').map((part) => Number.parseInt(part, 10));
   return engine === 'mysql' ? major * 100 + minor : major;
 }
+
+/** Oracle's MySQL and what is built of it (Percona, RDS), or MariaDB. */
+export type Flavour = 'mysql' | 'mariadb';
+
+const FIRST_OF_MARIADB = 1000;
+
+/** Of a series as a number. */
+export function flavourOf(series: number): Flavour {
+  return series < FIRST_OF_MARIADB ? 'mysql' : 'mariadb';
+}

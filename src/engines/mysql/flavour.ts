@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../model/failure.ts';
+import { type Flavour, flavourOf } from '../../model/server-major.ts';
 
-/** Oracle's MySQL and what is built of it (Percona, RDS), or MariaDB. */
-export type Flavour = 'mysql' | 'mariadb';
+export { type Flavour, flavourOf } from '../../model/server-major.ts';
 
 export interface Server {
   flavour: Flavour;
@@ -14,7 +14,6 @@ export interface Server {
   series: number;
 }
 
-const FIRST_OF_MARIADB = 1000;
 const OLDEST: Record<Flavour, number> = { mysql: 800, mariadb: 1011 };
 
 /**
@@ -32,10 +31,6 @@ export function parseServer(version: string, comment: string): Server {
     });
   }
   return { flavour, version: `${major}.${minor}.${patch}`, series };
-}
-
-export function flavourOf(series: number): Flavour {
-  return series < FIRST_OF_MARIADB ? 'mysql' : 'mariadb';
 }
 
 /** For people: `MySQL 8.0`, `MariaDB 10.11`. */

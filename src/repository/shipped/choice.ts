@@ -1,10 +1,9 @@
-import { flavourOf } from '../../engines/mysql/flavour.ts';
 import type { Manifest } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
 import { containsGtid, parseGtid, parseGtids } from '../../model/gtid.ts';
 import { isBefore, type LogPosition, readPosition } from '../../model/log-position.ts';
 import { countOf } from '../../model/plan.ts';
-import { serverMajorOf } from '../../model/server-major.ts';
+import { flavourOf, serverMajorOf } from '../../model/server-major.ts';
 import { describeTarget, type Target } from '../../model/target.ts';
 import { consistentAt } from '../bases.ts';
 import type { Choice, Situation } from '../choice.ts';

@@ -55,25 +55,6 @@ export async function summarizeLog(
   return { ...summary.end(), bytes: counted.bytes, sha256: hash.digest('hex') };
 }
 
-/** What stands at a log's beginning; reads no further. The previous GTIDs are null in logs that do not say them. */
-export async function readLogHead(
-  source: AsyncIterable<Uint8Array>,
-  options: ReadOptions = {},
-): Promise<Pick<LogSummary, 'flavour' | 'serverVersion' | 'begunAt'> & { previousGtids: string | null }> {
-  let head: Pick<LogSummary, 'flavour' | 'serverVersion' | 'begunAt'> | null = null;
-  let previousGtids: string | null = null;
-  for await (const event of readEvents(source, options)) {
-    if (event.type === 'format') {
-      const { flavour, serverVersion } = event;
-      head = { flavour, serverVersion, begunAt: secondsText(event.timestamp) };
-    } else if (event.type === 'previous-gtids') previousGtids = event.gtids;
-    else break;
-    if (previousGtids !== null) break;
-  }
-  if (head === null) throw new RangeError('a log without its format');
-  return { ...head, previousGtids };
-}
-
 async function* tapped(
   source: AsyncIterable<Uint8Array>,
   hash: Hash,
