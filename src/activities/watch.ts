@@ -82,9 +82,9 @@ async function watch(
       return null;
     }
   };
-  const { bases } = describeDatabase(deps.config.config, name);
+  const database = describeDatabase(deps.config.config, name);
   // A log of a gigabyte takes longer than a question.
-  const serverMs = bases === 'logical' ? limits.shippingMs : limits.serverMs;
+  const serverMs = database.bases === 'logical' ? limits.shippingMs : limits.serverMs;
   const server = await attempt(serverMs, `asking the server of ${name}`, (limited) =>
     askServer(deps, repository, name, limited),
   );
@@ -98,7 +98,6 @@ async function watch(
   const now = server === null ? new Date() : new Date(server.at);
   measureRecoverable(deps.metrics, { database: name, lastRecoverableAt: logs?.recoverableAt ?? null, now });
   measureArchive(deps.metrics, name, server);
-  const database = describeDatabase(deps.config.config, name);
   return reportOf(database, { server, logs, trouble: [...trouble], now });
 }
 

@@ -3,6 +3,7 @@ import { HoldfastError } from '../model/failure.ts';
 import { mapBounded } from './bounded.ts';
 import { manifestFolder, manifestKey } from './layout.ts';
 import type { ListedVersion, Repository } from './repository.ts';
+import { inVersion } from './stacks.ts';
 
 const READS_AT_ONCE = 16;
 
@@ -170,14 +171,9 @@ async function isRemoved(repository: Repository, versions: readonly ListedVersio
 }
 
 /** Null for what is none, or that of another backup. */
-async function manifestIn(
-  repository: Repository,
-  { key, versionId }: ListedVersion,
-): Promise<Manifest | null> {
-  const manifest = parseManifest(
-    await repository.getText({ key, versionId: versionId === 'null' ? null : versionId }),
-  );
-  return manifest !== null && manifestKey(manifest.database, manifest.id) === key ? manifest : null;
+async function manifestIn(repository: Repository, version: ListedVersion): Promise<Manifest | null> {
+  const manifest = parseManifest(await repository.getText(inVersion(version)));
+  return manifest !== null && manifestKey(manifest.database, manifest.id) === version.key ? manifest : null;
 }
 
 /** Null for what is no manifest, or one of a newer Holdfast. */

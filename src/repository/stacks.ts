@@ -1,4 +1,4 @@
-import type { ListedVersion, Repository } from './repository.ts';
+import type { ListedVersion, ReadableObject, Repository } from './repository.ts';
 
 /** Versions and markers of one key together, as they are listed: newest first. */
 export async function* byKey(
@@ -28,3 +28,9 @@ export async function currentVersions(
   }
   return found;
 }
+
+/** A listed version as it is read: what a bucket has from before it kept versions is listed as `null`. */
+export const inVersion = ({ key, versionId }: Pick<ListedVersion, 'key' | 'versionId'>): ReadableObject => ({
+  key,
+  versionId: versionId === 'null' ? null : versionId,
+});

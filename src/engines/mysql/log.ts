@@ -17,6 +17,7 @@ import type {
 } from '../contract/ship.ts';
 import type { ClosedLog } from '../engine.ts';
 import { summarizeLog } from './binlog/summarize-log.ts';
+import { readClock } from './clock.ts';
 import { type Connection, withConnection } from './connection.ts';
 import { showBinlogStatus } from './flavour.ts';
 import { readIdentity } from './inspect.ts';
@@ -89,13 +90,6 @@ async function readLogs(connection: Connection): Promise<{ closed: ServerLog[]; 
   if (current === undefined)
     throw new HoldfastError('ToolFailed', `the server does not list its log ${status.File}`);
   return { closed: all.slice(0, at), current };
-}
-
-async function readClock(connection: Connection): Promise<string> {
-  const [row] = await connection.query<{ at: string }>(
-    "SELECT DATE_FORMAT(UTC_TIMESTAMP(3), '%Y-%m-%dT%H:%i:%s.%f') AS at",
-  );
-  return `${row?.at.slice(0, 23)}Z`;
 }
 
 /** When this process learned of a log that it is only being written to, and when it was begun. */

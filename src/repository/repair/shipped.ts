@@ -1,7 +1,7 @@
 import type { LifecycleRule } from '../../model/lifecycle.ts';
 import { logFolder, shippedLogOf } from '../layout.ts';
 import type { ListedVersion, Repository } from '../repository.ts';
-import { type LogRecord, parseLogRecord } from '../shipped/logs.ts';
+import { firstRecord, type LogRecord } from '../shipped/logs.ts';
 import type { Area } from './area.ts';
 import { isDue } from './records.ts';
 
@@ -68,17 +68,8 @@ async function readRecords(
   }
   const found: Recorded[] = [];
   for (const ofKey of Map.groupBy(versions, ({ key }) => key).values()) {
-    for (const version of ofKey.toReversed()) {
-      const { key, versionId } = version;
-      const text = await repository.getText(
-        { key, versionId: versionId === 'null' ? null : versionId },
-        signal,
-      );
-      const record = parseLogRecord(text, key);
-      if (record === null) continue;
-      found.push({ record, version });
-      break;
-    }
+    const first = await firstRecord(repository, ofKey, signal);
+    if (first !== null) found.push(first);
   }
   return found;
 }

@@ -8,6 +8,7 @@ import { mapBounded } from '../bounded.ts';
 import { dumpedContent } from '../dumped-content.ts';
 import { heartbeatFolder, logFolder, shippedFolder } from '../layout.ts';
 import type { ListedVersion, Repository } from '../repository.ts';
+import { inVersion } from '../stacks.ts';
 import { parseRecordKey, recordKey, type ShippedLog } from './name.ts';
 
 /** What a shipped log's record holds: written last, it is what makes the log one. */
@@ -60,7 +61,7 @@ export async function writeLogRecord(
   return key;
 }
 
-/** Throws BackupUnusable where it is gone, or none. A record is written once: whatever is newer than the first is none. */
+/** Throws BackupUnusable where it is gone, or none. */
 export async function readLogRecord(
   repository: Repository,
   log: Pick<ShippedLog, 'key' | 'name'>,
@@ -68,16 +69,27 @@ export async function readLogRecord(
 ): Promise<LogRecord> {
   const versions: ListedVersion[] = [];
   for await (const version of repository.versions(log.key, signal)) {
-    if (version.key === log.key && !version.isDeleteMarker) versions.push(version);
+    if (version.key === log.key) versions.push(version);
   }
-  for (const { key, versionId } of versions.toReversed()) {
-    const object = { key, versionId: versionId === 'null' ? null : versionId };
-    const record = parseLogRecord(await repository.getText(object, signal), key);
-    if (record !== null) return record;
-  }
+  const first = await firstRecord(repository, versions, signal);
+  if (first !== null) return first.record;
   throw new HoldfastError('BackupUnusable', `the record of log ${log.name} cannot be read`, {
     hint: 'holdfast repository audit tells what is damaged, holdfast repository repair puts good versions back',
   });
+}
+
+/** Of the versions of one key, newest first. A record is written once: whatever is newer than the first that is one is none. */
+export async function firstRecord(
+  repository: Repository,
+  versions: readonly ListedVersion[],
+  signal?: AbortSignal,
+): Promise<{ record: LogRecord; version: ListedVersion } | null> {
+  for (const version of versions.toReversed()) {
+    if (version.isDeleteMarker) continue;
+    const record = parseLogRecord(await repository.getText(inVersion(version), signal), version.key);
+    if (record !== null) return { record, version };
+  }
+  return null;
 }
 
 /** Null for what is no record, one of a newer Holdfast, or that of another log. */
