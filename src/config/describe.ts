@@ -1,13 +1,12 @@
 import type { z } from 'zod';
 import type { ApprovalPolicy } from '../model/decision.ts';
 import { parseDuration } from '../model/duration.ts';
-import type { EngineKind } from '../model/engine.ts';
 import { HoldfastError } from '../model/failure.ts';
 import { nearestNames } from '../model/nearest.ts';
 import { deriveObjectives, type Objectives } from '../model/objective.ts';
 import { deriveProtection, type Protection } from '../model/protection.ts';
 import { defaultDrill, defaultVerify } from '../model/schedule-spread.ts';
-import type { Bases, Retention, Tiers } from '../model/tier.ts';
+import { type Bases, basesOf, type Retention, type Tiers } from '../model/tier.ts';
 import type { FormerPlace, Topology } from '../model/topology.ts';
 import { approvalSchema } from './schema/approval.ts';
 import type { Config, DatabaseConfig } from './schema.ts';
@@ -103,9 +102,6 @@ function choicesOf({ engine, tiers, verify }: DatabaseConfig): DatabaseConfig['t
     ...(basesOf(engine) === 'logical' ? { physical: 'off' } : {}),
   };
 }
-
-/** Of which tier the backups are that logs are replayed from. */
-export const basesOf = (engine: EngineKind): Bases => (engine === 'postgres' ? 'physical' : 'logical');
 
 export function retentionOf({ retention }: DatabaseConfig): Retention {
   return {

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { HoldfastError } from '../model/failure.ts';
-import { basesOf, findDatabase } from './describe.ts';
+import { basesOf } from '../model/tier.ts';
+import { findDatabase } from './describe.ts';
 import type { TakeoverConfig } from './schema/database.ts';
 import type { Config } from './schema.ts';
 

@@ -1,5 +1,6 @@
 import { largestGapMs } from './cron.ts';
 import { formatDuration, parseDuration } from './duration.ts';
+import type { EngineKind } from './engine.ts';
 import type { Objectives } from './objective.ts';
 import { defaultLogical, defaultPhysical, defaultSnapshot } from './schedule-spread.ts';
 
@@ -52,6 +53,8 @@ export interface SnapshotTier {
 }
 /** Of which tier the backups are that logs are replayed from. */
 export type Bases = 'physical' | 'logical';
+
+export const basesOf = (engine: EngineKind): Bases => (engine === 'postgres' ? 'physical' : 'logical');
 
 /** null: switched off by hand, or not had by the engine. */
 export interface Tiers {

@@ -1,4 +1,5 @@
 import type { Manifest } from '../model/backup.ts';
+import { basesOf } from '../model/tier.ts';
 
 /** A backup as far as a base of logs counts. */
 export type LogBase = Pick<Manifest, 'id' | 'systemIdentifier' | 'finishedAt' | 'positions'>;
@@ -13,7 +14,7 @@ export function usableBases(manifests: readonly Manifest[]): Manifest[] {
 }
 
 const isBase = ({ engine, tier, positions }: Manifest): boolean =>
-  engine === 'mysql' ? tier === 'logical' && positions.start !== null : tier === 'physical';
+  tier === basesOf(engine) && (tier === 'physical' || positions.start !== null);
 
 /**
  * From when on a base serves, in milliseconds. A dump is of the moment of its snapshot; pgBackRest tells its stop in

@@ -61,12 +61,16 @@ async function openLog(directory: string, name: string): Promise<FileHandle> {
   }
 }
 
+/** A log that its server has removed, before it was shipped. */
+export const goneFrom = (where: string, log: string): HoldfastError =>
+  new HoldfastError('LogGap', `log ${log} is not ${where} any more`, {
+    hint: 'keep binary logs longer on the server (binlog_expire_logs_seconds) than they take to be shipped',
+  });
+
 function fileError(error: unknown, directory: string, name: string): HoldfastError {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new HoldfastError('LogGap', `log ${name} is not in ${directory} any more`, {
-      hint: 'keep binary logs longer on the server (binlog_expire_logs_seconds) than they take to be shipped',
-    });
+    return goneFrom(`in ${directory}`, name);
   }
   return new HoldfastError('PermissionDenied', `log ${name} in ${directory} cannot be read (${code})`, {
     hint: "let the worker's user read the folder of mysql.logDirectory, or leave it out: logs are then read through the server",

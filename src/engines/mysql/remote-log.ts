@@ -4,6 +4,7 @@ import type { Run } from '../../model/progress.ts';
 import { runTool, type ToolResult } from '../process.ts';
 import { withConnection } from './connection.ts';
 import { describeSeries, flavourOf } from './flavour.ts';
+import { goneFrom } from './log-file.ts';
 import { withOptionFile } from './option-file.ts';
 import { dumpPrograms } from './programs.ts';
 
@@ -68,9 +69,7 @@ async function runBinlog(
 
 function logError(output: string, log: string): HoldfastError | undefined {
   if (/Could not find first log file|could not be found|purged/i.test(output)) {
-    return new HoldfastError('LogGap', `log ${log} is not on the server any more`, {
-      hint: 'keep binary logs longer on the server (binlog_expire_logs_seconds) than they take to be shipped',
-    });
+    return goneFrom('on the server', log);
   }
   if (/REPLICATION SLAVE|Access denied/i.test(output)) {
     return new HoldfastError('PermissionDenied', 'the user may not read binary logs through the server', {
