@@ -423,6 +423,9 @@ describe.each(SERIES_WITH_CLIENTS)('a logical backup of %s', (series) => {
 
     it('count rows, and those of a span of time', async () => {
       await server.run([
+        // The server counts what a table holds some time after it was filled.
+        'ANALYZE TABLE shop.zz_big',
+        'DROP TABLE IF EXISTS shop.timed',
         'CREATE TABLE shop.timed (id INT, at TIMESTAMP NULL, local DATETIME)',
         "INSERT INTO shop.timed VALUES (1, '2024-01-01 10:00:00', '2024-01-01 10:00:00'), (2, '2024-01-01 11:00:00', NULL), (3, NULL, NULL)",
       ]);
