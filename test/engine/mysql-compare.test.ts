@@ -104,6 +104,36 @@ describe.each(SERIES)('compare on %s', (series) => {
     ]);
   });
 
+  test('production is asked for the rows that decide something, by their values, and not for all', async () => {
+    const sides = await server.make(
+      `CREATE TABLE p (id int PRIMARY KEY, kind enum('x', 'y') NOT NULL, n int NOT NULL, code varchar(20) COLLATE utf8mb4_general_ci UNIQUE,
+         UNIQUE KEY (kind, n))`,
+      "CREATE TABLE c (id int PRIMARY KEY, kind enum('x', 'y'), n int, FOREIGN KEY (kind, n) REFERENCES p (kind, n))",
+      'CREATE TABLE n (n int)',
+      'INSERT INTO n VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)',
+      "INSERT INTO p SELECT a.n * 100 + b.n * 10 + c.n, IF(c.n % 2 = 0, 'x', 'y'), a.n * 100 + b.n * 10 + c.n, CONCAT('code ', a.n, b.n, c.n) FROM n a, n b, n c",
+      'INSERT INTO c SELECT id, kind, n FROM p',
+    );
+    await sides.live(
+      'DELETE FROM c WHERE id < 10',
+      'DELETE FROM p WHERE id < 3',
+      // Whoever has the values of a row that comes, in other letters.
+      "INSERT INTO p VALUES (2000, 'x', 2000, 'CODE 001'), (2001, 'y', 2001, 'other'), (2002, 'x', 2, 'third')",
+      "INSERT INTO c VALUES (3000, 'y', 2001)",
+    );
+    const found = await run(sides, 'p', 'c');
+    const [c, p] = found;
+    // Row 1 of p clashes in its code, row 2 in its numbers, and theirs in c are orphans; what comes of c has parents else.
+    expect([effects(p)['insert-missing'], effects(c)['insert-missing']]).toEqual(['1/0/0/0/2', '9/0/0/1/0']);
+    expect([effects(p).replace, effects(c).replace]).toEqual(['3/0/3/0/0', '10/0/1/0/0']);
+    const schema = p?.keysFolder.split('/')[0];
+    const [live] = await server.instance.query(
+      `SELECT (SELECT COUNT(*) FROM ${schema}.live_0) AS c, (SELECT COUNT(*) FROM ${schema}.live_1) AS p`,
+    );
+    // Of c the one whose parent goes; of p the seven parents that are there, and the three rows that go.
+    expect(live).toEqual({ c: '1', p: '10' });
+  });
+
   test('tables of several dbs, and names that mean none', async () => {
     const [one, two] = [
       await server.make('CREATE TABLE t (id int PRIMARY KEY)', 'INSERT INTO t VALUES (1)'),

@@ -9,9 +9,9 @@ import { quoteIdentifier } from '../identifier.ts';
 import { besideNotices, refuseTaken } from './beside.ts';
 import { type Differences, takeDifferences } from './differences.ts';
 import { findEffects, leftOf, newConstraints, RULE_KINDS, type WritingRule } from './effects.ts';
-import { addIndexes, createTables, loadLive, prepareCopy } from './fill.ts';
+import { createTables, prepareCopy } from './fill.ts';
 import { countRule, hashKeys, type RuleCounts } from './keys-hash.ts';
-import { isLiveNeeded } from './live.ts';
+import { takeLive } from './live.ts';
 import { describePair, type TablePair } from './pair.ts';
 import { readReferences } from './references.ts';
 import { refuseBlind } from './rights.ts';
@@ -107,11 +107,7 @@ async function compareTables(
     if (WRITING.every((rule) => compared.pair.refusals[rule] !== undefined)) continue;
     differences.set(compared, await takeDifferences(production, scratch, compared, run));
   }
-  for (const [compared, { hasLive }] of differences) {
-    if (!isLiveNeeded(compared, differences)) continue;
-    if (!hasLive) await loadLive(production, scratch, compared, run);
-    await addIndexes(scratch, compared);
-  }
+  await takeLive(production, scratch, differences, run);
   requireSomeRule(pairs);
   await markEffects(production, scratch, all, run);
   const comparisons: TableComparison[] = [];

@@ -4,6 +4,7 @@ import type { Connection } from '../connection.ts';
 import { refusalOf } from '../error.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { insertRows } from './insert-rows.ts';
+import { conditionsOf, type Lookup } from './lookup.ts';
 import { refuseWriting, type TablePair } from './pair.ts';
 import {
   type Compared,
@@ -141,20 +142,48 @@ async function convert(work: Connection, { pair, rows }: Compared, common: reado
 /** Streams production's rows into the scratch db, in memory that does not grow with them; how many there were. */
 export async function loadLive(
   production: Connection,
-  { work }: Scratch,
-  { pair, live }: Compared,
+  scratch: Scratch,
+  compared: Compared,
   run: Run,
 ): Promise<number> {
+  const { pair } = compared;
   if (pair.gone) return 0;
+  // Equal ones are counted.
+  const after = pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '';
+  return insertLive(production, scratch, compared, {
+    rest: pair.key === null ? '' : `ORDER BY ${listOf(pair.key, 't')}`,
+    ...{ after, done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }) },
+  });
+}
+
+/** Only those of production's rows that have one of these values; one that is there already is left as it is. */
+export async function loadLiveOf(
+  production: Connection,
+  scratch: Scratch,
+  compared: Compared,
+  lookup: Lookup,
+  run: Run,
+): Promise<void> {
+  const { pair } = compared;
+  let asked = 0;
+  for await (const { condition, values } of conditionsOf(scratch, lookup)) {
+    run.progress({ phase: `looking up rows of ${pair.table}`, done: asked, unit: 'rows' });
+    await insertLive(production, scratch, compared, {
+      rest: `WHERE ${condition}`,
+      after: 'ON DUPLICATE KEY UPDATE holdfast_count = 1',
+    });
+    asked += values;
+  }
+}
+
+function insertLive(
+  production: Connection,
+  { work }: Scratch,
+  { pair, live }: Compared,
+  { rest, ...options }: { rest: string; after: string; done?: (rows: number) => void },
+): Promise<number> {
   const needed = neededColumns(pair);
   const values = [...needed.map((column) => readValue(column, 't')), hashOf(pair, 't')].join(', ');
-  const order = pair.key === null ? '' : ` ORDER BY ${listOf(pair.key, 't')}`;
-  const columns = [...needed, HASH];
-  const rows = production.stream(`SELECT ${values} FROM ${pair.production.qualified} AS t${order}`);
-  return leniently(work, () =>
-    insertRows(work, live, tuples(rows, columns, ',1'), {
-      after: pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '',
-      done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }),
-    }),
-  );
+  const rows = production.stream(`SELECT ${values} FROM ${pair.production.qualified} AS t ${rest}`);
+  return leniently(work, () => insertRows(work, live, tuples(rows, [...needed, HASH], ',1'), options));
 }

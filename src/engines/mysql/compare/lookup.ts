@@ -1,69 +1,77 @@
 import type { Connection, Row } from '../connection.ts';
 import { quoteIdentifier, quoteTable } from '../identifier.ts';
 import { insertRows } from './insert-rows.ts';
-import { defineColumns, HASH, leniently, listOf, type Scratch, tuples } from './scratch.ts';
+import { defineColumns, HASH, leniently, type Scratch, tuples } from './scratch.ts';
 import type { Column } from './table.ts';
 import { compareValue, readValue } from './values.ts';
 
 const BATCH_ROWS = 500;
 
+/** Values that production is asked about. */
 export interface Lookup {
-  /** selects the values that are looked for, in the order of `by`, from the scratch db, as `readValue` has them */
+  /** selects them from the scratch db, in the order of `by`, as `readValue` has them */
   values: string;
-  /** production's table and its columns that hold such values */
-  table: readonly string[];
+  /** production's columns that hold such values */
   by: readonly Column[];
+}
+
+/**
+ * Conditions over `t`, a table of production's, which together are true for the rows that have one of the values: by the
+ * columns' own types and collations. What production reads does not depend on the size of its table, where it has an index.
+ */
+export async function* conditionsOf(
+  { reader }: Scratch,
+  { values, by }: Lookup,
+): AsyncGenerator<{ condition: string; values: number }, void, void> {
+  for await (const batch of batchesOf(reader.stream(values))) {
+    yield { condition: isAmong(by, batch), values: batch.length };
+  }
+}
+
+export interface TableLookup extends Lookup {
+  table: readonly string[];
   /** SQL over `t` for numbers that are wanted too, as a row's hash: stored as `holdfast_hash` */
   hash?: string;
   into: string;
 }
 
-/**
- * Finds which of these values production's table has, and puts those into a table of the scratch db: by the columns'
- * own types and collations. Production is asked by values, so what is read does not depend on the table's size.
- */
-export async function lookUp(
-  production: Connection,
-  { work, reader, schema }: Scratch,
-  lookup: Lookup,
-): Promise<string> {
+/** Finds which of the values production's table has, and puts those into a table of the scratch db. Gives its name. */
+export async function lookUp(production: Connection, scratch: Scratch, lookup: TableLookup): Promise<string> {
+  const { work, schema } = scratch;
   const { table, by, hash } = lookup;
   const into = quoteTable([schema, lookup.into]);
-  const names = by.map(({ name }) => quoteIdentifier(name)).join(', ');
+  const names = by.map(({ name }) => quoteIdentifier(name));
   const hashed = hash === undefined ? '' : ', holdfast_hash BIGINT UNSIGNED NOT NULL';
   await work.execute(`DROP TABLE IF EXISTS ${into}`);
   await leniently(work, () =>
     work.execute(
-      `CREATE TABLE ${into} (${defineColumns(by, () => true)}${hashed}, PRIMARY KEY (${names})) ENGINE=InnoDB`,
+      `CREATE TABLE ${into} (${defineColumns(by, () => true)}${hashed}, PRIMARY KEY (${names.join(', ')})) ENGINE=InnoDB`,
     ),
   );
   const wanted = [...by.map((column) => readValue(column, 't')), ...(hash === undefined ? [] : [hash])].join(
     ', ',
   );
   const columns = hash === undefined ? by : [...by, HASH];
-  for await (const batch of batchesOf(reader.stream(lookup.values))) {
+  for await (const { condition } of conditionsOf(scratch, lookup)) {
     const found = production.stream(
-      `SELECT DISTINCT ${wanted} FROM ${quoteTable(table)} AS t WHERE ${isAmong(by, batch)}`,
+      `SELECT DISTINCT ${wanted} FROM ${quoteTable(table)} AS t WHERE ${condition}`,
     );
     // What differs in bytes only is one value here.
     await insertRows(work, into, tuples(found, columns), {
-      after: `ON DUPLICATE KEY UPDATE ${names.split(', ')[0]} = ${into}.${names.split(', ')[0]}`,
+      after: `ON DUPLICATE KEY UPDATE ${names[0]} = ${into}.${names[0]}`,
     });
   }
   return into;
 }
 
+/** Several columns not as tuples: MariaDB uses no index for these, and MySQL does not compare enumerations in them by number. */
 function isAmong(by: readonly Column[], rows: readonly Row[]): string {
-  const values = rows.map((row) => by.map((column, at) => compareValue(column, row[at] as Row[number])));
-  if (by.length === 1) return `${listOf(by, 't')} IN (${values.join(',')})`;
-  // As parts of a tuple, MySQL does not compare these by their numbers.
-  if (by.some(({ type }) => ['enum', 'set', 'bit'].includes(type))) {
-    const conditions = values.map((literals) =>
-      by.map(({ name }, at) => `t.${quoteIdentifier(name)} = ${literals[at]}`).join(' AND '),
-    );
-    return `(${conditions.join(') OR (')})`;
-  }
-  return `(${listOf(by, 't')}) IN ((${values.map((literals) => literals.join(',')).join('),(')}))`;
+  const literals = rows.map((row) => by.map((column, at) => compareValue(column, row[at] as Row[number])));
+  const named = by.map(({ name }) => `t.${quoteIdentifier(name)}`);
+  if (by.length === 1) return `${named[0]} IN (${literals.join(',')})`;
+  const one = (values: readonly string[]) =>
+    named.map((name, at) => `${name} = ${values[at] as string}`).join(' AND ');
+  return `(${literals.map(one).join(' OR ')})`;
 }
 
 async function* batchesOf(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {

@@ -1,6 +1,6 @@
 import type { Connection } from '../connection.ts';
 import { among, anyNull, losingKinds, ownKeys, type WritingRule } from './effects.ts';
-import { type Lookup, lookUp } from './lookup.ts';
+import { lookUp, type TableLookup } from './lookup.ts';
 import { type Compared, type Scratch, sameKey } from './scratch.ts';
 import { columnsOf, describeTable, type ForeignKey, type Table } from './table.ts';
 import { readValue } from './values.ts';
@@ -25,7 +25,7 @@ export async function readReferences(
     columnsOf(table, names)
       .map((column) => readValue(column, alias))
       .join(', ');
-  const ask = async (lookup: Omit<Lookup, 'into'>) => {
+  const ask = async (lookup: Omit<TableLookup, 'into'>) => {
     number += 1;
     return lookUp(production, scratch, { ...lookup, into: `found_values_${number}` });
   };
