@@ -70,9 +70,12 @@ function begunAnew(runs: readonly LogRun[], stretches: readonly ShippedStretch<L
   const lineage = newestLineage(runs);
   const first = runs.find((run) => run.lineage === lineage)?.logs[0];
   if (lineage === null || first === undefined || stretches.length === 0) return [];
-  const isReached = stretches.some((stretch) => stretch.lineage === lineage || stretch.isOpen);
+  // Of the newest base it is said above what is missing.
+  const isReached = stretches.some(
+    ({ isOpen, logs, lineage: own }, at) => isOpen || (own === lineage && (at === 0 || logs.length > 0)),
+  );
+  if (isReached) return [];
   const earlier = runs.filter((run) => run.lineage !== lineage);
-  if (isReached || earlier.length === 0) return [];
   const before = earlier.flatMap(({ logs }) => logs.map(({ lastAt }) => lastAt)).toSorted();
   return [
     {

@@ -54,7 +54,8 @@ export const histories: fc.Arbitrary<History> = fc
     hasGtids: fc.boolean(),
     missing: fc.array(fc.nat({ max: 20 }), { maxLength: 3 }),
     tail: fc.integer({ min: 0, max: 2 }),
-    bases: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 }),
+    // A double would be next to nothing as a rule: all doubles are as likely.
+    bases: fc.array(fc.nat({ max: 999 }), { maxLength: 4 }),
   })
   .map(({ eras, hasGtids, missing, tail, bases }) => {
     const logs = logsOf(eras);
@@ -63,14 +64,19 @@ export const histories: fc.Arbitrary<History> = fc
     }
     const end = logs.at(-1)?.to ?? 0;
     const placed = bases.flatMap((part, n) => {
-      const at = Math.floor(part * end);
+      const at = Math.floor((part * end) / 1_000);
       const log = logs.findIndex(({ from, to }) => from <= at && at < to);
-      // A reset within the second of a snapshot cannot be told by whole seconds.
-      const isSure = log !== -1 && !logs.some((one) => isFirst(logs, one) && Math.abs(one.from - at) < 2_000);
+      // Whole seconds do not tell a reset within that of a snapshot, nor that its log is lost, while no log ends later.
+      const isSure =
+        log !== -1 &&
+        !logs.some((one) => isFirst(logs, one) && Math.abs(one.from - at) < 2_000) &&
+        (logs[log]?.isShipped || !logs.slice(log + 1).some(({ to }) => secondOf(to) === secondOf(at)));
       return isSure ? [{ id: `base${n}`, at, log }] : [];
     });
     return { logs, bases: placed, hasGtids, end };
   });
+
+const secondOf = (milliseconds: number): number => Math.floor(milliseconds / 1_000);
 
 function logsOf(eras: readonly Era[]): TrueLog[] {
   const logs: TrueLog[] = [];
