@@ -134,6 +134,27 @@ describe.each(SERIES)('compare on %s', (series) => {
     expect(live).toEqual({ c: '1', p: '10' });
   });
 
+  test('who else holds a value that rows bring along, or give up', async () => {
+    const sides = await server.make(
+      'CREATE TABLE u (id int PRIMARY KEY, mail varchar(20) COLLATE utf8mb4_general_ci UNIQUE)',
+      'CREATE TABLE p (id int PRIMARY KEY, code int, KEY (code))',
+      'CREATE TABLE c (id int PRIMARY KEY, code int, FOREIGN KEY (code) REFERENCES p (code))',
+      "INSERT INTO u VALUES (1, 'a@b'), (2, NULL), (3, 'c@d')",
+      'INSERT INTO p VALUES (1, 7), (2, 8)',
+      'INSERT INTO c VALUES (1, 7)',
+    );
+    await sides.live(
+      'DELETE FROM u',
+      "INSERT INTO u VALUES (9, 'A@B')",
+      'INSERT INTO p VALUES (9, 7), (10, 10)',
+      'INSERT INTO c VALUES (2, 10)',
+    );
+    const [u] = await run(sides, 'u');
+    expect([effects(u)['insert-missing'], effects(u).replace]).toEqual(['2/0/0/0/1', '3/0/1/0/0']);
+    // Row 1 of p goes on to serve what row 9 has served; nobody does it for row 10.
+    expect(effects((await run(sides, 'p'))[0]).replace).toBe('0/0/1/1/0');
+  });
+
   test('tables of several dbs, and names that mean none', async () => {
     const [one, two] = [
       await server.make('CREATE TABLE t (id int PRIMARY KEY)', 'INSERT INTO t VALUES (1)'),

@@ -5,7 +5,7 @@ import { among, anyNull, checkedUniques, losingKinds, ownKeys } from './effects.
 import { addIndexes, loadLive, loadLiveOf } from './fill.ts';
 import type { Lookup } from './lookup.ts';
 import { type Compared, keyColumns, type Scratch, sameKey } from './scratch.ts';
-import { type Column, columnsOf } from './table.ts';
+import { type Column, columnsOf, type Table } from './table.ts';
 import { readValue } from './values.ts';
 
 type All = ReadonlyMap<Compared, Differences>;
@@ -77,12 +77,20 @@ function* relatedRows(all: All): Generator<Question> {
     for (const reference of pair.production.referencedBy) {
       const { child, columns, parentColumns } = reference;
       const values = goingValues(compared, parentColumns, losingKinds(compared, reference));
-      yield { of: compared, by: columnsOf(pair.production, parentColumns), values };
+      // Where they are no unique key, another row may go on to serve the children.
+      if (!isUnique(pair.production, parentColumns)) {
+        yield { of: compared, by: columnsOf(pair.production, parentColumns), values };
+      }
       const found = among([...all.keys()], child);
       if (found !== undefined) yield { of: found, by: columnsOf(found.pair.production, columns), values };
     }
   }
 }
+
+const isUnique = ({ uniques }: Table, names: readonly string[]): boolean =>
+  uniques.some(({ parts }) =>
+    parts.every(({ column, length }) => column !== null && length === null && names.includes(column)),
+  );
 
 /** What the copy's rows bring along that are missing or changed. */
 function comingValues({ pair, diff, copy }: Compared, names: readonly string[]): string {
