@@ -6,6 +6,7 @@ import { dumpedContent } from '../repository/dumped-content.ts';
 import { readManifest } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
 import { listShippedLogs, readLogRecords, shippedContent } from '../repository/shipped/logs.ts';
+import { noticesOfLogs } from '../repository/shipped/notices.ts';
 import { logsOf } from '../repository/shipped/transaction.ts';
 import type { Base } from './recovery-types.ts';
 
@@ -33,17 +34,20 @@ export async function dumpsOfBase(
   };
 }
 
-/** The logs that are replayed from such a base, and from where on. Throws LogGap where one is gone since it was chosen. */
+/**
+ * The logs that are replayed from such a base, and from where on; `notices`: what people have to know of them. Throws LogGap
+ * where one is gone since it was chosen.
+ */
 export async function logsOfBase(
   repository: Repository,
   database: string,
   base: Base,
   run: Run,
-): Promise<Pick<ReplayShippedInput, 'from' | 'logs'>> {
+): Promise<Pick<ReplayShippedInput, 'from' | 'logs'> & { notices: string[] }> {
   const { positions } = await manifestOf(repository, database, base);
   const from = { position: positions.start ?? '', gtid: positions.gtid ?? null };
   const chosen = base.dumped?.logs ?? null;
-  if (chosen === null) return { from, logs: [] };
+  if (chosen === null) return { from, logs: [], notices: [] };
   const shipped = await listShippedLogs(repository, database, { signal: run.signal });
   const logs = logsOf({ ...chosen, lastLog: base.lastLog }, shipped);
   if (logs.length !== base.logs) {
@@ -56,7 +60,11 @@ export async function logsOfBase(
     );
   }
   const records = await readLogRecords(repository, logs, run.signal);
-  return { from, logs: records.map((record) => shippedContent(repository, record)) };
+  return {
+    from,
+    logs: records.map((record) => shippedContent(repository, record)),
+    notices: noticesOfLogs(records),
+  };
 }
 
 async function manifestOf(repository: Repository, database: string, base: Base): Promise<Manifest> {

@@ -30,6 +30,7 @@ export function planOf(input: CompareStepInput, comparisons: readonly TableCompa
     notices: [
       ...firstNotice(own, rules, nothingToDo(conflict)),
       ...input.base.notices,
+      ...(input.replayed.logNotices ?? []),
       ...comparisons.flatMap(({ notices }) => notices),
       ...own.notices,
       ...input.doubts.map((check) => `${check.name} is ${check.verdict}: ${check.detail}`),

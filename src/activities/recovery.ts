@@ -160,8 +160,9 @@ export const createRecoveryActivities = (deps: Dependencies) => {
                 run,
               )
             : await withRepository(deps, 'restore', async (repository) => {
-                const logs = await logsOfBase(repository, input.database, base, run);
-                return database.engine.replay({ ...what, ...logs, target, database: db }, run);
+                const { notices, ...logs } = await logsOfBase(repository, input.database, base, run);
+                const result = await database.engine.replay({ ...what, ...logs, target, database: db }, run);
+                return notices.length === 0 ? result : { ...result, logNotices: notices };
               });
         await instancesOf(deps, input.instance.site).update(input.instance.id, { url: replayed.url });
         return replayed;

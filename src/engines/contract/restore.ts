@@ -154,6 +154,8 @@ export interface ReplayResult {
   /** of MySQL and MariaDB: every transaction that is in the copy; null: the server has no GTIDs */
   gtid?: string | null;
   lastTransactionAt: string | null;
+  /** what people have to know of the logs that were replayed, for instance that they hold statements, not rows */
+  logNotices?: string[];
 }
 
 export interface CheckInput {

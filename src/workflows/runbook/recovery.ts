@@ -71,7 +71,7 @@ export class Recovery {
           target,
           expiresAt: this.#made.keep(),
         }),
-      (result) => result.position,
+      ({ position, logNotices = [] }) => [position, ...logNotices].join('; '),
     );
     this.#show(replayed.url);
     return replayed;

@@ -8,7 +8,7 @@ const INPUT = {
   database: 'shop',
   base: { backup: '20260131-020000F', notices: ['there are large objects'] },
   target: { latest: true },
-  replayed: { position: 'end of the logs' },
+  replayed: { position: 'end of the logs', logNotices: ['in 2 of 9 replayed logs: statements'] },
   conflict: 'insert-missing',
   doubts: [{ name: 'integrity', verdict: 'inconclusive', detail: 'amcheck is not installed' }],
 } as unknown as CompareStepInput;
@@ -30,6 +30,7 @@ test('says what a person has to know: of the backup, of the checks, and that not
   expect(empty.notices).toEqual([
     expect.stringMatching(/^nothing is missing: .* recover to a moment before that$/),
     'there are large objects',
+    'in 2 of 9 replayed logs: statements',
     'integrity is inconclusive: amcheck is not installed',
   ]);
 });
