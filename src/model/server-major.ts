@@ -12,9 +12,10 @@ export function serverMajorOf({ engine, serverVersion }: Pick<Manifest, 'engine'
 /** Oracle's MySQL and what is built of it (Percona, RDS), or MariaDB. */
 export type Flavour = 'mysql' | 'mariadb';
 
-const FIRST_OF_MARIADB = 1000;
+/** MariaDB's are from 10 on; MySQL went on from 9.7 to 26.7, by the year. */
+const MARIADB = { from: 1000, to: 2000 };
 
 /** Of a series as a number. */
 export function flavourOf(series: number): Flavour {
-  return series < FIRST_OF_MARIADB ? 'mysql' : 'mariadb';
+  return series >= MARIADB.from && series < MARIADB.to ? 'mariadb' : 'mysql';
 }

@@ -70,12 +70,13 @@ const TEMPLATES = fileURLToPath(new URL('../../node_modules/.cache/holdfast', im
 export async function startMysql(options: MysqlOptions): Promise<MysqlServer> {
   const series = parseSeriesName(options.series) as number;
   const systemUser = serverUser();
+  const empty = await template(series);
   const directory = await mkdtemp(join(tmpdir(), 'hf-mysql-'));
   const dataDirectory = join(directory, 'data');
   const port = await freePort();
   await chmod(directory, 0o755);
   await own(directory, systemUser);
-  await runTool('cp', ['-a', '--reflink=auto', await template(series), dataDirectory], quietly);
+  await runTool('cp', ['-a', '--reflink=auto', empty, dataDirectory], quietly);
   if (systemUser !== null) await runTool('chown', ['-R', ownerOf(systemUser), dataDirectory], quietly);
   const access: ServerAccess = {
     ...{ host: directory, port, user: 'root', password: null, database: '', tls: null },
@@ -202,7 +203,11 @@ function defaults(series: number, port: number): Settings {
     'sync-binlog': '0',
     ...sizes(series),
     ...(flavourOf(series) === 'mysql'
-      ? { 'gtid-mode': 'ON', 'enforce-gtid-consistency': 'ON', mysqlx: 'OFF' }
+      ? {
+          ...{ 'gtid-mode': 'ON', 'enforce-gtid-consistency': 'ON', mysqlx: 'OFF' },
+          // Packages name a folder here that a server which was only unpacked does not have.
+          'secure-file-priv': '',
+        }
       : { 'gtid-strict-mode': 'ON', 'log-slave-updates': 'ON' }),
   };
 }

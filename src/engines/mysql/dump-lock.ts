@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerAccess } from '../../model/access.ts';
 import type { LogPositions } from '../../model/backup.ts';
 import { HoldfastError } from '../../model/failure.ts';
+import { numberOf } from '../../model/log-position.ts';
 import type { Run } from '../../model/progress.ts';
 import { readClock } from './clock.ts';
 import { type Connection, connect } from './connection.ts';
@@ -143,6 +144,12 @@ async function readPositions(lock: Connection, notices: string[]): Promise<LogPo
   if (row?.File === undefined) {
     notices.push(
       'the server writes no binary log: it can be recovered to its backups, and to no moment between them',
+    );
+    return NO_POSITIONS;
+  }
+  if (numberOf(row.File) === null) {
+    notices.push(
+      `the server's binary log ${row.File} is of a form that is not known here (binlog_storage_engine): it can be recovered to its backups, and to no moment between them`,
     );
     return NO_POSITIONS;
   }

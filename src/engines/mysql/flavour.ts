@@ -8,8 +8,7 @@ export interface Server {
   /** three numbers: `8.0.31`, `10.11.19` */
   version: string;
   /**
-   * `major * 100 + minor`, Holdfast's `serverMajor`: 800 is MySQL 8.0, 1011 is MariaDB 10.11. MySQL's are below 1000,
-   * MariaDB's are not.
+   * `major * 100 + minor`, Holdfast's `serverMajor`: 800 is MySQL 8.0, 1011 is MariaDB 10.11.
    */
   series: number;
 }

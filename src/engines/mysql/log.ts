@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { ServerAccess } from '../../model/access.ts';
 import { HoldfastError } from '../../model/failure.ts';
+import { numberOf } from '../../model/log-position.ts';
 import type { Run } from '../../model/progress.ts';
 import type {
   LogFacts,
@@ -82,6 +83,7 @@ async function readLogs(connection: Connection): Promise<{ closed: ServerLog[]; 
       hint: 'switch log_bin on and start the server again, or switch tiers.log off in the configuration',
     });
   }
+  if (numberOf(status.File) === null) throw inEngine(status.File);
   const logs = await connection.query<{ Log_name: string; File_size: string | number }>('SHOW BINARY LOGS');
   const all = logs.map(({ Log_name, File_size }) => ({ name: Log_name, sizeBytes: Number(File_size) }));
   // One that was begun between the two answers is of the next round.
@@ -90,6 +92,17 @@ async function readLogs(connection: Connection): Promise<{ closed: ServerLog[]; 
   if (current === undefined)
     throw new HoldfastError('ToolFailed', `the server does not list its log ${status.File}`);
   return { closed: all.slice(0, at), current };
+}
+
+/** MariaDB 12.3 can keep its log in InnoDB, in files of another form and without positions (`binlog-000004.ibb`). */
+function inEngine(log: string): HoldfastError {
+  return new HoldfastError(
+    'NotSupported',
+    `the server's binary log ${log} is of a form that is not known here`,
+    {
+      hint: 'leave binlog_storage_engine out of its settings, so that it writes files as replicas of every version read them',
+    },
+  );
 }
 
 /** When this process learned of a log that it is only being written to, and when it was begun. */

@@ -15,6 +15,7 @@ export interface Definition {
     | 'function'
     | 'package'
     | 'package body'
+    | 'library'
     | 'trigger'
     | 'event';
   name: string;
@@ -146,6 +147,9 @@ async function routinesOf(connection: Connection, db: string): Promise<Definitio
       WHERE ROUTINE_SCHEMA = ? AND ROUTINE_TYPE IN ('PROCEDURE', 'FUNCTION', 'PACKAGE', 'PACKAGE BODY')`,
     [db],
   );
+  const { flavour, series } = connection.server;
+  // Of JavaScript, for routines ("CREATE LIBRARY Statement"): a dump with routines has them.
+  if (flavour === 'mysql' && series >= 902) rows.push(...(await librariesOf(connection, db)));
   const found: Definition[] = [];
   for (const { name, type } of rows) {
     const kind = type.toLowerCase() as Definition['kind'];
@@ -153,6 +157,13 @@ async function routinesOf(connection: Connection, db: string): Promise<Definitio
     found.push({ kind, name, context: contextOf(row), text: statement });
   }
   return found;
+}
+
+function librariesOf(connection: Connection, db: string): Promise<{ name: string; type: string }[]> {
+  return connection.query(
+    `SELECT LIBRARY_NAME AS name, 'LIBRARY' AS type FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA = ?`,
+    [db],
+  );
 }
 
 async function triggersOf(connection: Connection, db: string): Promise<Definition[]> {

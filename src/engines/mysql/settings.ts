@@ -148,7 +148,7 @@ function manner(settings: InstanceSettings): Record<string, string> {
     'log-bin-trust-function-creators': 'ON',
     // What production could create once, it has to be possible to create.
     'innodb-strict-mode': 'OFF',
-    ...(isMysql ? { 'loose-partial-revokes': 'ON' } : {}),
+    ...(isMysql ? { 'loose-partial-revokes': 'ON', 'loose-restrict-fk-on-non-standard-key': 'OFF' } : {}),
     'innodb-buffer-pool-size': BUFFER_POOL,
     ...sizes(settings.serverMajor),
     // An instance has to outlive the end of its process, not of its machine: after that it is made anew.

@@ -12,7 +12,7 @@ const WAYS: Record<string, Way> = {
   ...{ bit: 'code', enum: 'code', set: 'code' },
   ...{ char: 'bytes', varchar: 'bytes', tinytext: 'bytes', text: 'bytes', mediumtext: 'bytes' },
   ...{ longtext: 'bytes', binary: 'bytes', varbinary: 'bytes', tinyblob: 'bytes', blob: 'bytes' },
-  ...{ mediumblob: 'bytes', longblob: 'bytes', json: 'json' },
+  ...{ mediumblob: 'bytes', longblob: 'bytes', vector: 'bytes', json: 'json' },
   ...{ geometry: 'geometry', point: 'geometry', linestring: 'geometry', polygon: 'geometry' },
   ...{ multipoint: 'geometry', multilinestring: 'geometry', multipolygon: 'geometry' },
   ...{ geometrycollection: 'geometry', geomcollection: 'geometry' },

@@ -122,7 +122,7 @@ export class Search {
         ? ['what triggers and foreign keys did when statements were executed is not in a log of statements']
         : []),
       ...this.#notices,
-      `what a foreign key with ON DELETE CASCADE or SET NULL did to rows of ${table} is in no log: if it has one, look for the deletes in the table to which it refers`,
+      `what a foreign key with ON DELETE CASCADE or SET NULL did to rows of ${table} is in no log of MariaDB, nor of MySQL before 9.6: if it has one, look for the deletes in the table to which it refers`,
     ];
   }
 

@@ -40,6 +40,7 @@ describe('flavours', () => {
   test.each([
     ['8.0.31', 'MySQL Community Server - GPL', { flavour: 'mysql', version: '8.0.31', series: 800 }],
     ['8.4.2-log', '', { flavour: 'mysql', version: '8.4.2', series: 804 }],
+    ['26.10.0', 'MySQL Community Server - GPL', { flavour: 'mysql', version: '26.10.0', series: 2610 }],
     ['8.0.35-27', 'Percona Server (GPL)', { flavour: 'mysql', version: '8.0.35', series: 800 }],
     ['10.11.19-MariaDB-0+deb12u1-log', '', { flavour: 'mariadb', version: '10.11.19', series: 1011 }],
     ['5.5.5-11.4.2-MariaDB', '', { flavour: 'mariadb', version: '11.4.2', series: 1104 }],
@@ -48,9 +49,12 @@ describe('flavours', () => {
     expect(parseServer(version, comment)).toEqual(server);
   });
 
-  test.each(['5.7.44', '10.6.1-MariaDB', '', 'nothing', '26.1.0'])('%s is refused', (version) => {
-    expect(() => parseServer(version, '')).toThrow(expect.objectContaining({ type: 'NotSupported' }));
-  });
+  test.each(['5.7.44', '10.6.1-MariaDB', '', 'nothing', '10.11.9', '20.1.1-MariaDB'])(
+    '%s is refused',
+    (version) => {
+      expect(() => parseServer(version, '')).toThrow(expect.objectContaining({ type: 'NotSupported' }));
+    },
+  );
 
   test('series have names for people and for files', () => {
     expect([800, 804, 1011, 1104].map(describeSeries)).toEqual([
@@ -59,12 +63,14 @@ describe('flavours', () => {
       'MariaDB 10.11',
       'MariaDB 11.4',
     ]);
-    for (const series of [800, 804, 907, 1011, 1104]) {
+    for (const series of [800, 804, 907, 2610, 1011, 1104]) {
       expect(parseSeriesName(seriesName(series))).toBe(series);
     }
     expect(seriesName(1011)).toBe('mariadb-10.11');
     expect(['10.11', 'mariadb-8.0', '8', 'mariadb', ''].map(parseSeriesName)).toEqual(Array(5).fill(null));
-    expect([800, 999, 1000].map(flavourOf)).toEqual(['mysql', 'mysql', 'mariadb']);
+    expect([800, 999, 1000, 1308, 2607].map(flavourOf)).toEqual([
+      ...['mysql', 'mysql', 'mariadb', 'mariadb', 'mysql'],
+    ]);
   });
 
   test('versions are compared by their numbers', () => {
