@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compare } from '../../src/engines/mysql/compare/compare.ts';
+import { compareKeys, type KeyOrder, keyOrder } from '../../src/engines/mysql/compare/key-order.ts';
+import { HASH } from '../../src/engines/mysql/compare/scratch.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import { quietly, SERIES } from './mysql-server.ts';
 import { type SidesServer, startSides } from './mysql-sides-fixture.ts';
@@ -66,8 +68,47 @@ describe.each(SERIES)('keys in order on %s', (series) => {
       ["''", "'a'", "'a\\t'", "'ä'", "'b'"],
       "'ab'",
     ],
+    [
+      'char(36) COLLATE utf8mb4_general_ci PRIMARY KEY',
+      ["'0b8f-1'", "'0B8F-2'", "'a'", "'B_1'", "'b-1'", "'zz'", "''"],
+      "'a1'",
+    ],
+    ['varchar(40) COLLATE utf8mb4_unicode_ci PRIMARY KEY', ["'a.b@c'", "'a_b@c'", "'A-b@c'", "'~'"], "'b'"],
   ])('%s', async (column, keys, extra) => {
     expect(await differ(`id ${column}`, keys, extra)).toEqual({ found: '1/1/1', isMerged: true });
+  });
+
+  const known = (server: SidesServer) =>
+    server.production.query<{ charset: string; name: string }>(
+      `SELECT character_set_name AS charset, ${series === '8.0' ? '' : 'full_'}collation_name AS name
+       FROM information_schema.collation_character_set_applicability`,
+    );
+
+  test('of text without case, in every collation whose order is known', async () => {
+    const visible = Array.from({ length: 94 }, (_, at) => String.fromCharCode(0x21 + at));
+    const ordered = (await known(server)).filter(({ charset, name }) =>
+      ['integer', 'bytes', 'padded', null].every(
+        (other) => keyOrder({ ...HASH, type: 'char', charset, collation: name }) !== other,
+      ),
+    );
+    expect(ordered.length).toBeGreaterThan(8);
+    for (const { charset, name } of ordered) {
+      const order = keyOrder({ ...HASH, type: 'char', charset, collation: name }) as KeyOrder;
+      const values = visible.map((one) => `(0x${Buffer.from(`${one}b`).toString('hex')})`).join(',');
+      const rows = await server.production.run<{ same: string }>([
+        `CREATE TEMPORARY TABLE mysql.t (k char(2) CHARACTER SET ${charset} COLLATE ${name})`,
+        `INSERT INTO mysql.t VALUES ${values}, (0x62)`,
+        'SELECT GROUP_CONCAT(HEX(CAST(k AS BINARY)) ORDER BY CAST(k AS BINARY)) AS same FROM mysql.t GROUP BY k ORDER BY k',
+      ]);
+      const groups = rows.map(({ same }) => same.split(',').map((hex) => [Buffer.from(hex, 'hex')]));
+      for (const [at, group] of groups.entries()) {
+        const [first, second] = [group[0] as Buffer[], group[1] ?? (group[0] as Buffer[])];
+        expect([name, compareKeys([order], first, second)]).toEqual([name, 0]);
+        const next = groups[at + 1]?.[0];
+        if (next !== undefined) expect([name, compareKeys([order], first, next) < 0]).toEqual([name, true]);
+      }
+      expect(groups.length).toBe(94 - 26 + 1);
+    }
   });
 
   test('of several columns, in another order than the table has them', async () => {
@@ -104,7 +145,9 @@ describe.each(SERIES)('keys in order on %s', (series) => {
 
   test('what only the server can compare goes to it', async () => {
     const ways = [
-      ['varchar(9) COLLATE utf8mb4_general_ci', ["'a'", "'B'", "'c'"], "'D'"],
+      ['varchar(9) COLLATE utf8mb4_general_ci', ["'a'", "'ä1'", "'c'"], "'D'"],
+      ['varchar(9) COLLATE utf8mb4_unicode_ci', ["'a'", "'b c'", "'c'"], "'D'"],
+      ['varchar(9) COLLATE utf8mb4_danish_ci', ["'a'", "'b'", "'aa'"], "'D'"],
       ['decimal(9, 2)', ['-1.5', '2', '10'], '11'],
       ["enum('b', 'a', 'c', 'd')", ["'a'", "'b'", "'c'"], "'d'"],
     ] as const;
@@ -114,6 +157,16 @@ describe.each(SERIES)('keys in order on %s', (series) => {
         isMerged: false,
       });
     }
+  });
+
+  test('a key that differs in the case of its letters only is the same key, of a changed row', async () => {
+    const sides = await server.make(
+      'CREATE TABLE t (id varchar(9) COLLATE utf8mb4_general_ci PRIMARY KEY)',
+      "INSERT INTO t VALUES ('a'), ('b')",
+    );
+    await sides.live("UPDATE t SET id = 'A' WHERE id = 'a'");
+    const [found] = await compare(sides.input(['t']), quietly);
+    expect(found && ruleOf(found, 'replace').change).toMatchObject({ inserts: 0, updates: 1, deletes: 0 });
   });
 
   test('a key that differs in its trailing spaces only is the same key, of a changed row', async () => {

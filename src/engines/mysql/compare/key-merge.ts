@@ -1,5 +1,5 @@
 import type { Row } from '../connection.ts';
-import { compareKeys, type KeyOrder } from './key-order.ts';
+import { compareKeys, isOrderable, type KeyOrder } from './key-order.ts';
 
 /** Progress is told once in so many rows. */
 const ROWS_PER_WORD = 10_000;
@@ -15,8 +15,8 @@ export interface Difference {
 
 /**
  * Merges two streams of rows in the order of their keys: the key's columns, and the row's hash. Both are read to their
- * ends. Once a stream is seen not to be in that order after all, `onDisorder` is called and nothing more comes: what came
- * before means nothing, but has no key twice. `onRows` hears now and then how many of production's rows have been read.
+ * ends. Once a stream is seen not to be in that order after all, or to have a key whose place in it is not known,
+ * `onDisorder` is called and nothing more comes: what came before means nothing, but has no key twice. `onRows` hears now and then how many of production's rows have been read.
  */
 export async function* mergeDifferences(
   restoredRows: AsyncIterable<Row>,
@@ -32,7 +32,8 @@ export async function* mergeDifferences(
   // Not a function that waits: for each of millions of rows that would be one promise more.
   const take = ({ done, value }: IteratorResult<Row>, last: Row | null): Row | null => {
     if (done) return null;
-    if (last !== null && compareKeys(orders, last, value) >= 0) isOrdered = false;
+    if (!isOrderable(orders, value)) isOrdered = false;
+    else if (last !== null && compareKeys(orders, last, value) >= 0) isOrdered = false;
     return value;
   };
   let read = 0;

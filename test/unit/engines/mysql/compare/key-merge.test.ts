@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { mergeDifferences } from '../../../../../src/engines/mysql/compare/key-merge.ts';
-import { compareKeys, type KeyOrder, keyOrder } from '../../../../../src/engines/mysql/compare/key-order.ts';
+import {
+  compareKeys,
+  isOrderable,
+  type KeyOrder,
+  keyOrder,
+} from '../../../../../src/engines/mysql/compare/key-order.ts';
 import { HASH } from '../../../../../src/engines/mysql/compare/scratch.ts';
 
 const rowOf = (...values: (string | null)[]) =>
@@ -23,7 +28,13 @@ describe('keyOrder', () => {
     ['varchar', 'utf8mb4_nopad_bin', 'bytes'],
     ['varchar', 'utf8mb4_bin', 'padded'],
     ['char', 'latin1_bin', 'padded'],
-    ['varchar', 'utf8mb4_0900_ai_ci', null],
+    ['varchar', 'utf8mb4_0900_ai_ci', 'uca'],
+    ['char', 'utf8mb4_uca1400_nopad_as_ci', 'uca'],
+    ['char', 'utf8mb3_unicode_520_nopad_ci', 'unicode'],
+    ['varchar', 'latin1_swedish_nopad_ci', 'general'],
+    ['varchar', 'utf8mb4_danish_ci', null],
+    ['varchar', 'utf8mb4_tr_0900_ai_ci', null],
+    ['varchar', 'utf8mb4_0900_as_cs', null],
     ['varchar', 'utf16_bin', null],
     ['enum', 'utf8mb4_bin', null],
     ['decimal', null, null],
@@ -42,6 +53,8 @@ describe('compareKeys', () => {
     ['integer', ['00000', '00007', '12345', '123456']],
     ['bytes', ['0000-00-00 00:00:00.000', '2026-01-00 00:00:00.000', '2026-01-01 00:00:00.001']],
     ['bytes', ['', '\0', 'a', 'a\0', 'a ', 'b', '\xff']],
+    ['general', ['', '!', '0', '0A', '0aB', '_', '_a']],
+    ['uca', ['', '_', '-', '@', '^', '0', 'a', 'a_', 'A1', 'aa', 'B']],
     ['padded', ['a\x01', 'a', 'a!', 'ab', '\xc3\xa4']],
   ])('%s: %j', (order, values) => {
     for (const [at, one] of values.entries()) {
@@ -96,6 +109,11 @@ describe('mergeDifferences', () => {
 
   test('a row that could not be hashed is never taken for equal', async () => {
     expect((await merge(rows(['1', null]), rows(['1', null]))).found).toEqual(['2:1:']);
+  });
+
+  test('a key of which the order is not known is seen', async () => {
+    expect(isOrderable(['uca', 'integer'], rowOf('a-Z9', '-1'))).toBe(true);
+    for (const text of ['a b', 'ä', 'a\0']) expect(isOrderable(['uca'], rowOf(text))).toBe(false);
   });
 
   test('rows in another order are seen, both sides read to their ends, and no key comes twice', async () => {
