@@ -7,6 +7,7 @@ import { type Connection, withConnection } from '../src/engines/mysql/connection
 import { closeLog } from '../src/engines/mysql/log.ts';
 import { mysql } from '../src/engines/mysql/mysql.ts';
 import { openRepository } from '../src/repository/repository.ts';
+import { listKnown } from '../src/repository/shipped/listing.ts';
 import { NO_METRICS } from '../test/no-metrics.ts';
 import { benchAccess, type MysqlStack } from './mysql-stack.ts';
 import { FULL_SCALE } from './postgres-data.ts';
@@ -188,7 +189,9 @@ export async function shipAll(stack: MysqlStack, signal: AbortSignal): Promise<v
       ...{ config: stack.config, client: stack.temporal, engines: { mysql }, host: 'local' },
       ...{ logger: pino({ enabled: false }), metrics: NO_METRICS },
     };
-    const { waiting, failure } = await shipLogs(deps, repository, 'shop', run);
+    const known = await listKnown(repository, 'shop', { left: null, now: new Date(), signal });
+    const input = { database: 'shop', known, patienceMs: 600_000 };
+    const { waiting, failure } = await shipLogs(deps, repository, input, run);
     if (waiting > 0 || failure !== null)
       throw new Error(`${waiting} logs are not shipped: ${failure?.message}`);
   } finally {

@@ -29,7 +29,7 @@ export async function shipLog(
   repository: Repository,
   one: LogToShip,
   run: Run,
-): Promise<{ shipped: ShippedLog; notices: string[] }> {
+): Promise<{ log: ShippedLog; begunAt: string; notices: string[] }> {
   const { database, lineage, shipping, place, log, lockedUntil } = one;
   const folder = shippedFolder(database, lineage, log.name);
   if (log.sizeBytes > SMALLEST_UPLOAD) await abortDeadUploads(repository, folder, run.signal);
@@ -49,7 +49,7 @@ export async function shipLog(
   const named = parseRecordKey(logFolder(database), key);
   if (named === null)
     throw new HoldfastError('ToolFailed', `log ${log.name} cannot be named in the repository`);
-  return { shipped: { ...named, shippedAt }, notices: facts.notices };
+  return { log: { ...named, shippedAt }, begunAt: facts.createdAt, notices: facts.notices };
 }
 
 /**
@@ -76,8 +76,8 @@ const before = (a: string | null, b: string | null): number => Date.parse(a ?? '
 
 /** Less than that goes up in one request, which leaves nothing. */
 const SMALLEST_UPLOAD = 8 * 1024 * 1024;
-/** No attempt lasts as long. */
-const DEAD_AFTER_MS = 3_600_000;
+/** No attempt lasts as long, at many GB. */
+const DEAD_AFTER_MS = 86_400_000;
 
 /** It begins with its time, so that another attempt knows one that has died from one that is under way beside it. */
 const attemptName = (): string => `${Date.now()}-${Math.random().toString(36).slice(2, 10)}`;

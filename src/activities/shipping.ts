@@ -3,28 +3,33 @@ import type { LogPlace, LogShipping, LogSurvey, ServerLog } from '../engines/con
 import { HoldfastError } from '../model/failure.ts';
 import { numberOf } from '../model/log-position.ts';
 import type { Run } from '../model/progress.ts';
-import { newestManifestAt } from '../repository/continuity/cursor.ts';
+import { logFolder } from '../repository/layout.ts';
 import { shippedUntil } from '../repository/lifecycle/days.ts';
-import { listManifests } from '../repository/manifests.ts';
 import type { Repository } from '../repository/repository.ts';
-import { shippedBases } from '../repository/shipped/chain.ts';
-import { listShippedAgain, rememberShipped } from '../repository/shipped/listing.ts';
-import { readLogRecord } from '../repository/shipped/logs.ts';
-import {
-  generationOf,
-  lineageOf,
-  type ShippedLog,
-  serverNameOf,
-  serverOf,
-  siblingOf,
-} from '../repository/shipped/name.ts';
-import { databaseOf, productionAccess } from './access.ts';
+import type { LogRun } from '../repository/shipped/chain.ts';
+import { addShipped, type KnownLogs } from '../repository/shipped/listing.ts';
+import { databaseOf, productionAccess, withRepository } from './access.ts';
 import type { Dependencies } from './dependencies.ts';
+import { countedNow } from './lineage.ts';
 import { lockDate } from './locking.ts';
 import { shipLog } from './ship-log.ts';
+import { awaitShipment, beginShipment, type Shipment, shipmentOf } from './shipments.ts';
 
-/** One more is not begun after this: the other databases of the host want their round too. */
+/** One more is not begun after this: others wait for their turn, and the next round goes on. */
 const PATIENCE_MS = 30_000;
+
+export interface ShipInput {
+  database: string;
+  /** what is shipped in the meantime is added */
+  known: KnownLogs;
+  /** a round waits for as long; what takes longer goes on without it */
+  patienceMs: number;
+}
+
+/** Beside what any archiver reports: the log that is still on its way. */
+export interface ShippingReport extends LogReport {
+  shipping: string | null;
+}
 
 /**
  * Brings what the server has closed into the repository, oldest first, and never removes anything from the server. A log
@@ -33,9 +38,9 @@ const PATIENCE_MS = 30_000;
 export async function shipLogs(
   deps: Dependencies,
   repository: Repository,
-  database: string,
+  { database, known, patienceMs }: ShipInput,
   run: Run,
-): Promise<LogReport> {
+): Promise<ShippingReport> {
   const view = databaseOf(deps, database);
   const { engine, config, tiers } = view;
   if (engine.logs.kind !== 'shipped') {
@@ -47,123 +52,97 @@ export async function shipLogs(
     directory: config.mysql?.logDirectory ?? null,
   };
   const survey = await shipping.survey({ ...place, maxAgeMs: tiers.log?.maxAgeMs ?? null }, run);
-  const known = await shippedOf(repository, database, { survey, shipping, place }, run);
-  const base = await newestBaseLog(repository, database, survey, run.signal);
-  const waiting = waitingLogs(survey, known, base);
-  const shipped = new Map(known.logs.map((log) => [log.number, log]));
-  const since = Date.now();
-  let failure: LogReport['failure'] = null;
-  let left = waiting.length;
-  for (const [done, log] of waiting.entries()) {
-    if (Date.now() - since > PATIENCE_MS) break;
-    run.progress({ phase: `shipping ${log.name} of ${database}`, done, total: waiting.length });
-    try {
-      const after = shipped.get((numberOf(log.name) ?? 0) - 1)?.lastAt ?? null;
-      const lockedUntil = lockDate(deps, shippedUntil(view, Date.now()));
-      const { at } = survey;
-      const one = { database, lineage: known.lineage, shipping, place, log, after, at, lockedUntil };
-      const { shipped: there, notices } = await shipLog(repository, one, run);
-      deps.logger.info({ database, log: log.name, sizeBytes: log.sizeBytes }, 'log shipped');
-      for (const notice of notices) deps.logger.warn({ database, log: log.name }, notice);
-      rememberShipped(repository, database, there);
-      shipped.set(there.number, there);
-      left -= 1;
-    } catch (error) {
-      run.signal.throwIfAborted();
-      const message = error instanceof Error ? error.message : String(error);
-      deps.logger.error({ database, log: log.name, problem: message }, 'a log could not be shipped');
-      failure = { at: survey.at, log: log.name, message };
-      // What comes after a log that is gone is worth as much as before; anything else the next round may do.
-      if (!(error instanceof HoldfastError && error.type === 'LogGap')) break;
-      left -= 1;
-    }
-  }
-  const last = [...shipped.values()].toSorted((a, b) => a.number - b.number).at(-1);
+  const key = shipmentKey(repository, database);
+  const addFrom = (shipment: Shipment | undefined) => {
+    for (const one of shipment?.shipped ?? []) addShipped(known, one);
+  };
+  addFrom(shipmentOf(key));
+  const counted = await countedNow(repository, known, { survey, shipping, place }, run);
+  const ofServer = known.bases.find(({ systemIdentifier }) => systemIdentifier === survey.systemIdentifier);
+  const baseLog = ofServer?.positions.startLog ?? null;
+  const left = () => {
+    const runs = known.runs.filter(({ lineage }) => lineage === counted.lineage);
+    return { runs, waiting: waitingLogs(survey, { ...counted, runs }, baseLog) };
+  };
+  run.signal.throwIfAborted();
+  const shipment = beginShipment(key, (begun, signal) =>
+    shipAll(deps, begun, { view, shipping, place, survey, lineage: counted.lineage, ...left() }, signal),
+  );
+  if (shipment.log !== null) run.progress({ phase: `shipping ${shipment.log} of ${database}` });
+  await awaitShipment(shipment, patienceMs, run);
+  addFrom(shipment);
+  const { runs, waiting } = left();
+  const last = runs.at(-1)?.logs.at(-1);
   return {
-    ...{ database, at: survey.at, heartbeat: null, switched: survey.switched, failure, waiting: left },
+    ...{ database, at: survey.at, heartbeat: null, switched: survey.switched, failure: shipment.failure },
     ...{ lastArchivedLog: last?.name ?? null, lastArchivedAt: last?.lastAt ?? null },
-    ready: waiting.slice(waiting.length - left).map(({ name }) => name),
+    ...{ waiting: waiting.length, ready: waiting.map(({ name }) => name), shipping: shipment.log },
   };
 }
 
-/** What is shipped of the logs that the server counts now. */
-export interface KnownLogs {
+/** What a database's shipments are told apart by. */
+export const shipmentKey = ({ connection, fullKey }: Repository, database: string): string =>
+  `${connection.where} ${fullKey(logFolder(database))}`;
+
+interface ToShip {
+  view: ReturnType<typeof databaseOf>;
+  shipping: LogShipping;
+  place: LogPlace;
+  survey: LogSurvey;
   lineage: string;
-  /** in order */
-  logs: ShippedLog[];
-  /** it has begun to count them anew: all of them are of now */
-  isAnew: boolean;
+  runs: LogRun[];
+  waiting: ServerLog[];
 }
 
-async function shippedOf(
-  repository: Repository,
-  database: string,
-  at: { survey: LogSurvey; shipping: LogShipping; place: LogPlace },
-  run: Run,
-): Promise<KnownLogs> {
-  const { systemIdentifier } = at.survey;
-  const server = serverNameOf(systemIdentifier);
-  const all = await listShippedAgain(repository, database, { signal: run.signal });
-  const own = newestLineage(all.filter(({ lineage }) => serverOf(lineage) === server));
-  const newest = own.at(-1);
-  if (newest === undefined) return { lineage: lineageOf(systemIdentifier, 1), logs: [], isAnew: false };
-  if (!(await countsAnew(repository, newest, at, run))) {
-    return { lineage: newest.lineage, logs: own, isAnew: false };
-  }
-  return { lineage: lineageOf(systemIdentifier, generationOf(newest.lineage) + 1), logs: [], isAnew: true };
-}
-
-/**
- * Whether the server has begun to count its logs anew (RESET MASTER, another `log_bin`) since the newest that is shipped:
- * its numbers are lower, its names are others, or the log of that name is another one. Sizes do not tell: those of idle
- * logs agree.
- */
-async function countsAnew(
-  repository: Repository,
-  newest: ShippedLog,
-  { survey, shipping, place }: { survey: LogSurvey; shipping: LogShipping; place: LogPlace },
-  run: Run,
-): Promise<boolean> {
-  const { closed, current } = survey;
-  if (siblingOf(current.name, newest.number) !== newest.name) return true;
-  if ((numberOf(current.name) ?? 0) <= newest.number) return true;
-  const same = closed.find(({ name }) => name === newest.name);
-  if (same === undefined) return false;
-  const [record, begunAt] = await Promise.all([
-    // A damaged record is the audit's to tell, and no reason to ship no more.
-    readLogRecord(repository, newest, run.signal).catch((error: unknown) => {
-      if (error instanceof HoldfastError && error.type === 'BackupUnusable') return null;
-      throw error;
-    }),
-    shipping.begunAt({ ...place, log: same }, run).catch((error: unknown) => {
-      // Removed since the server was asked for its list.
-      if (error instanceof HoldfastError && error.type === 'LogGap') return null;
-      throw error;
-    }),
-  ]);
-  if (record === null || begunAt === null) return false;
-  return Date.parse(begunAt) !== Date.parse(record.createdAt);
-}
-
-/** By database and server, of when this process has read its manifests; they are read again when one was written since. */
-const baseLogs = new Map<string, { manifestsAt: string | null; log: string | null }>();
-
-/** The log that the newest base of this server begins in; null: there is none. */
-async function newestBaseLog(
-  repository: Repository,
-  database: string,
-  { systemIdentifier }: LogSurvey,
+/** Through a repository of its own: it may outlive the round that began it, and an S3 that is away for a while. */
+async function shipAll(
+  deps: Dependencies,
+  shipment: Shipment,
+  { view, shipping, place, survey, lineage, runs, waiting }: ToShip,
   signal: AbortSignal,
-): Promise<string | null> {
-  const key = `${repository.connection.bucket} ${repository.fullKey(database)} ${systemIdentifier}`;
-  const manifestsAt = await newestManifestAt(repository, database, signal);
-  const before = baseLogs.get(key);
-  if (before !== undefined && before.manifestsAt === manifestsAt) return before.log;
-  const bases = shippedBases(await listManifests(repository, database));
-  const own = bases.find((base) => base.systemIdentifier === systemIdentifier);
-  const log = own?.positions.startLog ?? null;
-  baseLogs.set(key, { manifestsAt, log });
-  return log;
+): Promise<void> {
+  const database = view.name;
+  const since = Date.now();
+  const { at } = survey;
+  shipment.log = waiting[0]?.name ?? null;
+  const ends = new Map(runs.flatMap(({ logs }) => logs.map(({ number, lastAt }) => [number, lastAt])));
+  let failure: LogReport['failure'] = null;
+  const ship = async (repository: Repository) => {
+    for (const log of waiting) {
+      if (Date.now() - since > PATIENCE_MS) break;
+      signal.throwIfAborted();
+      shipment.log = log.name;
+      try {
+        const after = ends.get((numberOf(log.name) ?? 0) - 1) ?? null;
+        const lockedUntil = lockDate(deps, shippedUntil(view, Date.now()));
+        const one = { database, lineage, shipping, place, log, after, at, lockedUntil };
+        const { notices, ...there } = await shipLog(repository, one, { signal, progress: () => {} });
+        deps.logger.info({ database, log: log.name, sizeBytes: log.sizeBytes }, 'log shipped');
+        for (const notice of notices) deps.logger.warn({ database, log: log.name }, notice);
+        ends.set(there.log.number, there.log.lastAt);
+        shipment.shipped.push(there);
+      } catch (error) {
+        signal.throwIfAborted();
+        failure = failed(error, log.name);
+        // What comes after a log that is gone is worth as much as before; anything else the next round may do.
+        if (!(error instanceof HoldfastError && error.type === 'LogGap')) break;
+      }
+    }
+  };
+  const failed = (error: unknown, log: string | null) => {
+    const message = error instanceof Error ? error.message : String(error);
+    deps.logger.error({ database, log, problem: message }, 'a log could not be shipped');
+    return { at, log, message };
+  };
+  try {
+    if (waiting.length > 0) await withRepository(deps, 'backup', ship);
+  } catch (error) {
+    signal.throwIfAborted();
+    failure = failed(error, null);
+  } finally {
+    shipment.log = null;
+  }
+  shipment.failure = failure;
 }
 
 /**
@@ -172,24 +151,17 @@ async function newestBaseLog(
  */
 export function waitingLogs(
   { closed }: Pick<LogSurvey, 'closed'>,
-  known: Pick<KnownLogs, 'logs' | 'isAnew'>,
+  { runs, isAnew }: { runs: readonly LogRun[]; isAnew: boolean },
   baseLog: string | null,
 ): ServerLog[] {
   const numbered = closed.flatMap((log) => {
     const number = numberOf(log.name);
     return number === null ? [] : [{ log, number }];
   });
-  const there = new Set(known.logs.map(({ number }) => number));
-  const firsts = [known.logs[0]?.number, baseLog === null ? undefined : (numberOf(baseLog) ?? undefined)];
+  const there = runs.map(({ logs }) => [logs[0]?.number ?? 0, logs.at(-1)?.number ?? 0] as const);
+  const isThere = (number: number) => there.some(([first, last]) => first <= number && number <= last);
+  const firsts = [there[0]?.[0], baseLog === null ? undefined : (numberOf(baseLog) ?? undefined)];
   const from = firsts.filter((number) => number !== undefined);
-  const first = known.isAnew ? 0 : from.length > 0 ? Math.min(...from) : (numbered.at(-1)?.number ?? 0);
-  return numbered.filter(({ number }) => number >= first && !there.has(number)).map(({ log }) => log);
-}
-
-/** The logs of the newest lineage, in order. */
-function newestLineage(logs: readonly ShippedLog[]): ShippedLog[] {
-  const newest = Math.max(...logs.map(({ lineage }) => generationOf(lineage)));
-  return logs
-    .filter(({ lineage }) => generationOf(lineage) === newest)
-    .toSorted((a, b) => a.number - b.number);
+  const first = isAnew ? 0 : from.length > 0 ? Math.min(...from) : (numbered.at(-1)?.number ?? 0);
+  return numbered.filter(({ number }) => number >= first && !isThere(number)).map(({ log }) => log);
 }

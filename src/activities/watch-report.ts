@@ -14,6 +14,8 @@ export type WatchReport = Pick<LogReport, 'database'> &
     recoverableAt?: string | null;
     rpoSeconds?: number | null;
     logs?: LogsSeen;
+    /** the log that takes longer than the round to be shipped */
+    shipping?: string;
     /** what the next round begins with */
     cursor?: NonNullable<LogRound['cursor']>;
   };
@@ -35,7 +37,7 @@ const LONGEST_PROBLEM = 400;
 
 /** What a round has found out; null is what could not be asked, and `trouble` says why. */
 export interface WatchFindings {
-  server: LogReport | null;
+  server: (LogReport & { shipping?: string | null }) | null;
   logs: LogRound | null;
   trouble: readonly string[];
   now: Date;
@@ -80,9 +82,13 @@ export function reportOf(
   };
 }
 
-const saidByServer = ({ at, lastArchivedLog, lastArchivedAt, waiting, switched }: LogReport) => ({
-  ...{ at, lastArchivedLog, lastArchivedAt, waiting, switched },
-});
+function saidByServer(said: NonNullable<WatchFindings['server']>) {
+  const { at, lastArchivedLog, lastArchivedAt, waiting, switched, shipping } = said;
+  return {
+    ...{ at, lastArchivedLog, lastArchivedAt, waiting, switched },
+    ...(shipping == null ? {} : { shipping }),
+  };
+}
 
 const WORDS = {
   physical: {

@@ -2,7 +2,9 @@ import type { Manifest } from '../model/backup.ts';
 import { basesOf } from '../model/tier.ts';
 
 /** A backup as far as a base of logs counts. */
-export type LogBase = Pick<Manifest, 'id' | 'systemIdentifier' | 'finishedAt' | 'positions'>;
+export type LogBase = Pick<Manifest, 'id' | 'systemIdentifier' | 'finishedAt'> & {
+  positions: Pick<Manifest['positions'], 'startLog' | 'at'>;
+};
 
 /**
  * Backups that logs are replayed from, as far as the catalog tells: everything that they depend on is there. Of

@@ -14,6 +14,7 @@ import { createProtectionActivities } from '../activities/protection.ts';
 import { createReapingActivities } from '../activities/reaping.ts';
 import { createRecoveryActivities } from '../activities/recovery.ts';
 import { createSchedulingActivities } from '../activities/scheduling.ts';
+import { endShipments } from '../activities/shipments.ts';
 import { createSnapshotActivities } from '../activities/snapshotting.ts';
 import { createTakeoverActivities } from '../activities/taking-over.ts';
 import { createThawingActivities } from '../activities/thawing.ts';
@@ -71,6 +72,8 @@ export async function runWorker(input: WorkerInput): Promise<void> {
     await Promise.all(workers.map((worker) => worker.run().finally(end)));
   } finally {
     input.signal?.removeEventListener('abort', end);
+    // What goes on between the rounds of a log watch is nobody's activity.
+    await endShipments(new HoldfastError('ToolFailed', 'the worker is ending'));
   }
 }
 

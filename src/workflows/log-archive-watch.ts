@@ -97,13 +97,14 @@ function detailsOf(host: string, reports: readonly WatchReport[]): string {
 }
 
 function rowOf(report: WatchReport): string {
-  const { database, recoverableAt, rpoSeconds, lastArchivedAt, waiting, logs, problem } = report;
+  const { database, recoverableAt, rpoSeconds, lastArchivedAt, waiting, shipping, logs, problem } = report;
   const lost = (logs?.lost ?? []).map((gap) => `**lost: ${describeLost(gap)}**`);
   const waits =
     logs === undefined || logs.anchored || lost.length > 0
       ? []
       : [recoverableAt == null ? 'there is no base yet' : 'a base has to begin behind the lost log'];
-  const said = [...lost, ...waits, ...(problem === null ? [] : [problem])].join('; ') || 'ok';
+  const comes = shipping === undefined ? [] : [`${shipping} is on its way`];
+  const said = [...lost, ...waits, ...comes, ...(problem === null ? [] : [problem])].join('; ') || 'ok';
   const cells = [
     ...[database, recoverableAt ?? 'nothing', rpoSeconds == null ? '' : `${rpoSeconds} s`],
     ...[lastArchivedAt ?? 'never', waiting ?? '', said.replaceAll('|', '\\|')],

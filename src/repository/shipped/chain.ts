@@ -6,6 +6,7 @@ import { generationOf, type ShippedLog, serverNameOf, serverOf, siblingOf, timel
 /** Consecutive logs of one lineage, without a hole. */
 export interface LogRun {
   lineage: string;
+  /** of what earlier rounds have seen, those that `thinned` leaves */
   logs: ShippedLog[];
   /** what is missing behind it, where later logs of the lineage are there */
   hole: LogGap | null;
@@ -33,23 +34,50 @@ export function newestFirst<B extends LogBase>(bases: readonly B[]): B[] {
 }
 
 /** The logs in runs, those of one lineage in order. */
-export function runsOf(logs: readonly ShippedLog[]): LogRun[] {
-  const lineages = Map.groupBy(logs, ({ lineage }) => lineage);
+export const runsOf = (logs: readonly ShippedLog[]): LogRun[] => joined(logs.map((log) => [log]));
+
+/** Pieces of histories, in any order and none of them torn, put together to runs; those of one lineage in order. */
+export function joined(pieces: readonly (readonly ShippedLog[])[]): LogRun[] {
+  const ends = pieces.flatMap((logs) => {
+    const [first, last] = [logs[0], logs.at(-1)];
+    return first === undefined || last === undefined ? [] : [{ logs, first, last }];
+  });
+  const lineages = Map.groupBy(ends, ({ first }) => first.lineage);
   return [...lineages].flatMap(([lineage, own]) => {
     const runs: LogRun[] = [];
-    for (const log of own.toSorted((a, b) => a.number - b.number || cmp(a.createdAt, b.createdAt))) {
+    for (const { logs, first, last } of own.toSorted(inOrder)) {
       const run = runs.at(-1);
-      const last = run?.logs.at(-1);
-      if (run === undefined || last === undefined) runs.push({ lineage, logs: [log], hole: null });
-      else if (last.number === log.number) continue;
-      else if (follows(last, log)) run.logs.push(log);
+      const before = run?.logs.at(-1);
+      if (run === undefined || before === undefined) runs.push({ lineage, logs: [...logs], hole: null });
+      // There already, perhaps by another name.
+      else if (last.number <= before.number) continue;
+      else if (follows(before, first)) for (const log of logs) run.logs.push(log);
       else {
-        run.hole = holeBetween(last, log);
-        runs.push({ lineage, logs: [log], hole: null });
+        run.hole = holeBetween(before, first);
+        runs.push({ lineage, logs: [...logs], hole: null });
       }
     }
     return runs;
   });
+}
+
+interface Ends {
+  first: ShippedLog;
+  last: ShippedLog;
+}
+
+const inOrder = (a: Ends, b: Ends): number =>
+  a.first.number - b.first.number ||
+  b.last.number - a.last.number ||
+  cmp(a.first.createdAt, b.first.createdAt);
+
+/**
+ * As much of a run as later rounds need: its ends, and the logs that bases begin in. It says the same of these bases, and of
+ * what comes before and behind it.
+ */
+export function thinned({ logs }: LogRun, bases: readonly LogBase[]): ShippedLog[] {
+  const begun = new Set(bases.map(({ positions }) => positions.startLog));
+  return logs.filter(({ name }, at) => at === 0 || at === logs.length - 1 || begun.has(name));
 }
 
 /** By name and, where the server has them, by GTIDs. */

@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Dependencies } from '../../../src/activities/dependencies.ts';
-import { shipLogs } from '../../../src/activities/shipping.ts';
+import { type ShippingReport, shipLogs } from '../../../src/activities/shipping.ts';
 import type { Engine } from '../../../src/engines/engine.ts';
 import { withConnection } from '../../../src/engines/mysql/connection.ts';
 import { showBinlogStatus } from '../../../src/engines/mysql/flavour.ts';
 import { readIdentity } from '../../../src/engines/mysql/inspect.ts';
 import { closeLog, shipping } from '../../../src/engines/mysql/log.ts';
 import type { Manifest } from '../../../src/model/backup.ts';
-import type { Run } from '../../../src/model/progress.ts';
 import { readCatalog, readRecoverability } from '../../../src/repository/catalog.ts';
 import { writeManifest } from '../../../src/repository/manifests.ts';
 import type { Repository } from '../../../src/repository/repository.ts';
+import { type LeftLogs, leave, listKnown } from '../../../src/repository/shipped/listing.ts';
 import { listShippedLogs, readLogRecord, shippedContent } from '../../../src/repository/shipped/logs.ts';
 import { NO_METRICS } from '../../no-metrics.ts';
 import { exampleConfig } from '../../unit/config/example.ts';
@@ -27,12 +27,14 @@ export interface ShippingFixture {
   repository: Repository;
   storage: RepositoryFixture;
   deps: Dependencies;
-  /** closes the current log and ships what is closed */
-  round(run?: Run): ReturnType<typeof shipLogs>;
+  /** ships what is closed, beginning where the one before has left off, as a watch does */
+  ship(options?: { deps?: Dependencies }): Promise<ShippingReport>;
+  /** closes the current log and does the same */
+  round(): Promise<ShippingReport>;
   /** rows of a table of one column */
   insert(...ids: number[]): Promise<void>;
-  /** a logical backup as far as its place in the logs counts */
-  backup(id: string): Promise<Manifest>;
+  /** a logical backup as far as its place in the logs counts; of this database, or of another on a server of its own */
+  backup(id: string, of?: { database: string; server: MysqlServer }): Promise<Manifest>;
   names(): Promise<string[]>;
   catalog(): ReturnType<typeof readCatalog>;
   known(): ReturnType<typeof readRecoverability>;
@@ -69,17 +71,25 @@ export async function startShipping(
     engines: { mysql: { logs: { kind: 'shipped', ...shipping } } as unknown as Engine },
     ...{ logger: pino({ enabled: false }), metrics: NO_METRICS, host: 'db1' },
   };
+  let left: LeftLogs | null = null;
+  const ship: ShippingFixture['ship'] = async (given = {}) => {
+    const known = await listKnown(repository, 'shop', { left, now: new Date() });
+    const input = { database: 'shop', known, patienceMs: 120_000 };
+    const report = await shipLogs(given.deps ?? deps, repository, input, quietly);
+    left = leave(known);
+    return report;
+  };
   return {
-    ...{ server, repository, storage, deps },
-    async round(run = quietly) {
+    ...{ server, repository, storage, deps, ship },
+    async round() {
       await closeLog(server.access, quietly);
-      return shipLogs(deps, repository, 'shop', run);
+      return ship();
     },
     insert: async (...ids) => {
       for (const id of ids) await server.query('INSERT INTO shop.t VALUES (?)', [id]);
     },
-    async backup(id) {
-      const at = await withConnection(server.access, quietly, async (session) => {
+    async backup(id, of = { database: 'shop', server }) {
+      const at = await withConnection(of.server.access, quietly, async (session) => {
         const identity = await readIdentity(session);
         const [status] = await session.query<{ File: string; Position: number }>(
           showBinlogStatus(session.server),
@@ -92,7 +102,7 @@ export async function startShipping(
       const log = at.status?.File ?? '';
       const manifest: Manifest = {
         ...made,
-        ...{ startedAt: at.time, finishedAt: at.time },
+        ...{ database: of.database, startedAt: at.time, finishedAt: at.time },
         positions: { ...positions, start, stop: start, startLog: log, stopLog: log, at: at.time },
       };
       await writeManifest(repository, manifest);

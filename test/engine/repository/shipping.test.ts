@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { shipLogs } from '../../../src/activities/shipping.ts';
 import { watchAll } from '../../../src/activities/watch.ts';
 import { shipping } from '../../../src/engines/mysql/log.ts';
 import type { Run } from '../../../src/model/progress.ts';
@@ -44,7 +43,7 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
     expect(await shop.names()).toHaveLength(2);
     // Nothing is shipped twice.
     const before = await collect(shop.repository.versions('log/shop/'));
-    expect(await shipLogs(shop.deps, shop.repository, 'shop', quietly)).toMatchObject({ waiting: 0 });
+    expect(await shop.ship()).toMatchObject({ waiting: 0 });
     expect(await collect(shop.repository.versions('log/shop/'))).toEqual(before);
   });
 
@@ -125,7 +124,7 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
     }
     expect((await shop.catalog()).gaps).toEqual([]);
     const there = await collect(shop.repository.list('log/shop/'));
-    await shipLogs(shop.deps, shop.repository, 'shop', quietly);
+    await shop.ship();
     expect(await collect(shop.repository.list('log/shop/'))).toEqual(there);
   });
 
@@ -133,7 +132,7 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
     await shop.insert(50);
     await shop.server.query('FLUSH BINARY LOGS');
     const names = new Set(await shop.names());
-    const both = [1, 2].map(() => shipLogs(shop.deps, shop.repository, 'shop', quietly));
+    const both = [1, 2].map(() => shop.ship());
     for (const report of await Promise.all(both)) expect(report).toMatchObject({ failure: null, waiting: 0 });
     const all = await shop.names();
     expect(new Set(all).size).toBe(all.length);
@@ -148,10 +147,12 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
     const before = await shop.names();
     const stop = new AbortController();
     const run: Run = { signal: stop.signal, progress: () => stop.abort(new Error('the worker is going')) };
-    await expect(shipLogs(shop.deps, shop.repository, 'shop', run)).rejects.toThrow('the worker is going');
+    await expect(watchAll(shop.deps, shop.repository, { host: 'db1' }, run)).rejects.toThrow(
+      'the worker is going',
+    );
     expect(await shop.names()).toEqual(before);
     expect(await shop.repository.uploads('log/shop/')).toEqual([]);
-    expect(await shipLogs(shop.deps, shop.repository, 'shop', quietly)).toMatchObject({ waiting: 0 });
+    expect(await shop.ship()).toMatchObject({ waiting: 0 });
     expect(await shop.names()).toHaveLength(before.length + 1);
   });
 
@@ -167,11 +168,11 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
       },
     };
     const deps = { ...shop.deps, engines: { mysql: damaged } } as typeof shop.deps;
-    const report = await shipLogs(deps, shop.repository, 'shop', quietly);
+    const report = await shop.ship({ deps });
     expect(report).toMatchObject({ waiting: 1, failure: { message: 'the log is damaged' } });
     expect(report.ready).toEqual([report.failure?.log]);
     expect(await collect(shop.repository.versions('log/shop/'))).toEqual(before);
-    expect(await shipLogs(shop.deps, shop.repository, 'shop', quietly)).toMatchObject({ waiting: 0 });
+    expect(await shop.ship()).toMatchObject({ waiting: 0 });
   });
 
   test('a log that was removed from the server before it was shipped is a gap that is told twice and answered by a base', async () => {
@@ -264,7 +265,7 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s that are read through the server'
       problem: expect.stringMatching(/does not answer|reach/),
     });
     const before = await shop.names();
-    expect(await shipLogs(shop.deps, shop.repository, 'shop', quietly)).toMatchObject({
+    expect(await shop.ship()).toMatchObject({
       ...{ failure: null, waiting: 0 },
     });
     expect((await shop.names()).length).toBe(before.length + 1);

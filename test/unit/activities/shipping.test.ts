@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { timesOf } from '../../../src/activities/ship-log.ts';
 import { waitingLogs } from '../../../src/activities/shipping.ts';
+import { runsOf } from '../../../src/repository/shipped/chain.ts';
 import { logName, tenSeconds } from '../repository/shipped/shop.ts';
 
 const closed = (numbers: readonly number[]) => ({
   closed: numbers.map((number) => ({ name: logName(number), sizeBytes: 1 })),
 });
-const known = (numbers: readonly number[], isAnew = false) => ({ logs: tenSeconds(numbers), isAnew });
+const known = (numbers: readonly number[], isAnew = false) => ({ runs: runsOf(tenSeconds(numbers)), isAnew });
 const numbersOf = (logs: readonly { name: string }[]) => logs.map(({ name }) => Number(name.split('.')[1]));
 
 describe('what waits to be shipped', () => {
