@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { describeLeaks, endLeftovers, findLeaks, RUN_VARIABLE } from './leaks.ts';
 import { bundleWorkflows } from './workflow-bundle.ts';
@@ -12,6 +13,9 @@ declare module 'vitest' {
     workflowBundle: string | null;
   }
 }
+
+/** What node compiles is compiled once for all files of all runs. */
+const COMPILED = fileURLToPath(new URL('../node_modules/.cache/holdfast/compiled', import.meta.url));
 
 /**
  * Gives this run a temporary folder and a marker of its own, which every process that a test starts inherits,
@@ -25,6 +29,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await chmod(directory, 0o1777);
   process.env[RUN_VARIABLE] = run;
   process.env.TMPDIR = directory;
+  process.env.NODE_COMPILE_CACHE ??= COMPILED;
   project.provide('workflowBundle', await bundleOrTell());
 
   return async () => {

@@ -12,7 +12,7 @@ import { identifyProcess, isRunning } from '../../src/client/dev/process.ts';
 import { shopOf } from '../../src/client/dev/shop.ts';
 import { takeDown } from '../../src/client/dev/shutdown.ts';
 import { bringUp } from '../../src/client/dev/stack.ts';
-import { type DevDescription, type ProgramName, type ShopKind, WORKERS } from '../../src/client/dev/state.ts';
+import type { DevDescription, ProgramName, ShopKind } from '../../src/client/dev/state.ts';
 import { startWorker } from '../../src/client/dev/worker.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { RunbookStatus } from '../../src/model/runbook.ts';
@@ -140,21 +140,19 @@ async function openStack<P extends { end(): Promise<void> }>(
     orders: options.orders ?? 2_000,
     say: () => {},
   };
-  const start = () => bringUp({ ...up, signal: AbortSignal.timeout(180_000) });
-  const { patch } = options;
-  let first: Awaited<ReturnType<typeof start>> | null = null;
+  const start = ({ workers = true } = {}) =>
+    bringUp({ ...up, workers, signal: AbortSignal.timeout(180_000) });
+  const { patch, roles } = options;
   if (patch !== undefined) {
-    // The file exists only once the servers have their ports: start, rewrite, start the worker anew.
-    first = await start();
+    // The file exists only once the servers have their ports.
+    await start({ workers: false });
     const written = parse(await readFile(layoutOf(directory).config, 'utf8'));
     await patch(written, directory);
     up.config = join(directory, 'patched.yaml');
     await writeFile(up.config, stringify(written));
-    await endWorkers(directory);
   }
   const config = up.config ?? layoutOf(directory).config;
-  const { roles } = options;
-  let { description } = roles === undefined || first === null ? await start() : first;
+  let { description } = await start({ workers: roles === undefined });
   let partial: number | null = null;
   if (roles !== undefined) {
     const { temporal } = description;
@@ -249,11 +247,6 @@ export async function killAtOnce(pid: number): Promise<void> {
   if (found === null) return;
   process.kill(pid, 'SIGKILL');
   while (await isRunning(found)) await pause(20);
-}
-
-async function endWorkers(directory: string): Promise<void> {
-  const file = JSON.parse(await readFile(join(directory, 'dev.json'), 'utf8')) as DevDescription;
-  for (const name of WORKERS) if (file.pids[name] !== undefined) await endPid(file.pids[name]);
 }
 
 async function endPid(pid: number): Promise<void> {

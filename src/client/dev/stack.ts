@@ -39,6 +39,8 @@ export interface UpOptions {
   defaults?: PortNumbers;
   /** the written configuration has the second site, which gets a worker of its own; default: what it had before */
   second?: boolean;
+  /** with the workers; default: true */
+  workers?: boolean;
   /** the workers run with this configuration instead of the one that is written here */
   config: string | null;
   /** rows of the sample shop's largest table but one */
@@ -166,7 +168,7 @@ export async function bringUp(options: UpOptions): Promise<UpResult> {
     }
     const workers = rolesByWorker(loaded);
     for (const name of WORKERS) {
-      if (workers[name].length === 0) continue;
+      if (workers[name].length === 0 || options.workers === false) continue;
       const roles = workers[name].map(formatRole).join(',');
       const queues = queuesOf(workers[name]);
       await ensure(name, () => startWorker({ directory, config, name, roles, queues, temporal, signal }));
