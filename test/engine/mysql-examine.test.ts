@@ -5,6 +5,9 @@ import type { ServerAccess } from '../../src/model/access.ts';
 import { type MysqlServer, quietly, SERIES, startMysql } from './mysql-server.ts';
 
 const READING = 'SELECT, SHOW VIEW, TRIGGER, EVENT, PROCESS, RELOAD, REPLICATION CLIENT';
+const WRITING = 'INSERT, UPDATE, DELETE, CREATE, DROP, CREATE TEMPORARY TABLES';
+const MAKING = 'ALTER, REFERENCES';
+const ALL = `${READING}, ${WRITING}, ${MAKING}`;
 const WATCHED = { maxAgeMs: 60_000, physical: false, logDirectory: '/var/lib/mysql' };
 
 describe.each(SERIES)('a server of %s says of itself', (series) => {
@@ -19,7 +22,7 @@ describe.each(SERIES)('a server of %s says of itself', (series) => {
       'CREATE DATABASE shop',
       'CREATE TABLE shop.orders (id int PRIMARY KEY) ENGINE = InnoDB',
     ]);
-    holdfast = await server.makeUser('holdfast', READING);
+    holdfast = await server.makeUser('holdfast', ALL);
   });
   afterAll(() => server?.end());
 
@@ -56,10 +59,39 @@ describe.each(SERIES)('a server of %s says of itself', (series) => {
       "rights: 'poor'@'127.0.0.1' lacks EVENT, which dumping events needs\nHINT: GRANT EVENT ON *.* TO 'poor'@'127.0.0.1';",
       expect.stringMatching(/lacks RELOAD, which .* current log needs\nHINT: GRANT RELOAD ON \*\.\* TO /),
       expect.stringContaining('lacks REPLICATION CLIENT, which reading the position'),
+      `rights: 'poor'@'127.0.0.1' lacks ${WRITING} on db shop, which bringing rows back (restore pitr, restore table) and taking that back (undo) needs\nHINT: GRANT ${WRITING} ON \`sho_\`.* TO 'poor'@'127.0.0.1'`,
+      expect.stringMatching(
+        /lacks ALTER.* on db shop, which bringing back tables that are gone, .*\nHINT: GRANT ALTER/,
+      ),
     ]);
     // The hints are statements of the server: after them nothing is lacking.
     await server.run(failed.map((text) => text.replace(/^[\s\S]*HINT: /, '').replace(/;$/, '')));
     expect((await look(poor)).failed).toEqual([]);
+  });
+
+  it('in some dbs, and where it may not have its rows logged as rows', async () => {
+    const some = await server.makeUser('some', READING);
+    const more = ['stock', 'tills', 'a_b', 'ax', 'ay', 'az'];
+    await server.run([
+      ...more.map((db) => `CREATE DATABASE ${db}`),
+      `GRANT ${WRITING}, ${MAKING} ON shop.* TO some@'127.0.0.1'`,
+      `GRANT ${MAKING} ON \`%\`.* TO some@'127.0.0.1'`,
+      `GRANT ${WRITING}, ${MAKING} ON \`a\\_b\`.* TO some@'127.0.0.1'`,
+      'SET GLOBAL binlog_format = MIXED',
+    ]);
+    try {
+      const { failed } = await look(some);
+      const right = series === '8.0' ? 'SESSION_VARIABLES_ADMIN' : 'BINLOG ADMIN';
+      expect(failed).toHaveLength(1);
+      expect(failed[0]).toContain(
+        `lacks ${WRITING} on db ax, db ay, db az, db stock, db tills and ${right} on everything, which bringing rows back`,
+      );
+      expect(failed[0]).toMatch(/; or SET GLOBAL binlog_format = ROW$/);
+      await server.run((failed[0]?.split('HINT: ')[1]?.split('; ') ?? []).slice(0, -1));
+      expect((await look(some)).failed).toEqual([]);
+    } finally {
+      await server.run(['SET GLOBAL binlog_format = ROW', ...more.map((db) => `DROP DATABASE ${db}`)]);
+    }
   });
 
   it('what reading logs through it needs beside', async () => {
@@ -75,7 +107,7 @@ describe.each(SERIES)('a server of %s says of itself', (series) => {
   it('rights that it has by a role', async () => {
     await server.run([
       'CREATE ROLE backups',
-      `GRANT ${READING} ON *.* TO backups`,
+      `GRANT ${ALL} ON *.* TO backups`,
       "CREATE USER member@'127.0.0.1' IDENTIFIED BY 'a-password-of-member'",
       "GRANT backups TO member@'127.0.0.1'",
       series === '8.0'
@@ -95,6 +127,7 @@ describe.each(SERIES)('a server of %s says of itself', (series) => {
     ]);
     expect((await look()).failed).toEqual([
       expect.stringMatching(/^server: .* takes no writes: read_only is on\nHINT: name the primary/),
+      expect.stringMatching(/^rights: .* lacks \w+[ _]\w+ on everything, which bringing rows back /),
       expect.stringMatching(/^log format: binlog_format = STATEMENT.*\nHINT: SET GLOBAL binlog_format = ROW/),
       expect.stringMatching(/^logs are kept: for 1h: .*\nHINT: SET \w+ binlog_expire_logs_seconds = 259200$/),
       expect.stringMatching(/^logs survive a crash: sync_binlog = 0, innodb_flush_log_at_trx_commit = 1/),
@@ -108,12 +141,16 @@ describe.each(SERIES)('a server of %s says of itself', (series) => {
       ...['SET GLOBAL binlog_format = MIXED', 'SET GLOBAL binlog_row_image = MINIMAL'],
     ]);
     const image = await look();
-    expect(image.failed).toEqual([expect.stringMatching(/^log format: binlog_row_image = MINIMAL/)]);
+    expect(image.failed).toEqual([
+      expect.stringMatching(/^rights: /),
+      expect.stringMatching(/^log format: binlog_row_image = MINIMAL/),
+    ]);
     expect(image.detailOf('logs are kept')).toMatch(/^until somebody removes them/);
     await server.run(['SET GLOBAL binlog_row_image = FULL']);
     const mixed = await look();
-    expect(mixed.failed).toEqual([]);
+    expect(mixed.failed).toEqual([expect.stringMatching(/; or SET GLOBAL binlog_format = ROW$/)]);
     expect(mixed.detailOf('log format')).toMatch(/MIXED: .* cannot count/);
+    await server.run(['SET GLOBAL binlog_format = ROW']);
   });
 
   it('tables that a snapshot does not hold still, and events', async () => {

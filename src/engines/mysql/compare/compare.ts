@@ -14,7 +14,7 @@ import { countRule, hashKeys, type RuleCounts } from './keys-hash.ts';
 import { takeLive } from './live.ts';
 import { describePair, type TablePair } from './pair.ts';
 import { readReferences } from './references.ts';
-import { refuseBlind } from './rights.ts';
+import { refuseUnentitled } from './rights.ts';
 import { type Compared, comparedOf, type Scratch } from './scratch.ts';
 import { isSameTable, partsOf } from './table.ts';
 
@@ -96,7 +96,7 @@ async function compareTables(
     pairs.push(await describePair(production, scratch.reader, table, input.production.database));
   }
   await refuseTaken(production, pairs, input.copyId);
-  await refuseBlind(production, pairs);
+  await refuseUnentitled(production, pairs);
   requireSomeRule(pairs);
   const all = pairs.map((pair, index) => comparedOf(pair, scratch.schema, index));
   const differences = new Map<Compared, Differences>();

@@ -1,66 +1,109 @@
 import { HoldfastError } from '../../../model/failure.ts';
-import { formatNameParts } from '../../../model/table.ts';
+import { CONFLICT_RULES } from '../../../model/plan.ts';
 import type { Connection } from '../connection.ts';
 import { refusalOf } from '../error.ts';
+import { describeNeeds, type Grants, grantStatements, grantsOf, has, type Need } from '../grants.ts';
 import { quoteTable } from '../identifier.ts';
+import { importNeeds, markerNeeds, type Surroundings } from './needs.ts';
 import type { TablePair } from './pair.ts';
 
 /**
- * Servers hide what a user has no right to. A trigger that is not seen would fire all the same, and rows of a table that is
- * not seen could lose their parents: the rules that could do so are refused, with the right that is lacking.
+ * Refuses the rules that the user of the session has no right to, with the statements that grant it: nobody is to be asked
+ * about what would fail. Servers hide what a user has no right to: a trigger that is not seen would fire all the same, and
+ * rows of a table that is not seen could lose their parents. Where it cannot be known, nothing is refused. `schema` is the
+ * db of the change's marker.
  */
-export async function refuseBlind(production: Connection, pairs: readonly TablePair[]): Promise<void> {
-  const grants = await production.query<Record<string, string>>('SHOW GRANTS');
-  const lines = grants.flatMap((row) => Object.values(row));
+export async function refuseUnentitled(
+  production: Connection,
+  pairs: readonly TablePair[],
+  schema = pairs[0]?.parts[0],
+): Promise<void> {
+  if (schema === undefined) return;
+  const grants = await grantsOf(production);
+  const around = await surroundingsOf(production, pairs);
   const hides = await hidesForeignKeys(production);
-  const denied = (message: string, hint: string) => new HoldfastError('PermissionDenied', message, { hint });
-  for (const { table, parts, gone, refusals, production: live } of pairs) {
-    const refuse = (refusal: HoldfastError, changing = false) => {
-      if (!changing) refusals['insert-missing'] ??= refusal;
-      refusals['restore-changed'] ??= refusal;
-      refusals.replace ??= refusal;
-    };
-    if (!gone && !lines.some((line) => givesTriggers(line, parts))) {
-      refuse(
-        denied(
-          `the configured user may not see triggers of ${table}, which would fire`,
-          'grant TRIGGER on it',
-        ),
-      );
-    }
-    for (const { parent } of live.foreignKeys) {
-      if (await isReadable(production, parent)) continue;
-      const name = formatNameParts(parent);
-      refuse(
-        denied(
-          `the configured user may not read ${name}, to which rows of ${table} refer`,
-          `grant SELECT on ${name}`,
-        ),
-      );
-    }
-    for (const { child } of live.referencedBy) {
-      if (await isReadable(production, child)) continue;
-      const name = formatNameParts(child);
-      refuse(
-        denied(
-          `the configured user may not read ${name}, whose rows refer to ${table}`,
-          `grant SELECT on ${name}`,
-        ),
-        true,
-      );
-    }
-    if (gone || !hides) continue;
-    refuse(
-      denied(
-        `the configured user may not see every foreign key, and so not whether rows refer to those of ${table}`,
-        'grant PROCESS on *.*, and SELECT and SHOW VIEW on every db whose tables refer to it',
-      ),
-      true,
+  for (const [index, pair] of pairs.entries()) {
+    const { foreignKeys, referencedBy } = pair.production;
+    const parents = await unreadable(
+      production,
+      foreignKeys.map(({ parent }) => parent),
     );
+    const children = await unreadable(
+      production,
+      referencedBy.map(({ child }) => child),
+    );
+    if (hides && !pair.gone) children.push(...seeingKeys(grants));
+    for (const rule of CONFLICT_RULES) {
+      const marker = index === 0 ? markerNeeds(around, schema) : [];
+      const needs = [...marker, ...importNeeds(pair, rule, pairs, around)];
+      const lacking = needs.filter((need) => !has(grants, need));
+      if (rule !== 'side-by-side') lacking.push(...parents);
+      if (rule === 'restore-changed' || rule === 'replace') lacking.push(...children);
+      if (lacking.length > 0) pair.refusals[rule] ??= unentitled(grants, lacking);
+    }
   }
 }
 
-/** One that is not there hides nothing. */
+/** Whose tables refer to these is hidden, and so in which dbs the last two would do. */
+function seeingKeys(grants: Grants): Need[] {
+  const more = 'or SELECT and SHOW VIEW on every db whose tables refer to these';
+  const needs = ['PROCESS', 'SELECT', 'SHOW VIEW'].map(
+    (right): Need => ({ rights: [right], on: null, more }),
+  );
+  const lacking = needs.filter((need) => !has(grants, need));
+  return lacking.length > 0 ? lacking : needs;
+}
+
+/** What the server itself denies; a table that is not there hides nothing. */
+async function unreadable(production: Connection, tables: readonly string[][]): Promise<Need[]> {
+  const lacking: Need[] = [];
+  for (const table of tables) {
+    if (!(await isReadable(production, table)))
+      lacking.push({ rights: ['SELECT'], on: table as [string, string] });
+  }
+  return lacking;
+}
+
+function unentitled(grants: Grants, lacking: readonly Need[]): HoldfastError {
+  // What is lacking in a db is not said again of its tables.
+  const isSaid = ({ on, rights }: Need) =>
+    on?.length === 2 &&
+    lacking.some((other) => other.on?.length === 1 && other.on[0] === on[0] && other.rights[0] === rights[0]);
+  const said = lacking.filter((need) => !isSaid(need));
+  return new HoldfastError(
+    'PermissionDenied',
+    `the configured user lacks ${describeNeeds(said)}, which the import needs`,
+    {
+      hint: [...grantStatements(grants, said), ...new Set(said.flatMap(({ more }) => more ?? []))].join('; '),
+    },
+  );
+}
+
+async function surroundingsOf(production: Connection, pairs: readonly TablePair[]): Promise<Surroundings> {
+  const [facts] = await production.query<Record<'user' | 'format' | 'log' | 'trusts', string>>(
+    `SELECT CURRENT_USER() AS user, @@SESSION.binlog_format AS format, @@GLOBAL.log_bin AS log,
+       @@GLOBAL.log_bin_trust_function_creators AS trusts`,
+  );
+  const hasLog = Number(facts?.log) === 1;
+  const hasTriggers = pairs.some(({ gone, restored }) => gone && restored.triggers.length > 0);
+  return {
+    server: production.server,
+    user: facts?.user ?? '',
+    logsStatements: hasLog && facts?.format !== 'ROW',
+    mistrusts: hasLog && Number(facts?.trusts) === 0,
+    protectedUsers: hasTriggers ? await protectedUsers(production) : new Set(),
+  };
+}
+
+/** Source: "Account Categories" of MySQL's manual. Who may not read the accounts sees his own only. */
+async function protectedUsers(production: Connection): Promise<Set<string>> {
+  if (production.server.flavour !== 'mysql') return new Set();
+  const rows = await production.query<{ grantee: string }>(
+    "SELECT grantee AS grantee FROM information_schema.user_privileges WHERE privilege_type = 'SYSTEM_USER'",
+  );
+  return new Set(rows.map(({ grantee }) => grantee.slice(1, -1).replace("'@'", '@')));
+}
+
 async function isReadable(production: Connection, table: readonly string[]): Promise<boolean> {
   try {
     await production.query(`SELECT * FROM ${quoteTable(table)} LIMIT 0`);
@@ -69,23 +112,6 @@ async function isReadable(production: Connection, table: readonly string[]): Pro
     if (refusalOf(error) === null) throw error;
     return !(error instanceof HoldfastError && error.type === 'PermissionDenied');
   }
-}
-
-/** Whether a line of SHOW GRANTS lets see the triggers of a table. */
-export function givesTriggers(line: string, [schema, name]: readonly [string, string]): boolean {
-  const [, privileges = '', place = ''] =
-    /^GRANT (.+?) ON (\*\.\*|`(?:[^`]|``)+`\.(?:\*|`(?:[^`]|``)+`)) TO /.exec(line) ?? [];
-  if (!/(?:^|, )(?:ALL PRIVILEGES|TRIGGER)(?:,|$)/.test(privileges)) return false;
-  if (place === '*.*') return true;
-  const [, db = '', table] = /^`((?:[^`]|``)+)`\.(?:\*|`((?:[^`]|``)+)`)$/.exec(place) ?? [];
-  const plain = db.replaceAll('``', '`');
-  if (table !== undefined) return plain === schema && table.replaceAll('``', '`') === name;
-  const pattern = plain.replaceAll(/\\[_%]|[_%]|[.*+?^${}()|[\]\\]/g, (found) => {
-    if (found === '_') return '.';
-    if (found === '%') return '.*';
-    return found.startsWith('\\') && found.length > 1 ? (found[1] as string) : `\\${found}`;
-  });
-  return new RegExp(`^${pattern}$`, 's').test(schema);
 }
 
 /** InnoDB counts all of them, the standard's views those that the user may see: in MariaDB not by SELECT alone (measured). */

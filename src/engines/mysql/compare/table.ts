@@ -60,6 +60,8 @@ export interface CheckConstraint {
 export interface Trigger {
   name: string;
   event: 'INSERT' | 'UPDATE' | 'DELETE';
+  /** `user@host` */
+  definer: string;
 }
 
 /** The parts of `db.table`; a name without its db is one of that db. */
@@ -102,7 +104,7 @@ export async function describeTable(
   );
   const presetOf = new Map(presets.map((row) => [row.name, row]));
   const triggers = await session.query<Trigger>(
-    `SELECT trigger_name AS name, event_manipulation AS event FROM information_schema.triggers
+    `SELECT trigger_name AS name, event_manipulation AS event, definer AS definer FROM information_schema.triggers
      WHERE event_object_schema = ? AND event_object_table = ? ORDER BY trigger_name`,
     [schema, name],
   );

@@ -25,7 +25,7 @@ export async function examine(input: ExamineInput, run: Run): Promise<ServerExam
         at: clock?.at ?? '',
         lines: [
           describeServer(connection, settings),
-          ...(await examineRights(connection, input)),
+          ...(await examineRights(connection, settings, input)),
           ...(input.maxAgeMs === null ? [] : examineLogs(connection.server, settings, input)),
           ...(await examineTables(connection, settings)),
         ],

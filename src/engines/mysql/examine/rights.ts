@@ -1,7 +1,10 @@
 import type { Examined, ExamineInput } from '../../contract/examine.ts';
+import { formatNeed } from '../compare/needs.ts';
 import type { Connection } from '../connection.ts';
+import type { Server } from '../flavour.ts';
+import { describeNeeds, type Grants, grantStatements, grantsOf, has, type Need } from '../grants.ts';
 import { SYSTEM_DATABASES } from '../inspect.ts';
-import { grantsOf, holds } from './grants.ts';
+import type { Settings } from './settings.ts';
 
 /** A right, by every name under which it is had, and what needs it. */
 interface Right {
@@ -34,13 +37,19 @@ const POSITION = ofServer(
 );
 const REMOTE = ofServer(['REPLICATION SLAVE', 'REPLICATION REPLICA'], 'reading logs through the server');
 
+/** What compare/needs.ts asks for of every table; what only some need, a plan says. */
+const IMPORTS = ['INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'CREATE TEMPORARY TABLES'];
+const IMPORTING = 'bringing rows back (restore pitr, restore table) and taking that back (undo)';
+const MAKING = 'bringing back tables that are gone, and copies beside tables (--conflict side-by-side)';
+
+const SHOWN = 5;
+
 /** What the user of the connection needs, one by one, and what grants it. */
 export async function examineRights(
   connection: Connection,
+  settings: Settings,
   { maxAgeMs, logDirectory }: Pick<ExamineInput, 'maxAgeMs' | 'logDirectory'>,
 ): Promise<Examined[]> {
-  const [who] = await connection.query<{ user: string }>('SELECT CURRENT_USER() AS user');
-  const user = quoteAccount(who?.user ?? '');
   const grants = await grantsOf(connection);
   const dbs = await databases(connection);
   const needed = [
@@ -48,33 +57,64 @@ export async function examineRights(
     ...(maxAgeMs === null ? [] : [POSITION]),
     ...(maxAgeMs !== null && logDirectory == null ? [REMOTE] : []),
   ];
-  // Accounts are in backups, too.
-  const read = [...dbs, 'mysql'];
-  const dbsOf = ({ names, ofDb }: Right) => (!ofDb ? null : names.includes('SELECT') ? read : dbs);
-  const missing = needed.filter((right) => !holds(grants, right.names, dbsOf(right)));
-  if (missing.length > 0) {
-    return missing.map((right) => ({
+  const missing = needed.filter((right) => !isHad(grants, right, dbs));
+  const lines = [
+    ...missing.map(({ names, neededFor }) => ({
       what: 'rights',
       ok: false,
-      detail: `${user} lacks ${right.names[0]}, which ${right.neededFor} needs`,
-      hint: `GRANT ${right.names[0]} ON *.* TO ${user};`,
-    }));
-  }
-  const detail = `${user} has what backups, shipping logs and reading need`;
+      detail: `${grants.account} lacks ${names[0]}, which ${neededFor} needs`,
+      hint: `GRANT ${names[0]} ON *.* TO ${grants.account};`,
+    })),
+    ...lackingOf(grants, importNeeds(connection.server, settings, dbs), IMPORTING),
+    ...lackingOf(grants, makingNeeds(connection.server, dbs), MAKING),
+  ];
+  if (lines.length > 0) return lines;
+  const detail = `${grants.account} has what backups, shipping logs, reading and imports need`;
   return [{ what: 'rights', ok: true, detail, hint: null }];
+}
+
+/** Accounts are in backups, too. */
+function isHad(grants: Grants, { names, ofDb }: Right, dbs: readonly string[]): boolean {
+  if (!ofDb || dbs.length === 0) return has(grants, { rights: names, on: null });
+  const read = names.includes('SELECT') ? [...dbs, 'mysql'] : dbs;
+  return read.every((db) => has(grants, { rights: names, on: [db] }));
+}
+
+function importNeeds(server: Server, settings: Settings, dbs: readonly string[]): Need[] {
+  const needs = dbs.flatMap((db) => IMPORTS.map((right): Need => ({ rights: [right], on: [db] })));
+  const logsStatements = settings.isOn('log_bin') && (settings.text('binlog_format') ?? 'ROW') !== 'ROW';
+  return logsStatements ? [...needs, formatNeed(server)] : needs;
+}
+
+function makingNeeds(server: Server, dbs: readonly string[]): Need[] {
+  const rights = server.flavour === 'mysql' ? ['ALTER', 'REFERENCES'] : ['ALTER'];
+  return dbs.flatMap((db) => rights.map((right): Need => ({ rights: [right], on: [db] })));
+}
+
+/** One line for all that a runbook lacks, in the first few dbs. */
+function lackingOf(grants: Grants, needs: readonly Need[], neededFor: string): Examined[] {
+  const lacking = needs.filter((need) => !has(grants, need));
+  if (lacking.length === 0) return [];
+  const dbs = [...new Set(lacking.flatMap(({ on }) => on?.[0] ?? []))];
+  const shown = lacking.filter(({ on }) => on === null || dbs.indexOf(on[0]) < SHOWN);
+  const more = dbs.length > SHOWN ? ` and ${dbs.length - SHOWN} more` : '';
+  return [
+    {
+      what: 'rights',
+      ok: false,
+      detail: `${grants.account} lacks ${describeNeeds(shown)}${more}, which ${neededFor} needs`,
+      hint: [
+        ...grantStatements(grants, shown),
+        ...new Set(shown.flatMap((need) => need.more ?? [])),
+        ...(more === '' ? [] : ['and the same for the others']),
+      ].join('; '),
+    },
+  ];
 }
 
 async function databases(connection: Connection): Promise<string[]> {
   const rows = await connection.query<{ name: string }>(
-    'SELECT schema_name AS name FROM information_schema.schemata',
+    'SELECT schema_name AS name FROM information_schema.schemata ORDER BY schema_name',
   );
   return rows.map(({ name }) => name).filter((name) => !SYSTEM_DATABASES.includes(name.toLowerCase()));
-}
-
-/** `user@host` as statements want it. */
-function quoteAccount(account: string): string {
-  const at = account.lastIndexOf('@');
-  return [account.slice(0, at), account.slice(at + 1)]
-    .map((part) => `'${part.replaceAll("'", "''")}'`)
-    .join('@');
 }

@@ -11,6 +11,7 @@ import type {
   UndoData,
 } from '../../contract/change.ts';
 import { orAbort } from '../../or-abort.ts';
+import { formatNeed } from '../compare/needs.ts';
 import { type Connection, withConnection } from '../connection.ts';
 import { requireDirect } from '../direct.ts';
 import { importError } from './import-error.ts';
@@ -211,7 +212,7 @@ export async function logRows(session: Connection): Promise<void> {
   if (format?.format !== 'ROW' && format?.log !== '0') {
     await session.execute("SET SESSION binlog_format = 'ROW'").catch((error: unknown) => {
       if (!(error instanceof HoldfastError) || error.type !== 'PermissionDenied') throw error;
-      const right = session.server.flavour === 'mysql' ? 'SESSION_VARIABLES_ADMIN' : 'BINLOG ADMIN';
+      const [right] = formatNeed(session.server).rights;
       throw new HoldfastError(
         'PermissionDenied',
         `the server logs statements (binlog_format ${format?.format}), and the configured user may not have its rows logged instead`,

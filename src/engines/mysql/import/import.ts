@@ -16,7 +16,7 @@ import { withScratch } from '../compare/compare.ts';
 import { isActive, type WritingRule } from '../compare/effects.ts';
 import { hashKeys } from '../compare/keys-hash.ts';
 import { describePair, type TablePair } from '../compare/pair.ts';
-import { refuseBlind } from '../compare/rights.ts';
+import { refuseUnentitled } from '../compare/rights.ts';
 import { type Compared, comparedOf, hashOf, type Scratch, sameKey } from '../compare/scratch.ts';
 import { partsOf } from '../compare/table.ts';
 import type { Connection } from '../connection.ts';
@@ -66,7 +66,7 @@ async function importInto(
     pairs.push(await describePair(session, scratch.reader, table, input.production.database));
   }
   await refuseTaken(session, pairs, input.copyId);
-  await refuseBlind(session, pairs);
+  await refuseUnentitled(session, pairs);
   for (const [index, pair] of pairs.entries()) {
     requireApproved(pair, input.comparisons[index] as TableComparison, input.conflict);
   }

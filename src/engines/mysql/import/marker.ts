@@ -59,8 +59,8 @@ export async function fateOf(
   marker: Marker,
 ): Promise<'committed' | 'rolled back' | 'cleaned'> {
   try {
-    // FOR UPDATE: waits for a transaction that is just ending.
-    const rows = await session.query(`SELECT done FROM ${tableOf(marker)} FOR UPDATE`);
+    // A lock waits for a transaction that is just ending; a shared one takes no right but SELECT.
+    const rows = await session.query(`SELECT done FROM ${tableOf(marker)} LOCK IN SHARE MODE`);
     return rows.length > 0 ? 'committed' : 'rolled back';
   } catch (error) {
     if (NO_SUCH_TABLE.includes(refusalOf(error) ?? 0)) return 'cleaned';

@@ -1,7 +1,8 @@
 import type { Run } from '../../../model/progress.ts';
+import { parseNameParts } from '../../../model/table.ts';
 import type { UndoData, UndoPlanInput } from '../../contract/change.ts';
 import { requireUndoData } from '../../undo-store.ts';
-import { refuseBlind } from '../compare/rights.ts';
+import { refuseUnentitled } from '../compare/rights.ts';
 import type { Connection } from '../connection.ts';
 import { classify } from './classify.ts';
 import { type CreatedTable, describeCreated } from './created-table.ts';
@@ -15,6 +16,9 @@ export interface Undone {
   tables: UndoneTable[];
   created: CreatedTable[];
 }
+
+/** Where an undo has its marker. */
+const schemaOf = ({ tables: [first] }: UndoData) => parseNameParts(first?.created ?? first?.table ?? '')[0];
 
 /**
  * Looks at every row of the import; what it finds lies in temporary tables of the session. Reads what is committed, one
@@ -36,9 +40,10 @@ export async function readUndone(
     if (one.created !== null) created.push(await describeCreated(session, one));
     else tables.push(await describeUndone(session, one, index));
   }
-  await refuseBlind(
+  await refuseUnentitled(
     session,
     tables.map(({ compared }) => compared.pair),
+    schemaOf(data),
   );
   for (const table of tables) {
     await fillRows(session, table, input.read, run);

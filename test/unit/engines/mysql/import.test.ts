@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { besideParts } from '../../../../src/engines/mysql/compare/beside.ts';
 import type { TablePair } from '../../../../src/engines/mysql/compare/pair.ts';
-import { givesTriggers } from '../../../../src/engines/mysql/compare/rights.ts';
 import { renamed } from '../../../../src/engines/mysql/import/make-table.ts';
 import {
   formatMarker,
@@ -68,18 +67,4 @@ test('names of what an import makes fit, and lead back to each other', () => {
   expect(makingName(marker, 2)).toMatch(/^holdfast_making_copy1_[0-9a-f]{8}_2$/);
   const pair = { parts: ['d', '🦆'.repeat(60)] } as unknown as TablePair;
   expect([...besideParts(pair, 'copy')[1]]).toHaveLength(64);
-});
-
-test.each<[string, boolean]>([
-  ['GRANT ALL PRIVILEGES ON *.* TO `u`@`%`', true],
-  ['GRANT SELECT, TRIGGER ON `shop`.* TO `u`@`%`', true],
-  ['GRANT SELECT, TRIGGER ON `sh__`.* TO `u`@`%`', true],
-  ['GRANT SELECT, TRIGGER ON `sh\\_p`.* TO `u`@`%`', false],
-  ['GRANT SELECT, TRIGGER ON `s%`.* TO `u`@`%` WITH GRANT OPTION', true],
-  ['GRANT TRIGGER ON `shop`.`orders` TO `u`@`%`', true],
-  ['GRANT TRIGGER ON `shop`.`order` TO `u`@`%`', false],
-  ['GRANT SELECT ON *.* TO `u`@`%`', false],
-  ['GRANT `TRIGGER`@`%` TO `u`@`%`', false],
-])('%s lets see triggers of shop.orders: %s', (line, gives) => {
-  expect(givesTriggers(line, ['shop', 'orders'])).toBe(gives);
 });
