@@ -63,9 +63,12 @@ die() {
 }
 
 components=(util_linux node node_modules zstd pgbackrest postgres_15 restore_users
-  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer mysql_8_0 mariadb_10_11 mysql_clients temporal minio moto)
+  postgres_13 postgres_14 postgres_16 postgres_17 pgbouncer mysql_8_0 mariadb_10_11 mysql_newer mariadb_11_8 temporal minio moto)
 # Where these cannot be had, everything else works: they are named, and that is all.
-declare -A optional=([mysql_clients]="the demo and the tests do without: MariaDB's serve MySQL 8 too")
+declare -A optional=(
+  [mysql_newer]="the demo and the tests do without: MariaDB's client programs serve MySQL 8.0 too"
+  [mariadb_11_8]='the demo and the tests do without'
+)
 declare -A what=(
   [util_linux]='setpriv and unshare, which run restored servers apart from everything else'
   [node]='the JavaScript runtime'
@@ -81,7 +84,8 @@ declare -A what=(
   [pgbouncer]='pooler before PostgreSQL, for the tests of switching clients'
   [mysql_8_0]='server of MySQL 8.0, without client programs'
   [mariadb_10_11]='server of MariaDB 10.11, and client programs that serve MySQL 8 too'
-  [mysql_clients]="Oracle's mysqldump and mysqlbinlog, for the tests that compare them with MariaDB's"
+  [mysql_newer]="server of Debian's newest MySQL, for the tests of new versions, and Oracle's client programs"
+  [mariadb_11_8]='server of MariaDB 11.8 and its client programs, for the tests of new versions'
   [temporal]='Temporal server, its UI and command line'
   [minio]='S3 server for the demo and the tests'
   [moto]='stands for AWS (SNS, Secrets Manager) in the tests'
@@ -91,7 +95,8 @@ declare -A title=(
   [util_linux]=util-linux [restore_users]='users of restores' [node_modules]=node_modules
   [postgres_13]='PostgreSQL 13' [postgres_14]='PostgreSQL 14' [postgres_15]='PostgreSQL 15'
   [postgres_16]='PostgreSQL 16' [postgres_17]='PostgreSQL 17' [pgbackrest]=pgBackRest
-  [pgbouncer]=PgBouncer [mysql_8_0]='MySQL 8.0' [mariadb_10_11]='MariaDB 10.11' [mysql_clients]='MySQL client programs'
+  [pgbouncer]=PgBouncer [mysql_8_0]='MySQL 8.0' [mariadb_10_11]='MariaDB 10.11' [mysql_newer]='newer MySQL'
+  [mariadb_11_8]='MariaDB 11.8'
   [temporal]=Temporal [minio]=MinIO [moto]=moto [node]=Node [zstd]=zstd [chromium]=Chromium
 )
 
@@ -222,11 +227,15 @@ find_mariadb_10_11() {
   find_mysql 10.11 mariadb-10.11 mariadbd mariadb-install-db mariadb mariadb-dump mariadb-binlog mariadb-backup
 }
 
-find_mysql_clients() {
+find_mariadb_11_8() {
+  find_mysql 11.8 mariadb-11.8 mariadbd mariadb-install-db mariadb mariadb-dump mariadb-binlog
+}
+
+find_mysql_newer() {
   local program
-  cached mysql-clients/bin/mysqldump || return 1
+  cached mysql-newer/bin/mysqldump || return 1
   where=${where%/bin/*}
-  for program in mysql mysqldump mysqlbinlog; do
+  for program in mysqld mysql mysqlbinlog mysqldump; do
     version=$("$where/bin/$program" --no-defaults --version 2>/dev/null) || return 1
   done
   [[ $version =~ Ver\ ([0-9.]+) ]] && version=${BASH_REMATCH[1]}
@@ -281,7 +290,9 @@ link_target() {
     postgres_*) printf '%s' "$tools/postgres/${1#postgres_}" ;;
     mysql_8_0) printf '%s' "$tools/mysql/8.0" ;;
     mariadb_10_11) printf '%s' "$tools/mysql/mariadb-10.11" ;;
-    mysql_clients) printf '%s' "$tools/mysql/clients" ;;
+    mariadb_11_8) printf '%s' "$tools/mysql/mariadb-11.8" ;;
+    # By its series, which is whatever Debian had at the time.
+    mysql_newer) printf '%s' "$tools/mysql/${version%.*}" ;;
     node_modules) printf '%s' "$root/node_modules/.bin/holdfast" ;;
     *) [ -z "$link" ] || printf '%s' "$tools/bin/$link" ;;
   esac
@@ -318,7 +329,8 @@ how() {
     postgres_*) printf 'install PostgreSQL %s so that /usr/lib/postgresql/%s/bin has its programs' "${1#*_}" "${1#*_}" ;;
     mysql_8_0) printf 'put Maven (mvn) and unzip on PATH, install libaio1, and run scripts/setup.sh' ;;
     mariadb_10_11) printf 'run scripts/setup.sh as root on Debian 12, whose packages of MariaDB 10.11 it unpacks' ;;
-    mysql_clients) printf "put Oracle's mysql, mysqldump and mysqlbinlog on PATH" ;;
+    mysql_newer) printf "run scripts/setup.sh as root on Debian 12; or put Oracle's mysql, mysqldump and mysqlbinlog on PATH" ;;
+    mariadb_11_8) printf 'run scripts/setup.sh as root on Debian 12' ;;
     restore_users) printf 'as root, for each of %s: useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin <user>' "${restore_users[*]}" ;;
     temporal) go_hint "$TEMPORAL_GO" "the Temporal CLI $TEMPORAL or newer" ;;
     minio) go_hint "$MINIO_GO" 'minio, a release of 2024 or later,' ;;
@@ -339,7 +351,7 @@ go_suits() {
 # blocked <component> prints why it cannot be installed here, or nothing.
 blocked() {
   case $1 in
-    mysql_clients)
+    mysql_newer | mariadb_11_8)
       [ "$(uname -sm)" = 'Linux x86_64' ] && is_debian && is_root || printf 'only root on Debian can fetch them'
       ;;
     util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mariadb_10_11 | chromium)
@@ -528,33 +540,57 @@ get_mariadb_10_11() {
   keep "$made/kept" mariadb-10.11
 }
 
-get_mysql_clients() {
-  # Debian 12 has none of Oracle's. Those of Debian's unstable want a newer C library: they are taken with the libraries
-  # they need, and started by the loader among those, so nothing of unstable is installed on the system.
-  local made=$work/mysql-clients apt=$work/unstable program from
+# unpack_newer <release of Debian> <folder> <package>...: packages that Debian 12 does not have, with all that they need.
+# Nothing of them is installed: to apt, the system that they are for is an empty one.
+unpack_newer() {
+  local release=$1 into=$2 apt=$work/apt-$1 from package
+  shift 2
   from=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' |
     grep -v security | head -n 1)
-  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/packages" "$made/bin" "$made/lib" "$made/libexec"
-  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s sid main\n' "$from" >"$apt/sources.list"
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$into"
+  : >"$apt/status"
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$from" "$release" >"$apt/sources.list"
   printf 'Dir::Etc::SourceList "%s/sources.list";\nDir::Etc::SourceParts "/dev/null";\n' "$apt" >"$apt/apt.conf"
-  printf 'Dir::State::Lists "%s/lists";\nDir::Cache "%s/cache";\nAPT::Sandbox::User "root";\n' "$apt" "$apt" >>"$apt/apt.conf"
+  printf 'Dir::State::Lists "%s/lists";\nDir::State::status "%s/status";\n' "$apt" "$apt" >>"$apt/apt.conf"
+  printf 'Dir::Cache "%s/cache";\nAPT::Sandbox::User "root";\n' "$apt" >>"$apt/apt.conf"
   APT_CONFIG=$apt/apt.conf apt-get update
-  (cd "$apt/packages" && APT_CONFIG=$apt/apt.conf apt-get download mysql-client-core mysql-server-core libc6 libgcc-s1 \
-    libstdc++6 libssl3t64 zlib1g libzstd1 libgoogle-perftools4t64 libunwind8 liblzma5 libedit2 libbsd0 libmd0 libtinfo6)
-  for program in "$apt/packages"/*.deb; do dpkg-deb -x "$program" "$apt/files"; done
-  find "$apt/files" -path '*/x86_64-linux-gnu/*.so*' \( -type f -o -type l \) -exec cp -a {} "$made/lib" ';'
-  cp -L "$(find "$apt/files" -name ld-linux-x86-64.so.2 -type f | head -n 1)" "$made/lib/ld-linux-x86-64.so.2"
-  for program in mysql mysqldump mysqlbinlog; do
-    mv "$apt/files/usr/bin/$program" "$made/libexec/$program"
-    cat >"$made/bin/$program" <<SH
-#!/bin/sh
-base=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
-exec "\$base/lib/ld-linux-x86-64.so.2" --library-path "\$base/lib" --argv0 $program "\$base/libexec/$program" "\$@"
-SH
-    chmod a+x "$made/bin/$program"
-    "$made/bin/$program" --no-defaults --version
+  APT_CONFIG=$apt/apt.conf apt-get install -y --no-install-recommends --download-only "$@"
+  for package in "$apt/cache/archives"/*.deb; do dpkg-deb -x "$package" "$into"; done
+  rm -r "$apt"
+}
+# keep_newer <unpacked> <name> <bin or sbin>/<program>...: programs with the C library they were built for, and whatever
+# else they load. They are told where its loader is, so that they are processes of their own names.
+keep_newer() {
+  local files=$1 name=$2 made=$work/kept-$2 program loader
+  shift 2
+  mkdir -p "$made/bin" "$made/sbin" "$made/lib" "$made/share"
+  find "$files" -regex '.*/x86_64-linux-gnu/lib[^/]*\.so[^/]*' -exec cp -a {} "$made/lib" ';'
+  loader=$made/lib/ld-linux-x86-64.so.2
+  cp -L "$(find "$files" -name "${loader##*/}" -type f | head -n 1)" "$loader"
+  for program in mysql mariadb; do
+    [ ! -d "$files/usr/share/$program" ] || cp -a "$files/usr/share/$program" "$made/share"
   done
-  keep "$made" mysql-clients
+  for program in "$@"; do
+    cp "$files/usr/$program" "$made/$program"
+    # The one of MariaDB that makes a data directory is a script.
+    if [ "$(head -c 2 "$made/$program")" = '#!' ]; then continue; fi
+    patchelf --force-rpath --set-rpath '$ORIGIN/../lib' --set-interpreter "$cache/$name/lib/${loader##*/}" "$made/$program"
+    # Fails where a library that it needs is not among them.
+    "$loader" --list "$made/$program"
+    [ "${program%/*}" = bin ] || ln -s "../$program" "$made/bin/${program##*/}"
+  done
+  keep "$made" "$name"
+}
+get_mysql_newer() {
+  apt_install patchelf
+  unpack_newer sid "$work/mysql" mysql-server-core mysql-client-core
+  keep_newer "$work/mysql" mysql-newer sbin/mysqld bin/mysql bin/mysqldump bin/mysqlbinlog
+}
+get_mariadb_11_8() {
+  apt_install patchelf
+  unpack_newer trixie "$work/mariadb" mariadb-server-core mariadb-client
+  keep_newer "$work/mariadb" mariadb-11.8 sbin/mariadbd bin/mariadb bin/mariadb-dump bin/mariadb-binlog \
+    bin/mariadb-install-db bin/my_print_defaults bin/resolveip
 }
 
 get_temporal() {
@@ -594,7 +630,7 @@ stop() {
   if [ -n "$step_group" ]; then
     case $step in
       # Stopping dpkg half-way would leave packages unconfigured.
-      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mysql_8_0 | mariadb_10_11 | mysql_clients | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
+      util_linux | zstd | pgbackrest | postgres_15 | pgbouncer | mysql_8_0 | mariadb_10_11 | mysql_newer | mariadb_11_8 | chromium) printf 'setup: letting apt-get finish\n' >&2 ;;
       *) kill -TERM -- "-$step_group" 2>/dev/null || true ;;
     esac
     while kill -0 -- "-$step_group" 2>/dev/null; do sleep 0.2; done
@@ -715,7 +751,7 @@ if [ ${#todo[@]} -gt 0 ]; then
     install "$component"
     [ -n "$ok" ] && continue
     if [ -n "${optional[$component]:-}" ]; then
-      printf '  %-22s goes without them: %s\n' "${title[$component]}" "${optional[$component]}"
+      printf '  %-22s goes without: %s\n' "${title[$component]}" "${optional[$component]}"
       without=$((without + 1))
     else
       failed+=("${title[$component]}")

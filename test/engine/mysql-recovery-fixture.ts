@@ -24,7 +24,7 @@ import type { ServerAccess } from '../../src/model/access.ts';
 import type { StoredObject } from '../../src/model/backup.ts';
 import type { Run } from '../../src/model/progress.ts';
 import type { Target } from '../../src/model/target.ts';
-import { type MysqlServer, quietly, type SeriesName, type Settings, startMysql } from './mysql-server.ts';
+import { type MysqlServer, quietly, type Settings, startMysql } from './mysql-server.ts';
 import { fileSink } from './postgres-file-sink.ts';
 import { RESTORE_USER } from './postgres-recovery-fixture.ts';
 
@@ -59,7 +59,7 @@ export interface Recovery {
   end(): Promise<void>;
 }
 
-export async function startRecovery(series: SeriesName, settings: Settings = {}): Promise<Recovery> {
+export async function startRecovery(series: string, settings: Settings = {}): Promise<Recovery> {
   const directory = await mkdtemp(join(tmpdir(), 'hf-recovery-'));
   await chmod(directory, 0o755);
   // Else MariaDB's template has accounts that the server does not know of itself.

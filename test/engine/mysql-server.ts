@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,9 @@ export type SeriesName = '8.0' | 'mariadb-10.11';
 /** For `describe.each`. */
 export const SERIES: SeriesName[] = ['8.0', 'mariadb-10.11'];
 
+/** Of newer servers, by the names of their series: those that set-up could get; mysql-newer.test.ts names what is left out. */
+export const NEWER: string[] = installed().filter((name) => !(SERIES as string[]).includes(name));
+
 /** Oracle's client programs come from Debian's unstable: where set-up could not get them, it has said so. */
 export const HAS_MYSQL_CLIENTS = (await dumpPrograms(800)).flavour === 'mysql';
 /** What is dumped, or read by `mysqlbinlog`, in tests; mysql-clients.test.ts names what is left out. */
@@ -27,7 +31,8 @@ export const quietly: Run = { signal: new AbortController().signal, progress: ()
 export type Settings = Record<string, string | null>;
 
 export interface MysqlOptions {
-  series: SeriesName;
+  /** as `tools.mysql` names it */
+  series: string;
   settings?: Settings;
 }
 
@@ -184,6 +189,12 @@ export async function startMysql(options: MysqlOptions): Promise<MysqlServer> {
     throw error;
   }
   return server;
+}
+
+function installed(): string[] {
+  const tools = fileURLToPath(new URL('../../.tools/mysql', import.meta.url));
+  const names = existsSync(tools) ? readdirSync(tools) : [];
+  return names.filter((name) => parseSeriesName(name) !== null && existsSync(join(tools, name)));
 }
 
 function defaults(series: number, port: number): Settings {
