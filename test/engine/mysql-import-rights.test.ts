@@ -82,6 +82,13 @@ describe.each(SERIES)('an import into %s by a user with few rights', (series) =>
     return input;
   };
 
+  const importedWith = async (...given: Parameters<typeof importWith>) => {
+    const { journal, undo: store } = await importWith(...given);
+    const [record] = await journal.read();
+    if (record === undefined) throw new Error('nothing was imported');
+    return { record, read: (store as ReturnType<typeof memoryStore>).read };
+  };
+
   test.each(CONFLICT_RULES)('needs just what its plan asks for: %s', async (rule) => {
     const sides = await server.make(...SHOP);
     await sides.live(...CHANGES);
@@ -123,6 +130,29 @@ describe.each(SERIES)('an import into %s by a user with few rights', (series) =>
     const access = await userOf(sides);
     await importWith(sides, access, ['jobs'], 'insert-missing');
     expect(await sides.live('SELECT id, person FROM jobs')).toEqual([{ id: 1, person: 1 }]);
+  });
+
+  test('needs just what its plan asks for: a trigger of its own, and one of others where the server trusts', async () => {
+    const access = await server.production.makeUser(`owner`, READING);
+    const triggerBy = (definer: string) =>
+      `CREATE DEFINER = ${definer} TRIGGER noted BEFORE INSERT ON plain FOR EACH ROW SET NEW.n = NEW.n`;
+    const own = await server.make(...SHOP, triggerBy("owner@'127.0.0.1'"));
+    await own.live('DROP TABLE plain');
+    const [refusal] = await refusalsOf(own, { ...access, database: own.db }, ['plain'], 'insert-missing');
+    expect(refusal?.hint).toMatch(
+      /ON \*\.\* TO 'owner'.*; or SET GLOBAL log_bin_trust_function_creators = 1$/,
+    );
+    await server.production.run(['SET GLOBAL log_bin_trust_function_creators = 1']);
+    try {
+      await importWith(own, { ...access, database: own.db }, ['plain'], 'insert-missing');
+      const others = await server.make(...SHOP, triggerBy("nobody@'127.0.0.1'"));
+      await others.live('DROP TABLE plain');
+      const asked = await refusalsOf(others, { ...access, database: others.db }, ['plain'], 'insert-missing');
+      expect(asked[0]?.hint).toMatch(/GRANT SET[ _]USER(?:_ID)? ON \*\.\* TO 'owner'@'127\.0\.0\.1'$/);
+      await importWith(others, { ...access, database: others.db }, ['plain'], 'insert-missing');
+    } finally {
+      await server.production.run(['SET GLOBAL log_bin_trust_function_creators = 0']);
+    }
   });
 
   test('is refused before anybody is asked, at once where no rule could work', async () => {
@@ -233,16 +263,26 @@ describe.each(SERIES)('an import into %s by a user with few rights', (series) =>
     const sides = await server.make(...SHOP);
     await sides.live(...CHANGES);
     const access = await userOf(sides, `${READING}, REPLICATION CLIENT`);
-    const { journal, undo: store } = await importWith(sides, access, ['orders'], 'insert-missing');
-    const [record] = await journal.read();
-    if (record === undefined) throw new Error('nothing was imported');
-    const imported = { record, read: (store as ReturnType<typeof memoryStore>).read };
+    const imported = await importedWith(sides, access, ['orders'], 'insert-missing');
     const denied = await plannedUndo({ production: access }, imported).catch((error: unknown) => error);
     expect(denied).toMatchObject({ type: 'PermissionDenied', message: expect.stringContaining('DELETE') });
     await grant(statementsOf((denied as { hint: string }).hint));
     await undo(await plannedUndo({ production: access }, imported), quietly);
     expect(await sides.live('SELECT id FROM orders ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }, { id: 4 }]);
   });
+
+  test.each(['side-by-side', 'insert-missing'] as const)(
+    'of a table that it made (%s) is taken back without any other right',
+    async (rule) => {
+      const sides = await server.make(...SHOP);
+      if (rule === 'insert-missing') await sides.live('DROP TABLE plain');
+      const access = await userOf(sides, `${READING}, REPLICATION CLIENT`);
+      const imported = await importedWith(sides, access, ['plain'], rule);
+      await undo(await plannedUndo({ production: access }, imported), quietly);
+      const left = await sides.live("SHOW TABLES LIKE 'plain%'");
+      expect(left).toHaveLength(rule === 'side-by-side' ? 1 : 0);
+    },
+  );
 });
 
 describe('an import into MySQL 8.0 whose rights were revoked in some dbs', () => {

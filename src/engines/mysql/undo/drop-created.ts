@@ -1,12 +1,13 @@
 import { planChanged } from '../../approved.ts';
 import type { Connection } from '../connection.ts';
 import { quoteTable } from '../identifier.ts';
+import { shareNowait } from '../import/references.ts';
 import { type CreatedTable, contentOf } from './created-table.ts';
 
 /** DROP TABLE is in no transaction: until the commit of the rest nobody else may write into tables that go. */
-export const dropLocks = (tables: readonly CreatedTable[]): string[] =>
+export const dropLocks = (session: Connection, tables: readonly CreatedTable[]): string[] =>
   tables.flatMap(({ table }) =>
-    table === null ? [] : [`SELECT COUNT(*) FROM ${table.qualified} FOR UPDATE NOWAIT`],
+    table === null ? [] : [`SELECT COUNT(*) FROM ${table.qualified} ${shareNowait(session)}`],
   );
 
 /** Throws PlanChanged where a table is not what it was when it was judged. */

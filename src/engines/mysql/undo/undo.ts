@@ -97,7 +97,7 @@ async function changeTables(
   run: Run,
 ): Promise<Changed> {
   const stages = undoStages.map(({ stage }) => stage);
-  await beginLocked(session, stages, input.lockTimeoutMs, run, dropLocks(dropped));
+  await beginLocked(session, stages, input.lockTimeoutMs, run, dropLocks(session, dropped));
   await bePatient(session, false);
   for (const { judged } of undoStages) await requireSameTable(session, judged.table.compared.pair);
   for (const one of undoStages) await requireAsJudged(session, one);
