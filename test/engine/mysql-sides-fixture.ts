@@ -13,7 +13,7 @@ import { planDigest } from '../../src/engines/plan-digest.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
-import { type MysqlServer, quietly, type SeriesName, type Settings, startMysql } from './mysql-server.ts';
+import { type MysqlServer, quietly, type Settings, startMysql } from './mysql-server.ts';
 
 /** One db that is written to, and a copy of it as it was, of the same name on another server. */
 export interface Sides {
@@ -41,7 +41,7 @@ export interface SidesServer {
 }
 
 /** Two servers for a test file; `make` gives each test a db of its own on both. */
-export async function startSides(series: SeriesName, settings: Settings = {}): Promise<SidesServer> {
+export async function startSides(series: string, settings: Settings = {}): Promise<SidesServer> {
   const production = await startMysql({ series, settings });
   const instance = await startMysql({ series });
   let count = 0;
