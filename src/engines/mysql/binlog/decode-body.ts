@@ -1,5 +1,5 @@
 import type { EventContent, FormatContent, RowsContent, TableMapContent, TableName } from './event.ts';
-import { CODE, type RowsForm, rowsFormOf } from './event-code.ts';
+import { CODE, isUnknown, type RowsForm, rowsFormOf } from './event-code.ts';
 import { Fields } from './fields.ts';
 import {
   decodeGtid,
@@ -64,9 +64,14 @@ export function decodeBody(header: EventHeader, body: Buffer, context: Context):
     case CODE.incident:
       return { type: 'incident', message: body.subarray(3).toString('utf8') };
     default:
-      return { type: 'other', code: header.code };
+      return otherOf(header.code);
   }
 }
+
+export const otherOf = (code: number): EventContent => ({
+  type: isUnknown(code) ? 'unknown' : 'other',
+  code,
+});
 
 function decodeQuery(code: number, body: Buffer, { sqlLimit }: Context): EventContent {
   const head = decodeQueryHead(body, code === CODE.executeLoadQuery);

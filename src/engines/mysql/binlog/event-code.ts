@@ -36,6 +36,12 @@ export const CODE = {
   mariadbDeleteRowsCompressed: 171,
 } as const;
 
+/** Events of servers that are newer than this reader, such as rows in fragments of MariaDB 12.3: they may hold changes. */
+export function isUnknown(code: number): boolean {
+  const isMariadb = code >= 160;
+  return code > (isMariadb ? CODE.mariadbDeleteRowsCompressed : CODE.taggedGtid);
+}
+
 export interface RowsForm {
   action: 'insert' | 'update' | 'delete';
   /** 2: the header has a part of variable length */

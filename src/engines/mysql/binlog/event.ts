@@ -34,6 +34,8 @@ export type EventContent =
   | { type: 'incident'; message: string }
   /** the file ends within this event; only where the reader was asked for it */
   | { type: 'cut' }
+  /** of a kind that is not known here; it may hold changes */
+  | { type: 'unknown'; code: number }
   | { type: 'other'; code: number };
 
 export interface FormatContent {

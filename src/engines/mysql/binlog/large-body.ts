@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { createInflate } from 'node:zlib';
-import { type Context, countOrNull, rowsOf, tableOf } from './decode-body.ts';
+import { type Context, countOrNull, otherOf, rowsOf, tableOf } from './decode-body.ts';
 import type { EventContent, RowsContent } from './event.ts';
 import { CODE, type RowsForm, rowsFormOf } from './event-code.ts';
 import type { EventStream } from './event-stream.ts';
@@ -26,7 +26,7 @@ export async function readLargeBody(
   if (code === CODE.query || code === CODE.executeLoadQuery || code === CODE.mariadbQueryCompressed) {
     return readQuery(stream, code, context);
   }
-  return { type: 'other', code };
+  return otherOf(code);
 }
 
 async function readQuery(stream: EventStream, code: number, { sqlLimit }: Context): Promise<EventContent> {

@@ -38,7 +38,7 @@ export interface Transaction {
   ddl: Statement[];
   /** statements that are logged as text and change rows that nobody counts */
   dataStatements: Statement[];
-  /** there were more of them than are kept in `ddl` and `dataStatements` */
+  /** it holds more than is said here: statements that are not kept, or events that are not known */
   isCut: boolean;
   /** what a step of a distributed transaction did; the rows are with `prepare`, their commit comes later or never */
   xa: { step: 'prepare' | 'commit' | 'rollback' | 'one-phase'; xid: string } | null;

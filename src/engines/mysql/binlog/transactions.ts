@@ -31,7 +31,9 @@ export class Grouping {
       this.#current = new Draft(event, event);
       return broken;
     }
-    if (!BELONGS.has(event.type)) return null;
+    // Between two transactions it changes nothing.
+    const isIdle = event.type === 'unknown' && this.#current === null;
+    if (isIdle || !BELONGS.has(event.type)) return null;
     this.#current ??= new Draft(event, null);
     if (!this.#current.add(event)) return null;
     const finished = this.#current.finish(true);
@@ -53,7 +55,7 @@ export class Grouping {
 }
 
 const BELONGS: ReadonlySet<BinlogEvent['type']> = new Set([
-  ...(['query', 'xid', 'xa-prepare', 'table-map', 'rows', 'payload', 'incident'] as const),
+  ...(['query', 'xid', 'xa-prepare', 'table-map', 'rows', 'payload', 'incident', 'unknown'] as const),
 ]);
 
 class Draft {
@@ -98,6 +100,9 @@ class Draft {
         this.#timestamp = event.timestamp;
         this.#xa = { step: event.isOnePhase ? 'one-phase' : 'prepare', xid: event.xid };
         return true;
+      case 'unknown':
+        this.#isCut = true;
+        return false;
       case 'incident':
         this.#incident = event.message;
         return !this.#isBegun;

@@ -110,7 +110,7 @@ export class Search {
         : []),
       ...(statements > 0
         ? [
-            `${countOf(statements, 'statement')} that may change any table (CALL, a function in SELECT, or beyond the first hundred of a transaction) are in ${countOf(transactions, 'transaction')}, the first at ${first}`,
+            `${countOf(statements, 'statement')} that may change any table (CALL, a function in SELECT, beyond the first hundred of a transaction, or of a newer server) are in ${countOf(transactions, 'transaction')}, the first at ${first}`,
           ]
         : []),
       ...(this.#insertStatements > 0

@@ -8,6 +8,7 @@ import {
   formatMicroseconds,
   parseMicroseconds,
 } from '../../../../../src/engines/mysql/binlog/transaction.ts';
+import { transactions } from '../../../../../src/engines/mysql/binlog/transactions.ts';
 import { LogFile } from './log-file.ts';
 
 async function read(source: AsyncIterable<Uint8Array>, options: ReadOptions = {}): Promise<BinlogEvent[]> {
@@ -49,6 +50,18 @@ describe('readEvents', () => {
       ...{ committedAt: at, originallyCommittedAt: at, transactionLength: 500 },
     });
     expect(await summarizeLog(file.open())).toMatchObject({ gtids: `${UUID}:tag:300`, transactions: 1 });
+  });
+
+  it('says that a transaction holds events which it does not know (rows in fragments, MariaDB 12.3)', async () => {
+    const begin = [...Buffer.alloc(8), 0, ...Buffer.alloc(5), ...Buffer.from('BEGIN')];
+    const file = new LogFile('12.3.1-MariaDB').add(172, []).add(2, begin).add(172, [1, 2, 3]).addXid();
+    file.add(2, begin).add(160, [1]).addXid();
+    const found = [];
+    for await (const transaction of transactions(readEvents(file.open()))) found.push(transaction);
+    expect(found.map(({ isCut, isComplete }) => [isCut, isComplete])).toEqual([
+      [true, true],
+      [false, true],
+    ]);
   });
 
   it('reads sets of GTIDs with tags', async () => {
