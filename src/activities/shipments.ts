@@ -38,7 +38,11 @@ export function beginShipment(
     end: (reason) => stop.abort(reason),
   };
   shipments.set(key, shipment);
-  shipment.ended = inTurn(() => ship(shipment, stop.signal))
+  shipment.ended = inTurn(async () => {
+    // It may have been told to end while it waited.
+    stop.signal.throwIfAborted();
+    await ship(shipment, stop.signal);
+  })
     .catch(() => {})
     .finally(() => {
       shipment.isOver = true;

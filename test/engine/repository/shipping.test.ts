@@ -128,6 +128,30 @@ describe.each(SERIES_WITH_CLIENTS)('logs of %s in the repository', (series) => {
     expect(await collect(shop.repository.list('log/shop/'))).toEqual(there);
   });
 
+  test('a round in which nothing is new asks twice, also where another worker has the next one', async () => {
+    const asked = vi.spyOn(shop.repository.connection, 'request');
+    let cursors = {};
+    const round = async (watch: typeof watchAll) => {
+      asked.mockClear();
+      const [report] = await watch(shop.deps, shop.repository, { host: 'db1', cursors }, quietly);
+      cursors = JSON.parse(JSON.stringify({ shop: report?.cursor }));
+      expect(report).toMatchObject({ waiting: 0, problem: null, logs: { anchored: true } });
+      return asked.mock.calls.length;
+    };
+    await round(watchAll);
+    expect(await round(watchAll)).toBe(2);
+    // What was shipped in the round itself needs no further look either.
+    await shop.insert(45);
+    await shop.server.query('FLUSH BINARY LOGS');
+    expect(await round(watchAll)).toBe(2);
+    expect(await round(watchAll)).toBe(2);
+    vi.resetModules();
+    const other = await import('../../../src/activities/watch.ts');
+    expect(await round(other.watchAll)).toBe(2);
+    expect(JSON.stringify(cursors).length).toBeLessThan(1_000);
+    asked.mockRestore();
+  });
+
   test('two watchers at once ship each log once', async () => {
     await shop.insert(50);
     await shop.server.query('FLUSH BINARY LOGS');
