@@ -5,6 +5,8 @@ import type { Check } from '../../model/evidence.ts';
 import type { FailureType } from '../../model/failure.ts';
 import { type Verdict, worstOf } from '../../model/verification.ts';
 import { failureOf } from './failure.ts';
+import type { Provisioned } from './instance.ts';
+import type { Runbook } from './runbook.ts';
 
 /** Failures that say of a backup that it is not one. All others say only that it could not be looked at. */
 const DAMAGE: readonly FailureType[] = [
@@ -46,6 +48,16 @@ export async function tried(name: string, work: () => Promise<readonly Check[]>)
     return [{ name, verdict, detail: message.split('\nHINT: ')[0] as string }];
   }
 }
+
+/** The last commit before a moment that was archived has to be in a copy that was replayed to the end of the logs. */
+export const checkLastCommit = (
+  runbook: Runbook,
+  { host }: Provisioned,
+  copy: Parameters<Provisioned['host']['checkHeartbeat']>[0],
+): Promise<readonly Check[]> =>
+  tried('heartbeat', () =>
+    runbook.step('look for the last commit', () => host.checkHeartbeat(copy), described),
+  );
 
 /** That production has another schema by now is no fault of a backup: it is said, and no more. */
 export const migrated = (checks: readonly Check[]): Check[] =>

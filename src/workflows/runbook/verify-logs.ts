@@ -3,15 +3,16 @@ import type { Check } from '../../model/evidence.ts';
 import { control } from '../proxies.ts';
 import type { Provisioned } from './instance.ts';
 import type { Runbook } from './runbook.ts';
-import { described, tried, type Verified } from './verification.ts';
+import { checkLastCommit, described, type Verified } from './verification.ts';
 
 /** A dump that was restored, replayed on to the end of the logs: they are worth as much as the replay says. */
 export async function verifyLogs(
   runbook: Runbook,
-  { instance, host, keep }: Provisioned,
+  provisioned: Provisioned,
   { backup }: Candidate,
   verified: Verified,
 ): Promise<readonly Check[]> {
+  const { instance, host, keep } = provisioned;
   const { database } = runbook.status;
   const target = { latest: true } as const;
   const count = (step: string, asOf: string | null) =>
@@ -33,15 +34,7 @@ export async function verifyLogs(
     ({ position }) => position,
   );
   const copy = { database, instance, base, replayed };
-  verified.add(
-    await tried('heartbeat', () =>
-      runbook.step(
-        'look for the last commit',
-        () => host.checkHeartbeat({ ...copy, asOf: listedAt }),
-        described,
-      ),
-    ),
-  );
+  verified.add(await checkLastCommit(runbook, provisioned, { ...copy, asOf: listedAt }));
   const asOf = replayed.lastTransactionAt ?? listedAt;
   const after = await count('count production again', asOf);
   const counts = { ...copy, before, after, asOf, older: false };

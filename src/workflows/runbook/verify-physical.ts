@@ -6,7 +6,7 @@ import { control } from '../proxies.ts';
 import { provisionInstance } from './instance.ts';
 import { Recovery } from './recovery.ts';
 import type { Runbook } from './runbook.ts';
-import { described, migrated, notThawed, tried, type Verified } from './verification.ts';
+import { checkLastCommit, described, migrated, notThawed, tried, type Verified } from './verification.ts';
 
 /**
  * Restores a physical backup and replays it to the end of the logs, one that is named to its own consistent point. Rows
@@ -39,15 +39,7 @@ export async function verifyPhysical(
   verified.add(migrated(checks));
   const copy = { database, instance, base, replayed };
   if (before !== null) {
-    verified.add(
-      await tried('heartbeat', () =>
-        runbook.step(
-          'look for the last commit',
-          () => host.checkHeartbeat({ ...copy, asOf: listedAt }),
-          described,
-        ),
-      ),
-    );
+    verified.add(await checkLastCommit(runbook, provisioned, { ...copy, asOf: listedAt }));
     verified.add(
       await tried('counts', async () => {
         const asOf = replayed.lastTransactionAt ?? listedAt;
