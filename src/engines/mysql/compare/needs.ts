@@ -13,8 +13,10 @@ export interface Surroundings {
   logsStatements: boolean;
   /** a trigger may be made only by who may do much more: there is a binary log, and nobody is trusted */
   mistrusts: boolean;
-  /** definers that are protected from others (SYSTEM_USER), as far as the user may know: `user@host` */
-  protectedUsers: ReadonlySet<string>;
+  /** all there are: `user@host`; null: the user may not know */
+  accounts: ReadonlySet<string> | null;
+  /** of these, the ones that are protected from others (SYSTEM_USER) */
+  protectedAccounts: ReadonlySet<string>;
 }
 
 const inDb = (db: string, ...rights: string[]): Need[] =>
@@ -27,14 +29,13 @@ export function markerNeeds({ server, logsStatements }: Surroundings, db: string
 }
 
 /** Sources: "Setting The Binary Log Format" of MySQL's manual, "SET SESSION binlog_format" of MariaDB's; measured. */
-export const formatNeed = ({ flavour }: Pick<Server, 'flavour'>): Need => ({
-  rights:
-    flavour === 'mysql'
-      ? ['SESSION_VARIABLES_ADMIN', 'SYSTEM_VARIABLES_ADMIN', 'SUPER']
-      : ['BINLOG ADMIN', 'SUPER'],
-  on: null,
-  more: 'or SET GLOBAL binlog_format = ROW',
-});
+export function formatNeed(server: Pick<Server, 'flavour' | 'series'>): Need {
+  const era = eraOf(server);
+  const mysql = ['SESSION_VARIABLES_ADMIN', 'SYSTEM_VARIABLES_ADMIN', 'SUPER'];
+  const rights =
+    server.flavour === 'mysql' ? mysql : era === 'mariadb' ? ['BINLOG ADMIN', 'SUPER'] : ['BINLOG ADMIN'];
+  return { rights, on: null, more: 'or SET GLOBAL binlog_format = ROW' };
+}
 
 /** What an import of one table by a rule needs beside its marker: each right was measured on both flavours. */
 export function importNeeds(
@@ -87,25 +88,43 @@ function parents({ production }: TablePair, pairs: readonly TablePair[], { serve
   });
 }
 
-/** Sources: "CREATE TRIGGER", "Stored Program Binary Logging", "Stored Object Access Control"; MariaDB: measured. */
+/**
+ * Sources: "CREATE TRIGGER", "Stored Program Binary Logging", "Stored Object Access Control"; which right serves in which
+ * version was measured.
+ */
 function triggers({ parts, restored }: TablePair, around: Surroundings): Need[] {
   if (restored.triggers.length === 0) return [];
-  const { server, user, mistrusts, protectedUsers } = around;
-  const others = restored.triggers.map(({ definer }) => definer).filter((definer) => definer !== user);
+  const { user, mistrusts, accounts, protectedAccounts } = around;
+  const { trusted, others, missing } = TRIGGER_RIGHTS[eraOf(around.server)];
+  const definers = restored.triggers.map(({ definer }) => definer).filter((definer) => definer !== user);
   const needs = inDb(parts[0], 'TRIGGER');
-  if (mistrusts) {
-    // Who is trusted so may name others as well.
-    const rights = server.flavour === 'mariadb' ? ['SUPER'] : definerRights(server);
-    const more = 'or SET GLOBAL log_bin_trust_function_creators = 1';
-    needs.push({ rights, on: null, ...(others.length === 0 ? { more } : {}) });
-  } else if (others.length > 0) needs.push({ rights: definerRights(server), on: null });
-  if (others.some((definer) => protectedUsers.has(definer)))
-    needs.push({ rights: ['SYSTEM_USER'], on: null });
+  const onAll = (rights: string[], more: Partial<Need> = {}) => needs.push({ rights, on: null, ...more });
+  const trust = { more: 'or SET GLOBAL log_bin_trust_function_creators = 1' };
+  if (mistrusts) onAll(trusted, definers.length === 0 ? trust : {});
+  if (definers.length > 0) onAll(others);
+  if (definers.some((definer) => protectedAccounts.has(definer))) onAll(['SYSTEM_USER']);
+  const isGone = (definer: string) => accounts !== null && !accounts.has(definer);
+  if (missing !== null && definers.some(isGone)) onAll(missing);
   return needs;
 }
 
-/** MySQL 8.2 has split SET_USER_ID, and 8.4 has lost it. */
-function definerRights({ flavour, series }: Server): string[] {
-  if (flavour === 'mariadb') return ['SET USER', 'SUPER'];
-  return series < 802 ? ['SET_USER_ID', 'SUPER'] : ['SET_ANY_DEFINER', 'SET_USER_ID', 'SUPER'];
+/** To make triggers where there is a log, to make them for others, and for accounts that are not there. */
+const TRIGGER_RIGHTS: Record<Era, { trusted: string[]; others: string[]; missing: string[] | null }> = {
+  mysql: { trusted: ['SET_USER_ID', 'SUPER'], others: ['SET_USER_ID', 'SUPER'], missing: null },
+  // SET_USER_ID was split.
+  'mysql 8.2': {
+    trusted: ['SUPER', 'SET_USER_ID'],
+    others: ['SET_ANY_DEFINER', 'SUPER', 'SET_USER_ID'],
+    missing: ['ALLOW_NONEXISTENT_DEFINER', 'SUPER', 'SET_USER_ID'],
+  },
+  mariadb: { trusted: ['SUPER'], others: ['SET USER', 'SUPER'], missing: null },
+  // SUPER has lost what has a right of its own.
+  'mariadb 11': { trusted: ['SUPER'], others: ['SET USER'], missing: null },
+};
+
+type Era = 'mysql' | 'mysql 8.2' | 'mariadb' | 'mariadb 11';
+
+function eraOf({ flavour, series }: Pick<Server, 'flavour' | 'series'>): Era {
+  if (flavour === 'mysql') return series < 802 ? 'mysql' : 'mysql 8.2';
+  return series < 1100 ? 'mariadb' : 'mariadb 11';
 }

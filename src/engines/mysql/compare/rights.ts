@@ -65,10 +65,13 @@ async function unreadable(production: Connection, tables: readonly string[][]): 
 }
 
 function unentitled(grants: Grants, lacking: readonly Need[]): HoldfastError {
-  // What is lacking in a db is not said again of its tables.
+  // What is lacking in a db is not said again of its tables, nor what another one of these gives too.
   const isSaid = ({ on, rights }: Need) =>
-    on?.length === 2 &&
-    lacking.some((other) => other.on?.length === 1 && other.on[0] === on[0] && other.rights[0] === rights[0]);
+    lacking.some(({ on: place, rights: [given = ''] }) => {
+      const isAlike = JSON.stringify(place) === JSON.stringify(on);
+      if (isAlike) return given !== rights[0] && rights.includes(given);
+      return on?.length === 2 && place?.length === 1 && place[0] === on[0] && rights.includes(given);
+    });
   const said = lacking.filter((need) => !isSaid(need));
   return new HoldfastError(
     'PermissionDenied',
@@ -91,17 +94,24 @@ async function surroundingsOf(production: Connection, pairs: readonly TablePair[
     user: facts?.user ?? '',
     logsStatements: hasLog && facts?.format !== 'ROW',
     mistrusts: hasLog && Number(facts?.trusts) === 0,
-    protectedUsers: hasTriggers ? await protectedUsers(production) : new Set(),
+    ...(hasTriggers ? await accountsOf(production) : { accounts: null, protectedAccounts: new Set() }),
   };
 }
 
 /** Source: "Account Categories" of MySQL's manual. Who may not read the accounts sees his own only. */
-async function protectedUsers(production: Connection): Promise<Set<string>> {
-  if (production.server.flavour !== 'mysql') return new Set();
-  const rows = await production.query<{ grantee: string }>(
-    "SELECT grantee AS grantee FROM information_schema.user_privileges WHERE privilege_type = 'SYSTEM_USER'",
+async function accountsOf(
+  production: Connection,
+): Promise<Pick<Surroundings, 'accounts' | 'protectedAccounts'>> {
+  const rows = await production.query<{ grantee: string; right: string }>(
+    'SELECT grantee AS grantee, privilege_type AS `right` FROM information_schema.user_privileges',
   );
-  return new Set(rows.map(({ grantee }) => grantee.slice(1, -1).replace("'@'", '@')));
+  const named = rows.map(({ grantee, right }) => ({
+    account: grantee.slice(1, -1).replace("'@'", '@'),
+    right,
+  }));
+  const accounts = new Set(named.map(({ account }) => account));
+  const isProtected = named.filter(({ right }) => right === 'SYSTEM_USER').map(({ account }) => account);
+  return { accounts: accounts.size > 1 ? accounts : null, protectedAccounts: new Set(isProtected) };
 }
 
 async function isReadable(production: Connection, table: readonly string[]): Promise<boolean> {
