@@ -41,7 +41,7 @@ test('of logs that we ship nothing is said of an archiver', () => {
     .replace('engine: postgres', 'engine: mysql')
     .replace('    postgres: {dataDirectory: /data/shop}\n', '');
   const mysql = describeDatabase(exampleConfig({ databases: text }), 'shop');
-  const report = (changes: Partial<LogReport>) =>
+  const report = (changes: Partial<NonNullable<WatchFindings['server']>>) =>
     reportOf(mysql, {
       server: { ...server, ...changes },
       logs: round(NOON),
@@ -55,6 +55,8 @@ test('of logs that we ship nothing is said of an archiver', () => {
   };
   expect(report({ failure }).problem).toBe(`shipping logs fails since ${NOON}: ${failure.message}`);
   expect(report({ lastArchivedAt: null }).problem).toBe('no log was shipped yet');
+  expect(report({ shipping: 'binlog.000004' })).toMatchObject({ shipping: 'binlog.000004', problem: null });
+  expect(report({ shipping: null })).not.toHaveProperty('shipping');
   expect(report({ lastArchivedAt: '2026-01-31T11:50:00Z' }).problem).toBe(
     'the end of the newest shipped log is 600 s old',
   );
