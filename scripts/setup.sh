@@ -751,7 +751,7 @@ if [ ${#todo[@]} -gt 0 ]; then
     install "$component"
     [ -n "$ok" ] && continue
     if [ -n "${optional[$component]:-}" ]; then
-      printf '  %-22s goes without: %s\n' "${title[$component]}" "${optional[$component]}"
+      printf '  %-22s is left out: %s\n' "${title[$component]}" "${optional[$component]}"
       without=$((without + 1))
     else
       failed+=("${title[$component]}")
