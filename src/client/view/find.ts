@@ -1,4 +1,5 @@
 import type { Candidate } from '../../engines/contract/read.ts';
+import { countOf } from '../../model/plan.ts';
 import type { FindResult } from '../find.ts';
 import { formatCount, formatParagraph, formatTable, shellQuote, style } from '../output.ts';
 
@@ -54,7 +55,7 @@ export function formatFind(result: FindResult, again: readonly string[], width: 
   const { searched, candidates, likeliest, notices, table } = result;
   const span = searched.from === null ? '' : `, ${searched.from} to ${searched.to}`;
   const parts = [
-    `${style('bold', table)} of ${result.database}: ${formatCount(searched.logs)} logs searched${span}`,
+    `${style('bold', table)} of ${result.database}: ${countOf(searched.logs, 'log')} searched${span}`,
   ];
   if (candidates.length === 0) parts.push('no transaction in them deleted, changed, truncated or dropped it');
   else parts.push(formatCandidates(candidates));
