@@ -105,7 +105,8 @@ async function statField(pid: number, field: keyof typeof STAT_FIELDS): Promise<
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[STAT_FIELDS[field]] ?? 0);
 }
 
-function kill(pid: number, signal: NodeJS.Signals): void {
+/** Gone already is success. */
+export function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

@@ -4,6 +4,7 @@ import { Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../../model/attribute.ts';
 import { startDetached, waitUntilReady } from './detached.ts';
 import { freePort } from './ports.ts';
+import { kill } from './process.ts';
 
 export interface TemporalServer {
   pid: number;
@@ -49,7 +50,7 @@ export async function startTemporal(options: {
   await waitUntilReady('the Temporal server', { pid, log }, () => isServing(address, 'default'), {
     signal: options.signal,
   }).catch((error) => {
-    process.kill(pid, 'SIGKILL');
+    kill(pid, 'SIGKILL');
     throw error;
   });
   return { pid, address, namespace: 'default', ui: `http://127.0.0.1:${uiPort}`, port, uiPort, log };

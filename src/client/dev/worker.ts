@@ -5,6 +5,7 @@ import proto from '@temporalio/proto';
 import { CONTROL_QUEUE } from '../../model/queue.ts';
 import { layoutOf } from './configuration.ts';
 import { startDetached, waitUntilReady } from './detached.ts';
+import { kill } from './process.ts';
 import type { WorkerName } from './state.ts';
 
 const HOLDFAST = fileURLToPath(new URL('../../../bin/holdfast', import.meta.url));
@@ -43,7 +44,7 @@ export async function startWorker(options: {
     limitMs: 120_000,
     signal: options.signal,
   }).catch((error) => {
-    killQuietly(pid);
+    kill(pid, 'SIGTERM');
     throw error;
   });
   return pid;
@@ -76,13 +77,5 @@ async function polls(
     return true;
   } finally {
     await connection.close();
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGTERM');
-  } catch {
-    // It has ended by itself.
   }
 }
