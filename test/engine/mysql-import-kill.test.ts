@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImportInput } from '../../src/engines/contract/change.ts';
 import { importRows } from '../../src/engines/mysql/import/import.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
-import { type Death, fileJournal } from './mysql-import-child.ts';
+import { type Death, fileJournal } from './dying-worker.ts';
 import { quietly, SERIES } from './mysql-server.ts';
 import { memoryJournal, type SidesServer, startSides } from './mysql-sides-fixture.ts';
 

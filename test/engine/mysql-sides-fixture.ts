@@ -1,19 +1,17 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { zstdDecompressSync } from 'node:zlib';
 import type {
   CompareInput,
   ImportInput,
   ImportJournal,
-  ImportRecord,
   UndoStore,
 } from '../../src/engines/contract/change.ts';
 import { compare } from '../../src/engines/mysql/compare/compare.ts';
 import { decodeLine } from '../../src/engines/mysql/import/undo-data.ts';
-import { planDigest } from '../../src/engines/plan-digest.ts';
-import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import type { ConflictRule } from '../../src/model/plan.ts';
+import { digestOf, memoryJournal, memoryObjects } from './memory-stores.ts';
 import { type MysqlServer, quietly, type Settings, startMysql } from './mysql-server.ts';
+
+export { memoryJournal };
 
 /** One db that is written to, and a copy of it as it was, of the same name on another server. */
 export interface Sides {
@@ -84,49 +82,15 @@ export async function startSides(series: string, settings: Settings = {}): Promi
   };
 }
 
-export function memoryJournal(records: ImportRecord[] = []): ImportJournal & { records: ImportRecord[] } {
-  return {
-    records,
-    read: async () => [...records],
-    write: async (record) => {
-      records.push(record);
-    },
-  };
-}
-
 /** A store whose objects can be read again as the lines that were kept. */
 export function memoryUndo(): UndoStore & { lines(key: string): (string | null)[][] } {
-  const kept = new Map<string, Buffer>();
+  const store = memoryObjects();
+  const lines = (key: string) => store.content(key).toString('latin1').split('\n').slice(0, -1);
   return {
-    folder: 'undo/',
-    expiresAt: '2099-01-01T00:00:00Z',
+    ...store,
     lines: (key) =>
-      zstdDecompressSync(kept.get(key) as Buffer)
-        .toString('latin1')
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => decodeLine(Buffer.from(line, 'latin1')).map((value) => value?.toString() ?? null)),
-    sink: {
-      async put(name, content) {
-        const pieces: Buffer[] = [];
-        for await (const piece of content) pieces.push(piece as Buffer);
-        const all = Buffer.concat(pieces);
-        const key = `undo/${name}`;
-        kept.set(key, all);
-        const sha256 = createHash('sha256').update(all).digest('hex');
-        return [{ key, versionId: null, sizeBytes: all.length, sha256 }];
-      },
-    },
+      lines(key).map((line) =>
+        decodeLine(Buffer.from(line, 'latin1')).map((value) => value?.toString() ?? null),
+      ),
   };
-}
-
-function digestOf(comparisons: ImportInput['comparisons']): string {
-  return planDigest(
-    {
-      ...{ summary: randomUUID(), backup: 'b', target: { latest: true }, position: null },
-      ...{ conflict: 'insert-missing', estimateSeconds: 1, rules: [], notices: [] },
-      changes: comparisons.map((comparison) => ruleOf(comparison, 'insert-missing').change),
-    },
-    comparisons,
-  );
 }

@@ -9,11 +9,11 @@ import { find } from '../../src/engines/mysql/find/find.ts';
 import { importRows } from '../../src/engines/mysql/import/import.ts';
 import { planUndo } from '../../src/engines/mysql/undo/plan.ts';
 import { undo } from '../../src/engines/mysql/undo/undo.ts';
+import { type Death, fileJournal } from './dying-worker.ts';
+import { folderStores } from './folder-stores.ts';
 import { logsOf } from './mysql-binlog-fixture.ts';
-import { fileJournal } from './mysql-import-child.ts';
 import { quietly, SERIES, type Settings } from './mysql-server.ts';
 import { memoryJournal, type Sides, type SidesServer, startSides } from './mysql-sides-fixture.ts';
-import { folderStores, type UndoDeath } from './mysql-undo-child.ts';
 import { importBy, plannedUndo, undoneBy } from './mysql-undo-fixture.ts';
 import { fileSink } from './postgres-file-sink.ts';
 
@@ -48,7 +48,7 @@ describe.each(SERIES)('a worker killed during an undo on %s', (series) => {
       "SELECT table_name AS name FROM information_schema.tables WHERE table_name LIKE 'holdfast%'",
     );
 
-  test.each<[UndoDeath, boolean | null]>([
+  test.each<[Death, boolean | null]>([
     ['staging', false],
     ['changing', false],
     ['before-journal', false],

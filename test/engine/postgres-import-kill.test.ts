@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importRows } from '../../src/engines/postgres/import/import.ts';
 import { verifyImport } from '../../src/engines/postgres/import/verify.ts';
-import { type Death, fileJournal } from './postgres-import-child.ts';
+import { type Death, fileJournal } from './dying-worker.ts';
 import { quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
 
 let server: SidesServer;
@@ -21,7 +21,7 @@ describe('a worker killed', () => {
     ['changing', false],
     ['before-journal', false],
     ['after-journal', false],
-    ['after-commit', true],
+    ['done', true],
   ];
   test.each(DEATHS)(
     '%s: the next attempt has one result, and nothing is left behind',

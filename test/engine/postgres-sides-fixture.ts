@@ -1,23 +1,21 @@
-import { createHash, randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { zstdDecompressSync } from 'node:zlib';
 import type pg from 'pg';
 import { startPostgres } from '../../src/client/dev/postgres.ts';
 import type {
   CompareInput,
   ImportInput,
   ImportJournal,
-  ImportRecord,
   UndoStore,
 } from '../../src/engines/contract/change.ts';
-import { planDigest } from '../../src/engines/plan-digest.ts';
 import { compare } from '../../src/engines/postgres/compare/compare.ts';
 import { connect, withConnection } from '../../src/engines/postgres/connection.ts';
-import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ServerAccess } from '../../src/model/access.ts';
 import type { Run } from '../../src/model/progress.ts';
+import { digestOf, memoryJournal, memoryObjects } from './memory-stores.ts';
+
+export { memoryJournal };
 
 export const quietly: Run = { signal: new AbortController().signal, progress: () => {} };
 
@@ -121,54 +119,8 @@ export async function openSession(access: ServerAccess): Promise<pg.Client> {
   return client;
 }
 
-export function memoryJournal(records: ImportRecord[] = []): ImportJournal & { records: ImportRecord[] } {
-  return {
-    records,
-    read: async () => [...records],
-    write: async (record) => {
-      records.push(record);
-    },
-  };
-}
-
 /** A store whose objects can be read again as the lines that were kept. */
 export function memoryUndo(): UndoStore & { lines(key: string): string[] } {
-  const kept = new Map<string, Buffer>();
-  return {
-    folder: 'undo/',
-    expiresAt: '2099-01-01T00:00:00Z',
-    lines: (key) =>
-      zstdDecompressSync(kept.get(key) as Buffer)
-        .toString()
-        .split('\n')
-        .slice(0, -1),
-    sink: {
-      async put(name, content) {
-        const pieces: Buffer[] = [];
-        for await (const piece of content) pieces.push(piece as Buffer);
-        const all = Buffer.concat(pieces);
-        const key = `undo/${name}`;
-        kept.set(key, all);
-        const sha256 = createHash('sha256').update(all).digest('hex');
-        return [{ key, versionId: null, sizeBytes: all.length, sha256 }];
-      },
-    },
-  };
-}
-
-function digestOf(comparisons: ImportInput['comparisons']): string {
-  return planDigest(
-    {
-      summary: randomUUID(),
-      backup: 'b',
-      target: { latest: true },
-      position: null,
-      conflict: 'insert-missing',
-      estimateSeconds: 1,
-      changes: comparisons.map((comparison) => ruleOf(comparison, 'insert-missing').change),
-      rules: [],
-      notices: [],
-    },
-    comparisons,
-  );
+  const store = memoryObjects();
+  return { ...store, lines: (key) => store.content(key).toString().split('\n').slice(0, -1) };
 }

@@ -8,9 +8,9 @@ import { startPostgres } from '../../src/client/dev/postgres.ts';
 import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
 import { undo } from '../../src/engines/postgres/undo/undo.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
-import { type Death, fileJournal } from './postgres-import-child.ts';
+import { type Death, fileJournal } from './dying-worker.ts';
+import { folderStore } from './folder-stores.ts';
 import { query, quietly, type Sides, type SidesServer, startSides } from './postgres-sides-fixture.ts';
-import { folderStore } from './postgres-undo-child.ts';
 import { importByHand, plannedUndo } from './postgres-undo-fixture.ts';
 
 const TABLE = `CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, n FROM generate_series(1, 1000) n`;
@@ -37,7 +37,7 @@ describe('a worker killed during an undo', () => {
     ['changing', false],
     ['before-journal', false],
     ['after-journal', false],
-    ['after-commit', true],
+    ['done', true],
   ];
   test.each(DEATHS)(
     '%s: the next attempt has one result, and nothing is left behind',

@@ -8,9 +8,9 @@ import { planUndo } from '../../src/engines/postgres/undo/plan.ts';
 import { undo } from '../../src/engines/postgres/undo/undo.ts';
 import { ruleOf } from '../../src/engines/rule-of.ts';
 import type { ConflictRule, TableChange } from '../../src/model/plan.ts';
-import { fileJournal } from '../engine/postgres-import-child.ts';
+import { fileJournal } from '../engine/dying-worker.ts';
+import { folderStore } from '../engine/folder-stores.ts';
 import { quietly } from '../engine/postgres-sides-fixture.ts';
-import { folderStore } from '../engine/postgres-undo-child.ts';
 
 /** What a worker is to do, by itself, so that its memory is its own. */
 export interface Work {
