@@ -6,8 +6,8 @@ export default defineConfig({
     include: ['test/{unit,engine,workflow,e2e,replay}/**/*.test.ts'],
     globalSetup: 'test/global-setup.ts',
     pool: 'forks',
-    // Real servers run beside the tests; more workers than this starve them on a small machine.
-    maxWorkers: 2,
+    // Tests wait for servers: of two cores two workers leave a quarter idle, three an eighth, and more would starve them.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     testTimeout: 120_000,
     hookTimeout: 240_000,
