@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { execa } from 'execa';
 import pg from 'pg';
-import { inject } from 'vitest';
+import { inject, TestRunner } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { layoutOf } from '../../src/client/dev/configuration.ts';
 import { identifyProcess, isRunning } from '../../src/client/dev/process.ts';
@@ -272,7 +272,9 @@ async function waitUntil(
   what: string,
 ): Promise<RunbookStatus> {
   let last: RunbookStatus | null = null;
-  for (let tries = 0; tries < 1_200; tries += 1) {
+  // Before the test's own limit, which would not say where the run stands.
+  const until = Date.now() + 0.75 * (TestRunner.getCurrentTest()?.timeout ?? 120_000);
+  while (Date.now() < until) {
     // A query waits for a worker: none answers while it is killed.
     last = await stack.status(workflowId).catch(() => last);
     if (last !== null && met(last)) return last;

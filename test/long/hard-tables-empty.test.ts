@@ -16,6 +16,13 @@ describe('hard tables of every kind without a row in the restored copy: every ru
     await expectEveryRule(sides, SOME);
   });
 
+  test('without a row on either side', async () => {
+    const sides = await server.make(MADE);
+    await sides.live(TRUNCATE);
+    await sides.copy(TRUNCATE);
+    await expectEveryRule(sides, SOME);
+  });
+
   test('dropped in production, and without a row in the restored copy', async () => {
     const sides = await server.make(MADE);
     await sides.live(DROP);
