@@ -1,9 +1,19 @@
+import { randomInt } from 'node:crypto';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
-/** A TCP port of loopback that nobody listens on. It is released before it is returned, so another may take it. */
+/** Below those that clients and programs without a wish are given (source: ip(7), ip_local_port_range: 32768 on). */
+const PORTS = { first: 15_000, last: 32_000 };
+
+/**
+ * A TCP port of loopback that nobody listens on. It is released before it is returned: another could take it, but nobody
+ * does who asks for any port.
+ */
 export async function freePort(): Promise<number> {
-  return listenOnce(0);
+  for (;;) {
+    const port = randomInt(PORTS.first, PORTS.last + 1);
+    if (await isPortFree(port)) return port;
+  }
 }
 
 /** Whether a server could listen on this port of loopback now. */
@@ -17,14 +27,11 @@ export async function isPortFree(port: number): Promise<boolean> {
   }
 }
 
-function listenOnce(port: number): Promise<number> {
+function listenOnce(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => {
-      const { port: found } = server.address() as AddressInfo;
-      server.close(() => resolve(found));
-    });
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve()));
   });
 }
 
