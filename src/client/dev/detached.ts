@@ -85,7 +85,8 @@ export function isAlive(pid: number): boolean {
 /** The last words of a program that say what is wrong, or else just its last ones. */
 async function lastLines(log: string): Promise<string> {
   const text = await readFile(log, 'utf8').catch(() => '');
-  const lines = text.trim().split('\n').slice(-20);
+  // A program of Go says it before the many lines of its stack.
+  const lines = text.trim().split('\n').slice(-200);
   const wrong = lines.filter((line) => /error|fatal|panic|hint:/i.test(line));
   return (wrong.length > 0 ? wrong : lines).slice(-3).join(' / ').slice(-600) || 'it wrote nothing';
 }
