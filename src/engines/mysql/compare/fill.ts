@@ -1,10 +1,10 @@
 import { HoldfastError } from '../../../model/failure.ts';
 import type { Run } from '../../../model/progress.ts';
-import type { Connection } from '../connection.ts';
+import type { Connection, Row } from '../connection.ts';
 import { refusalOf } from '../error.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { insertRows } from './insert-rows.ts';
-import { conditionsOf, type Lookup } from './lookup.ts';
+import { type Lookup, rowsWith } from './lookup.ts';
 import { refuseWriting, type TablePair } from './pair.ts';
 import {
   type Compared,
@@ -148,11 +148,11 @@ export async function loadLive(
 ): Promise<number> {
   const { pair } = compared;
   if (pair.gone) return 0;
-  // Equal ones are counted.
-  const after = pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '';
-  return insertLive(production, scratch, compared, {
-    rest: pair.key === null ? '' : `ORDER BY ${listOf(pair.key, 't')}`,
-    ...{ after, done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }) },
+  const order = pair.key === null ? '' : ` ORDER BY ${listOf(pair.key, 't')}`;
+  return insertLive(scratch, compared, production.stream(`${selectLive(pair)}${order}`), {
+    // Equal ones are counted.
+    after: pair.key === null ? 'ON DUPLICATE KEY UPDATE holdfast_count = holdfast_count + 1' : '',
+    done: (done) => run.progress({ phase: `comparing ${pair.table}`, done, unit: 'rows' }),
   });
 }
 
@@ -165,25 +165,23 @@ export async function loadLiveOf(
   run: Run,
 ): Promise<void> {
   const { pair } = compared;
-  let asked = 0;
-  for await (const { condition, values } of conditionsOf(scratch, lookup)) {
-    run.progress({ phase: `looking up rows of ${pair.table}`, done: asked, unit: 'rows' });
-    await insertLive(production, scratch, compared, {
-      rest: `WHERE ${condition}`,
-      after: 'ON DUPLICATE KEY UPDATE holdfast_count = 1',
-    });
-    asked += values;
-  }
+  const rows = rowsWith(production, scratch, lookup, selectLive(pair), (done) =>
+    run.progress({ phase: `looking up rows of ${pair.table}`, done, unit: 'rows' }),
+  );
+  await insertLive(scratch, compared, rows, { after: 'ON DUPLICATE KEY UPDATE holdfast_count = 1' });
+}
+
+function selectLive(pair: TablePair): string {
+  const values = [...neededColumns(pair).map((column) => readValue(column, 't')), hashOf(pair, 't')];
+  return `SELECT ${values.join(', ')} FROM ${pair.production.qualified} AS t`;
 }
 
 function insertLive(
-  production: Connection,
   { work }: Scratch,
   { pair, live }: Compared,
-  { rest, ...options }: { rest: string; after: string; done?: (rows: number) => void },
+  rows: AsyncIterable<Row>,
+  options: { after: string; done?: (rows: number) => void },
 ): Promise<number> {
-  const needed = neededColumns(pair);
-  const values = [...needed.map((column) => readValue(column, 't')), hashOf(pair, 't')].join(', ');
-  const rows = production.stream(`SELECT ${values} FROM ${pair.production.qualified} AS t ${rest}`);
-  return leniently(work, () => insertRows(work, live, tuples(rows, [...needed, HASH], ',1'), options));
+  const columns = [...neededColumns(pair), HASH];
+  return leniently(work, () => insertRows(work, live, tuples(rows, columns, ',1'), options));
 }

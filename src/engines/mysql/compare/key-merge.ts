@@ -16,7 +16,8 @@ export interface Difference {
 /**
  * Merges two streams of rows in the order of their keys: the key's columns, and the row's hash. Both are read to their
  * ends. Once a stream is seen not to be in that order after all, or to have a key whose place in it is not known,
- * `onDisorder` is called and nothing more comes: what came before means nothing, but has no key twice. `onRows` hears now and then how many of production's rows have been read.
+ * `onDisorder` is called and nothing more comes: what came before means nothing, but has no key twice. `onRows` hears now
+ * and then how many of production's rows have been read.
  */
 export async function* mergeDifferences(
   restoredRows: AsyncIterable<Row>,

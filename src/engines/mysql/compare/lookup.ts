@@ -16,15 +16,22 @@ export interface Lookup {
 }
 
 /**
- * Conditions over `t`, a table of production's, which together are true for the rows that have one of the values: by the
- * columns' own types and collations. What production reads does not depend on the size of its table, where it has an index.
+ * Production's rows that have one of the values: by the columns' own types and collations. `select` stands before WHERE, with
+ * `t` for the table; `onAsked` hears how many values have been asked for. What production reads does not depend on the size of
+ * its table, where it has an index.
  */
-export async function* conditionsOf(
+export async function* rowsWith(
+  production: Connection,
   { reader }: Scratch,
   { values, by }: Lookup,
-): AsyncGenerator<{ condition: string; values: number }, void, void> {
+  select: string,
+  onAsked: (asked: number) => void = () => {},
+): AsyncGenerator<Row, void, void> {
+  let asked = 0;
   for await (const batch of batchesOf(reader.stream(values))) {
-    yield { condition: isAmong(by, batch), values: batch.length };
+    onAsked(asked);
+    yield* production.stream(`${select} WHERE ${isAmong(by, batch)}`);
+    asked += batch.length;
   }
 }
 
@@ -52,15 +59,11 @@ export async function lookUp(production: Connection, scratch: Scratch, lookup: T
     ', ',
   );
   const columns = hash === undefined ? by : [...by, HASH];
-  for await (const { condition } of conditionsOf(scratch, lookup)) {
-    const found = production.stream(
-      `SELECT DISTINCT ${wanted} FROM ${quoteTable(table)} AS t WHERE ${condition}`,
-    );
-    // What differs in bytes only is one value here.
-    await insertRows(work, into, tuples(found, columns), {
-      after: `ON DUPLICATE KEY UPDATE ${names[0]} = ${into}.${names[0]}`,
-    });
-  }
+  const select = `SELECT DISTINCT ${wanted} FROM ${quoteTable(table)} AS t`;
+  // What differs in bytes only is one value here.
+  await insertRows(work, into, tuples(rowsWith(production, scratch, lookup, select), columns), {
+    after: `ON DUPLICATE KEY UPDATE ${names[0]} = ${into}.${names[0]}`,
+  });
   return into;
 }
 
