@@ -5,7 +5,14 @@ import type { BinlogEvent } from '../../src/engines/mysql/binlog/event.ts';
 import { readEvents } from '../../src/engines/mysql/binlog/read-events.ts';
 import type { Transaction } from '../../src/engines/mysql/binlog/transaction.ts';
 import { transactions } from '../../src/engines/mysql/binlog/transactions.ts';
-import type { MysqlServer } from './mysql-server.ts';
+import { type MysqlServer, type SeriesName, startMysql } from './mysql-server.ts';
+
+/** A server with a table `shop.t`, which may read files of its own. */
+export async function startShop(series: SeriesName): Promise<MysqlServer> {
+  const server = await startMysql({ series, settings: { 'secure-file-priv': '' } });
+  await server.run(['CREATE DATABASE shop', 'CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)']);
+  return server;
+}
 
 /** The binlogs that are there, in order; the last one is being written. */
 export async function logsOf(server: MysqlServer): Promise<string[]> {

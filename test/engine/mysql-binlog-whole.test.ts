@@ -8,16 +8,15 @@ import { readEvents } from '../../src/engines/mysql/binlog/read-events.ts';
 import { summarizeLog } from '../../src/engines/mysql/binlog/summarize-log.ts';
 import { transactions } from '../../src/engines/mysql/binlog/transactions.ts';
 import { equalGtids, isSubset, parseGtids } from '../../src/model/gtid.ts';
-import { all, eventsOf, inPieces, logOf, logsOf, transactionsOf } from './mysql-binlog-fixture.ts';
-import { type MysqlServer, SERIES, startMysql } from './mysql-server.ts';
+import { all, eventsOf, inPieces, logOf, logsOf, startShop, transactionsOf } from './mysql-binlog-fixture.ts';
+import { type MysqlServer, SERIES } from './mysql-server.ts';
 
 describe.each(SERIES)('the binary log of %s as a file', (series) => {
   const isMysql = series === '8.0';
   let server: MysqlServer;
 
   beforeAll(async () => {
-    server = await startMysql({ series, settings: { 'secure-file-priv': '' } });
-    await server.run(['CREATE DATABASE shop', 'CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)']);
+    server = await startShop(series);
   });
   afterAll(() => server?.end());
 

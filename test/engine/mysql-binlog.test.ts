@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readEvents } from '../../src/engines/mysql/binlog/read-events.ts';
 import { summarizeLog } from '../../src/engines/mysql/binlog/summarize-log.ts';
-import { all, eventsOf, inPieces, logOf, rowsOf, transactionsOf } from './mysql-binlog-fixture.ts';
-import { type MysqlServer, SERIES, startMysql } from './mysql-server.ts';
+import { all, eventsOf, inPieces, logOf, rowsOf, startShop, transactionsOf } from './mysql-binlog-fixture.ts';
+import { type MysqlServer, SERIES } from './mysql-server.ts';
 
 const TYPES = `id INT PRIMARY KEY AUTO_INCREMENT,
   a TINYINT, b SMALLINT UNSIGNED, c MEDIUMINT, d BIGINT, e FLOAT, f DOUBLE,
@@ -28,8 +28,7 @@ describe.each(SERIES)('the binary log of %s', (series) => {
   let server: MysqlServer;
 
   beforeAll(async () => {
-    server = await startMysql({ series, settings: { 'secure-file-priv': '' } });
-    await server.run(['CREATE DATABASE shop', 'CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)']);
+    server = await startShop(series);
   });
   afterAll(() => server?.end());
 
