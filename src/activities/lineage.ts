@@ -21,6 +21,7 @@ interface Counted {
   isAnew: boolean;
 }
 
+/** The lineage of the server's closed logs, of what is shipped; a reset since has made a new one. */
 export async function countedNow(
   repository: Repository,
   known: KnownLogs,
